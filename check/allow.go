@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package check
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"whohas/rule"
+	"whohas/snapshot"
+)
+
+// AllowAnnotation is the annotation by which an object allows a finding about
+// its own claims.
+const AllowAnnotation = "whohas.io/allow"
+
+var allowKey = regexp.MustCompile(`\b(rule|reason|until)["']?\s*[=:]\s*`)
+
+// ParseAllows reads an annotation's value: entries separated by ";" or new
+// lines, each with a rule, a reason and, if wanted, a last day:
+//
+//	WH101 until=2026-12-31 reason=lab cluster, nobody depends on it
+//	rule=WH202, reason=both are mine
+//
+// The same keys as a YAML or JSON map are read too. An entry without a reason is
+// kept: rule WH902 speaks about it.
+func ParseAllows(text string) []rule.Allow {
+	var allows []rule.Allow
+	for _, entry := range strings.FieldsFunc(strings.ReplaceAll(text, "},", "};"), func(r rune) bool { return r == ';' || r == '\n' }) {
+		if a, ok := parseAllow(entry); ok {
+			allows = append(allows, a)
+		}
+	}
+	return allows
+}
+
+func parseAllow(entry string) (rule.Allow, bool) {
+	keys := allowKey.FindAllStringSubmatchIndex(entry, -1)
+	head := entry
+	if len(keys) > 0 {
+		head = entry[:keys[0][0]]
+	}
+	a := rule.Allow{Rule: trimAllow(head)}
+	for i, k := range keys {
+		end := len(entry)
+		if i+1 < len(keys) {
+			end = keys[i+1][0]
+		}
+		value := trimAllow(entry[k[1]:end])
+		switch entry[k[2]:k[3]] {
+		case "rule":
+			a.Rule = value
+		case "reason":
+			a.Reason = value
+		case "until":
+			a.Until = value
+		}
+	}
+	return a, a != rule.Allow{}
+}
+
+func trimAllow(s string) string { return strings.Trim(s, " \t\r,\"'{}[]-") }
+
+// ObjectAllows lists what the objects of a snapshot allow.
+func ObjectAllows(s *snapshot.Snapshot) []rule.Allow {
+	var out []rule.Allow
+	for _, o := range s.Objects {
+		f := o.Annotation(AllowAnnotation)
+		if !f.OK() {
+			continue
+		}
+		for _, a := range ParseAllows(f.Text()) {
+			a.Object, a.Origin = o.Ref, f.Origin()
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// Allowed is a finding that is suppressed, and by what.
+type Allowed struct {
+	Finding rule.Finding
+	By      rule.Allow
+}
+
+// suppress takes out what is allowed and notes which permissions did something.
+func suppress(findings []rule.Finding, allows []rule.Allow, now time.Time) (keep []rule.Finding, allowed []Allowed, states []rule.AllowState) {
+	states = make([]rule.AllowState, len(allows))
+	for i, a := range allows {
+		states[i] = rule.AllowState{Allow: a, Fault: a.Fault(now)}
+	}
+	for _, f := range findings {
+		if by, ok := permission(&f, states); ok {
+			allowed = append(allowed, Allowed{f, by})
+		} else {
+			keep = append(keep, f)
+		}
+	}
+	return keep, allowed, states
+}
+
+// permission finds what allows a finding. A permission of the configuration
+// covers it alone; one on an object covers only that object's part, and the
+// finding is allowed when every intruder's part is: else a second Service could
+// hide behind the first one's permission.
+func permission(f *rule.Finding, states []rule.AllowState) (rule.Allow, bool) {
+	intruders := f.Intruders()
+	covered := make([]bool, len(intruders))
+	var by rule.Allow
+	for i := range states {
+		s := &states[i]
+		if s.Fault != "" || !s.Matches(f) {
+			continue
+		}
+		if s.Object.IsZero() {
+			s.Used = true
+			return s.Allow, true
+		}
+		for k, c := range intruders {
+			if c.By == s.Object || c.Owner == s.Object {
+				covered[k], s.Used, by = true, true, s.Allow
+			}
+		}
+	}
+	return by, len(intruders) > 0 && !slices.Contains(covered, false)
+}

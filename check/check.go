@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package check puts all questions to all rules: which keys to visit, in which
+// order, which findings are only symptoms of others, which are suppressed, and
+// what a change makes worse.
+package check
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"whohas/claim"
+	"whohas/rule"
+	"whohas/snapshot"
+)
+
+// Input is what a check works on. It is only read.
+type Input struct {
+	View       claim.View
+	Facts      *rule.Facts
+	Objects    rule.Source
+	Coverage   []snapshot.Coverage
+	Rules      []*rule.Rule
+	Severities map[string]rule.Severity // by rule ID or name: what a site thinks of it
+}
+
+// Result is what a check found. Everything in it is sorted.
+type Result struct {
+	Findings []rule.Finding
+	Hidden   []rule.Finding // symptoms of findings that are shown
+	Allowed  []Allowed
+	Unsure   []rule.Doubt
+}
+
+// Run asks every rule about every key: what is wrong with the addresses. What is
+// wrong with the check itself is asked by Finish, once it is known what is shown.
+func Run(in Input) Result {
+	e := engine{in: in}
+	e.ranges()
+	e.objects()
+	return e.result()
+}
+
+// Finish suppresses what is allowed, hides symptoms, and asks the rules about
+// the check itself.
+func Finish(in Input, res Result, allows []rule.Allow, now time.Time) Result {
+	all := slices.Concat(res.Findings, res.Hidden)
+	keep, allowed, states := suppress(all, allows, now)
+	e := engine{in: in, findings: keep, unsure: res.Unsure, allows: states}
+	e.cluster()
+	res = e.result()
+	res.Allowed = allowed
+	return res
+}
+
+type engine struct {
+	in       Input
+	findings []rule.Finding
+	unsure   []rule.Doubt
+	allows   []rule.AllowState
+}
+
+func (e *engine) rulesOn(kind rule.KeyKind) []*rule.Rule {
+	var list []*rule.Rule
+	for _, r := range e.in.Rules {
+		if r.On == kind {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+// ranges visits every range that is a rule's subject, once.
+func (e *engine) ranges() {
+	rules := e.rulesOn(rule.OnRange)
+	subjects := claim.Roles(0)
+	for _, r := range rules {
+		subjects |= r.Subject
+	}
+	keys := map[claim.Range]claim.Roles{}
+	for c := range e.in.View.All() {
+		if c.Role&subjects != 0 && c.Range.IsValid() {
+			keys[c.Range] |= c.Role
+		}
+	}
+	for key, roles := range keys {
+		touching := slices.Collect(e.in.View.Overlapping(key))
+		for _, r := range rules {
+			if r.Subject&roles != 0 {
+				e.ask(r, rule.Key{Range: key}, touching)
+			}
+		}
+	}
+}
+
+// objects visits every object that makes a claim in a rule's subject roles.
+func (e *engine) objects() {
+	rules := e.rulesOn(rule.OnObject)
+	keys := map[snapshot.Ref]claim.Roles{}
+	if len(rules) == 0 {
+		return
+	}
+	for c := range e.in.View.All() {
+		keys[c.By] |= c.Role
+	}
+	for ref, roles := range keys {
+		var claims []claim.Claim
+		for _, r := range rules {
+			if r.Subject&roles == 0 {
+				continue
+			}
+			if claims == nil {
+				claims = slices.Collect(e.in.View.Of(ref))
+			}
+			e.ask(r, rule.Key{Ref: ref}, claims)
+		}
+	}
+}
+
+func (e *engine) cluster() {
+	for _, r := range e.rulesOn(rule.OnCluster) {
+		e.ask(r, rule.Key{}, nil)
+	}
+}
+
+func (e *engine) ask(r *rule.Rule, key rule.Key, touching []claim.Claim) {
+	base := rule.Pass{Rule: r, Key: key, View: e.in.View, Facts: e.in.Facts, Objects: e.in.Objects,
+		Coverage: e.in.Coverage, Allows: e.allows, Rules: e.in.Rules, Doubts: e.unsure}
+	r.Check(rule.NewPass(base, touching, e.found, func(d rule.Doubt) { e.unsure = append(e.unsure, d) }))
+}
+
+func (e *engine) found(f rule.Finding) {
+	for _, key := range []string{f.Rule.ID, f.Rule.Name} {
+		if s, ok := e.in.Severities[key]; ok {
+			f.Severity = s
+		}
+	}
+	e.findings = append(e.findings, f)
+}
+
+func (e *engine) result() Result {
+	slices.SortFunc(e.findings, rule.Compare)
+	var res Result
+	for _, f := range e.findings {
+		if symptom(f, e.findings) {
+			res.Hidden = append(res.Hidden, f)
+		} else {
+			res.Findings = append(res.Findings, f)
+		}
+	}
+	slices.SortFunc(e.unsure, func(a, b rule.Doubt) int {
+		return cmp.Or(strings.Compare(a.Rule.ID, b.Rule.ID), strings.Compare(a.Need, b.Need))
+	})
+	res.Unsure = slices.Compact(e.unsure)
+	return res
+}
+
+// symptom tells whether another finding explains this one: a rule that it comes
+// after speaks of the same address, is at least as severe, and blames everybody
+// whom this one blames.
+func symptom(f rule.Finding, all []rule.Finding) bool {
+	for _, cause := range all {
+		if slices.Contains(f.Rule.After, cause.Rule) && cause.Severity >= f.Severity &&
+			cause.Range.Overlaps(f.Range) && blames(cause, f) {
+			return true
+		}
+	}
+	return false
+}
+
+func blames(cause, f rule.Finding) bool {
+	accused := cause.Intruders()
+	for _, c := range f.Intruders() {
+		if !slices.ContainsFunc(accused, func(a rule.Claimant) bool { return a.Owner == c.Owner }) {
+			return false
+		}
+	}
+	return true
+}

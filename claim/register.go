@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package claim
+
+import (
+	"iter"
+	"net/netip"
+	"slices"
+
+	"github.com/gaissmai/bart"
+
+	"whohas/snapshot"
+)
+
+// View answers who claims what. Claims come in no particular order unless a
+// method says so; callers that print sort with Compare.
+type View interface {
+	// On yields the claims whose range holds the address, each once.
+	On(netip.Addr) iter.Seq[Claim]
+	// Overlapping yields the claims whose range shares an address with r, each once.
+	Overlapping(r Range) iter.Seq[Claim]
+	// Of yields the claims that one object makes, also those on no valid address.
+	Of(by snapshot.Ref) iter.Seq[Claim]
+	// All yields every claim.
+	All() iter.Seq[Claim]
+}
+
+// Register is the View that is kept up to date. The zero value is empty and
+// ready. One writer at a time, and no reader beside it; any number of readers
+// where nobody writes. It must not be copied.
+type Register struct {
+	claims []Claim // a removed claim's place is free: By is zero
+	free   []int32
+	by     map[snapshot.Ref]int32 // head of the chain of one object's claims
+	nextBy []int32
+	index  bart.Table[int32] // head of the chain of one prefix's claims
+	nextAt []int32           // chain of claims on one address, which have one prefix each
+	wide   []wideEntry       // chain of claims with ranges: several prefixes each
+	freeWd []int32
+}
+
+// wideEntry is one prefix of a claim whose range is more than one address.
+type wideEntry struct{ claim, next int32 }
+
+const none = int32(-1)
+
+// The chain of a prefix holds claims on a single address as their index, and
+// entries of wide as -2-index, so that the many single addresses cost 4 bytes.
+func wideLink(entry int32) int32 { return -2 - entry }
+
+// NewRegister makes a Register with room for n claims.
+func NewRegister(n int) *Register {
+	return &Register{
+		claims: make([]Claim, 0, n), nextBy: make([]int32, 0, n), nextAt: make([]int32, 0, n),
+		by: make(map[snapshot.Ref]int32, n),
+	}
+}
+
+// Add registers one claim beside those its object has already.
+func (r *Register) Add(c Claim) {
+	if r.by == nil {
+		r.by = map[snapshot.Ref]int32{}
+	}
+	i := r.place(c)
+	head, ok := r.by[c.By]
+	if !ok {
+		head = none
+	}
+	r.nextBy[i] = head
+	r.by[c.By] = i
+	switch {
+	case c.Range.IsSingle():
+		r.nextAt[i] = r.link(netip.PrefixFrom(c.Range.From, c.Range.From.BitLen()), i)
+	case c.Range.IsValid():
+		for p := range c.Range.Prefixes() {
+			e := r.entry(i)
+			r.wide[e].next = r.link(p, wideLink(e))
+		}
+	}
+}
+
+func (r *Register) place(c Claim) int32 {
+	if n := len(r.free); n > 0 {
+		i := r.free[n-1]
+		r.free = r.free[:n-1]
+		r.claims[i] = c
+		return i
+	}
+	r.claims = append(r.claims, c)
+	r.nextBy = append(r.nextBy, none)
+	r.nextAt = append(r.nextAt, none)
+	return int32(len(r.claims) - 1)
+}
+
+func (r *Register) entry(claim int32) int32 {
+	if n := len(r.freeWd); n > 0 {
+		e := r.freeWd[n-1]
+		r.freeWd = r.freeWd[:n-1]
+		r.wide[e] = wideEntry{claim: claim}
+		return e
+	}
+	r.wide = append(r.wide, wideEntry{claim: claim})
+	return int32(len(r.wide) - 1)
+}
+
+// link makes v the head of the prefix's chain and gives the head before.
+func (r *Register) link(p netip.Prefix, v int32) (before int32) {
+	before = none
+	r.index.Modify(p, func(old int32, ok bool) (int32, bool) {
+		if ok {
+			before = old
+		}
+		return v, false
+	})
+	return before
+}
+
+// Replace makes now the only claims of an object and gives those it had.
+func (r *Register) Replace(by snapshot.Ref, now []Claim) (before []Claim) {
+	head, ok := r.by[by]
+	for i := head; ok && i != none; {
+		next := r.nextBy[i]
+		before = append(before, r.claims[i])
+		r.remove(i)
+		i = next
+	}
+	delete(r.by, by)
+	for _, c := range now {
+		c.By = by
+		r.Add(c)
+	}
+	return before
+}
+
+func (r *Register) remove(i int32) {
+	c := &r.claims[i]
+	switch {
+	case c.Range.IsSingle():
+		r.unlink(netip.PrefixFrom(c.Range.From, c.Range.From.BitLen()), i)
+	case c.Range.IsValid():
+		for p := range c.Range.Prefixes() {
+			r.unlink(p, i)
+		}
+	}
+	*c = Claim{}
+	r.free = append(r.free, i)
+}
+
+// unlink takes claim i out of a prefix's chain.
+func (r *Register) unlink(p netip.Prefix, i int32) {
+	head, ok := r.index.Get(p)
+	if !ok {
+		return
+	}
+	var keep []int32
+	for v := head; v != none; v = r.next(v) {
+		if r.claimAt(v) != i {
+			keep = append(keep, v)
+		} else if v < none {
+			r.freeWd = append(r.freeWd, wideLink(v))
+		}
+	}
+	r.relink(p, keep)
+}
+
+func (r *Register) relink(p netip.Prefix, chain []int32) {
+	if len(chain) == 0 {
+		r.index.Delete(p)
+		return
+	}
+	for k, v := range chain {
+		next := none
+		if k+1 < len(chain) {
+			next = chain[k+1]
+		}
+		if v < none {
+			r.wide[wideLink(v)].next = next
+		} else {
+			r.nextAt[v] = next
+		}
+	}
+	r.index.Insert(p, chain[0])
+}
+
+func (r *Register) next(v int32) int32 {
+	if v < none {
+		return r.wide[wideLink(v)].next
+	}
+	return r.nextAt[v]
+}
+
+func (r *Register) claimAt(v int32) int32 {
+	if v < none {
+		return r.wide[wideLink(v)].claim
+	}
+	return v
+}
+
+// On implements View. The prefixes of one range are disjoint, so that no claim
+// can come twice.
+func (r *Register) On(ip netip.Addr) iter.Seq[Claim] {
+	return func(yield func(Claim) bool) {
+		if !ip.IsValid() {
+			return
+		}
+		for _, head := range r.index.Supernets(netip.PrefixFrom(ip, ip.BitLen())) {
+			for v := head; v != none; v = r.next(v) {
+				if !yield(r.claims[r.claimAt(v)]) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Overlapping implements View.
+func (r *Register) Overlapping(rg Range) iter.Seq[Claim] {
+	return func(yield func(Claim) bool) {
+		var seen []int32 // only ranges can come twice, and they are few
+		once := func(v int32) bool {
+			i := r.claimAt(v)
+			if v < none {
+				if slices.Contains(seen, i) {
+					return true
+				}
+				seen = append(seen, i)
+			}
+			return yield(r.claims[i])
+		}
+		for p := range rg.Prefixes() {
+			if !r.overlappingPrefix(p, once) {
+				return
+			}
+		}
+	}
+}
+
+func (r *Register) overlappingPrefix(p netip.Prefix, yield func(int32) bool) bool {
+	for q, head := range r.index.Supernets(p) {
+		if q == p {
+			continue // Subnets yields it as well
+		}
+		if !r.chain(head, yield) {
+			return false
+		}
+	}
+	for _, head := range r.index.Subnets(p) {
+		if !r.chain(head, yield) {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *Register) chain(head int32, yield func(int32) bool) bool {
+	for v := head; v != none; v = r.next(v) {
+		if !yield(v) {
+			return false
+		}
+	}
+	return true
+}
+
+// Of implements View.
+func (r *Register) Of(by snapshot.Ref) iter.Seq[Claim] {
+	return func(yield func(Claim) bool) {
+		head, ok := r.by[by]
+		for i := head; ok && i != none; i = r.nextBy[i] {
+			if !yield(r.claims[i]) {
+				return
+			}
+		}
+	}
+}
+
+// All implements View.
+func (r *Register) All() iter.Seq[Claim] {
+	return func(yield func(Claim) bool) {
+		for i := range r.claims {
+			if !r.claims[i].By.IsZero() && !yield(r.claims[i]) {
+				return
+			}
+		}
+	}
+}
+
+// Len is the number of claims.
+func (r *Register) Len() int { return len(r.claims) - len(r.free) }

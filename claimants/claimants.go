@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package claimants holds the ways of claiming an address, one file each: which
+// object, which field, in which role, on whose behalf. A new way is a new file.
+package claimants
+
+import (
+	"slices"
+	"strings"
+
+	"whohas/claim"
+	"whohas/snapshot"
+)
+
+// Claimant is one way of claiming. Of, Names and Fields tell the sources what to
+// keep; exactly one of Object, Pod and Slice reads it. These functions are pure:
+// they see one object and nothing else, so that an admission decision can ask
+// them about an object that is not stored yet.
+type Claimant struct {
+	Kind   claim.Kind
+	Role   claim.Role
+	Doc    string // one sentence: what is claimed by this, and who acts on it
+	Of     snapshot.Kind
+	Names  []string
+	Fields []string
+
+	Object func(*snapshot.Object, Yield)
+	Pod    func(*snapshot.Pod, Yield)
+	Slice  func(*snapshot.EndpointSlice, Yield)
+}
+
+// Yield takes one claim; By, Owner, Kind and Role are filled in where the
+// claimant left them empty.
+type Yield func(claim.Claim)
+
+var all []*Claimant
+
+// add enters a claimant in the list; called only while the package initialises.
+func add(c Claimant) *Claimant {
+	all = append(all, &c)
+	return &c
+}
+
+// All lists the claimants, sorted by kind.
+func All() []*Claimant {
+	list := slices.Clone(all)
+	slices.SortFunc(list, func(a, b *Claimant) int { return strings.Compare(string(a.Kind), string(b.Kind)) })
+	return list
+}
+
+// Reads is what the sources must keep for the claims to be found.
+func Reads() []snapshot.Read {
+	reads := snapshot.OwnReads()
+	for _, c := range All() {
+		reads = append(reads, snapshot.Read{Kind: c.Of, Names: c.Names, Fields: c.Fields})
+	}
+	return reads
+}
+
+// byKind lists the claimants that read one kind's objects.
+func byKind() map[snapshot.Kind][]*Claimant {
+	m := map[snapshot.Kind][]*Claimant{}
+	for _, c := range All() {
+		m[c.Of] = append(m[c.Of], c)
+	}
+	return m
+}
+
+// Claims lists what one object claims.
+func Claims(o *snapshot.Object) []claim.Claim {
+	var claims []claim.Claim
+	for _, c := range All() {
+		if c.Object != nil && c.Of.Group == o.Ref.Group && c.Of.Kind == o.Ref.Kind {
+			c.Object(o, c.yield(o.Ref, func(x claim.Claim) { claims = append(claims, x) }))
+		}
+	}
+	return claims
+}
+
+// Register gathers the claims of everything in a snapshot.
+func Register(s *snapshot.Snapshot) *claim.Register {
+	r := claim.NewRegister(len(s.Pods) + 8*len(s.Objects))
+	kinds := byKind()
+	for of, list := range kinds {
+		for _, c := range list {
+			if c.Object != nil {
+				for _, o := range s.Kind(of) {
+					if c.reads(o.Ref) {
+						c.Object(o, c.yield(o.Ref, r.Add))
+					}
+				}
+			}
+		}
+	}
+	registerPods(s, kinds[snapshot.PodKind], r)
+	registerSlices(s, append(kinds[snapshot.EndpointSliceKind], kinds[snapshot.EndpointsKind]...), r)
+	return r
+}
+
+func (c *Claimant) reads(r snapshot.Ref) bool {
+	return len(c.Names) == 0 || slices.Contains(c.Names, r.Namespace+"/"+r.Name)
+}
+
+func registerPods(s *snapshot.Snapshot, list []*Claimant, r *claim.Register) {
+	for _, c := range list {
+		if c.Pod == nil {
+			continue
+		}
+		for i := range s.Pods {
+			c.Pod(&s.Pods[i], c.yield(s.Pods[i].Ref(), r.Add))
+		}
+	}
+}
+
+func registerSlices(s *snapshot.Snapshot, list []*Claimant, r *claim.Register) {
+	for _, c := range list {
+		if c.Slice == nil {
+			continue
+		}
+		for i := range s.Slices {
+			if s.Slices[i].Ref.Kind == c.Of.Kind {
+				c.Slice(&s.Slices[i], c.yield(s.Slices[i].Ref, r.Add))
+			}
+		}
+	}
+}
+
+func (c *Claimant) yield(by snapshot.Ref, to Yield) Yield {
+	return func(x claim.Claim) {
+		if x.By.IsZero() {
+			x.By = by
+		}
+		if x.Owner.IsZero() {
+			x.Owner = x.By
+		}
+		if x.Kind == "" {
+			x.Kind = c.Kind
+		}
+		if x.Role == 0 {
+			x.Role = c.Role
+		}
+		to(x)
+	}
+}
+
+// addr makes the claim of a field that holds one address. A text that is no
+// address keeps an invalid range: rule WH208 speaks about it.
+func addr(f snapshot.Field) claim.Claim {
+	c := claim.Claim{Text: f.Text(), Origin: f.Origin()}
+	if ip, _, err := snapshot.ParseAddr(f.Text()); err == nil {
+		c.Range = claim.Single(ip)
+	}
+	return c
+}
+
+// span makes the claim of a field that holds an address, a CIDR or a range.
+func span(f snapshot.Field) claim.Claim {
+	c := claim.Claim{Text: f.Text(), Origin: f.Origin()}
+	if r, err := claim.ParseRange(f.Text()); err == nil {
+		c.Range = r
+	}
+	return c
+}
+
+// given tells whether a field holds a text that means an address at all.
+func given(f snapshot.Field) bool {
+	return f.OK() && f.Value.Scalar() && strings.TrimSpace(f.Text()) != ""
+}
+
+// list yields the parts of a comma-separated field as fields of their own.
+func list(f snapshot.Field) []snapshot.Field {
+	var out []snapshot.Field
+	for part := range strings.SplitSeq(f.Text(), ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			v := *f.Value
+			v.Text = part
+			g := f
+			g.Value = &v
+			out = append(out, g)
+		}
+	}
+	return out
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package claimants
+
+import (
+	"whohas/claim"
+	"whohas/snapshot"
+)
+
+// KubeVIPRequest is where kube-vip looks first for a Service's addresses
+// (kube-vip pkg/instance/instance.go FetchServiceAddresses, v1.2.3).
+// kube-vip-cloud-provider writes it as well.
+var KubeVIPRequest = add(Claimant{
+	Kind:   "kubevip.loadbalancerIPs",
+	Role:   claim.Request,
+	Doc:    "The annotation `kube-vip.io/loadbalancerIPs` of a Service: kube-vip puts these addresses on a node.",
+	Of:     serviceKind,
+	Fields: service(annotations("kube-vip.io/loadbalancerIPs")...),
+	Object: kubeVIPRequested("kube-vip.io/loadbalancerIPs"),
+})
+
+// KubeVIPRequestedIP is what kube-vip's DHCP client asks the DHCP server for
+// (kube-vip pkg/instance/instance.go, v1.2.3).
+var KubeVIPRequestedIP = add(Claimant{
+	Kind:   "kubevip.requestedIP",
+	Role:   claim.Request,
+	Doc:    "The annotation `kube-vip.io/requestedIP` of a Service: the address that kube-vip asks a DHCP server for.",
+	Of:     serviceKind,
+	Fields: service(annotations("kube-vip.io/requestedIP")...),
+	Object: kubeVIPRequested("kube-vip.io/requestedIP"),
+})
+
+// kubeVIPRequested leaves out what is no address, which kube-vip takes for a
+// name to resolve, and 0.0.0.0 and ::, which stand for DHCP.
+func kubeVIPRequested(key string) func(*snapshot.Object, Yield) {
+	return func(o *snapshot.Object, yield Yield) {
+		if !isLoadBalancer(o) {
+			return
+		}
+		for _, f := range list(o.Annotation(key)) {
+			if ip, _, err := snapshot.ParseAddr(f.Text()); err == nil && !ip.IsUnspecified() {
+				yieldRequest(o, f, AgentKubeVIP, yield)
+			}
+		}
+	}
+}

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cluster
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"whohas/dataplane"
+	"whohas/snapshot"
+)
+
+// Version is a Kubernetes version. The zero value is unknown.
+type Version struct{ Major, Minor, Patch int }
+
+var versionText = regexp.MustCompile(`v?(\d+)\.(\d+)(?:\.(\d+))?`)
+
+// ParseVersion reads "v1.25.9", "v1.22.5+k3s1" or an image tag.
+func ParseVersion(text string) (Version, bool) {
+	m := versionText.FindStringSubmatch(text)
+	if m == nil {
+		return Version{}, false
+	}
+	v := Version{}
+	v.Major, _ = strconv.Atoi(m[1])
+	v.Minor, _ = strconv.Atoi(m[2])
+	v.Patch, _ = strconv.Atoi(m[3])
+	return v, v.Major > 0
+}
+
+// String gives "1.25.9", or "unknown".
+func (v Version) String() string {
+	if v == (Version{}) {
+		return "unknown"
+	}
+	return fmt.Sprintf("%d.%d.%d", v.Major, v.Minor, v.Patch)
+}
+
+// AtLeast tells whether v is known and not older than the version named.
+func (v Version) AtLeast(major, minor, patch int) bool {
+	if v.Major != major {
+		return v.Major > major
+	}
+	if v.Minor != minor {
+		return v.Minor > minor
+	}
+	return v.Patch >= patch
+}
+
+// modeEvidence looks for the proxy mode in one sort of object. A configuration
+// that was read with an empty mode is iptables: kube-proxy's default on Linux
+// (kubernetes cmd/kube-proxy/app/server_linux.go, platformApplyDefaults).
+type modeEvidence struct {
+	kind snapshot.Kind
+	mode func(*snapshot.Object) (dataplane.ProxyMode, snapshot.Field, bool)
+}
+
+// modeSources are asked in this order: the first that answers decides. The
+// replacements of kube-proxy come first, because its configuration is often
+// left behind when they take over.
+var modeSources = []modeEvidence{
+	{ConfigMapKind, ciliumMode},
+	{felixConfig, calicoMode},
+	{DaemonSetKind, kubeRouterMode},
+	{ConfigMapKind, kubeProxyMode},
+	{proxyConfig, proxyConfigMode},
+	{DaemonSetKind, kubeProxyArgs},
+	{snapshot.PodKind, kubeProxyArgs},
+	{NodeKind, nodeArgsMode},
+	{openshiftNet, openshiftMode},
+}
+
+func (f *Facts) proxyMode(s *snapshot.Snapshot, override dataplane.ProxyMode, from string) {
+	if override != dataplane.ModeUnknown {
+		f.Mode, f.ModeFrom = override, from
+		f.conclude("proxy mode", override.String(), from, snapshot.Origin{})
+		f.gate(s)
+		return
+	}
+	for _, e := range modeSources {
+		for _, o := range s.Kind(e.kind) {
+			mode, at, ok := e.mode(o)
+			if !ok {
+				continue
+			}
+			f.Mode, f.ModeFrom = mode, o.Ref.String()
+			f.KubeRouter = strings.Contains(at.Text(), "service-proxy")
+			f.conclude("proxy mode", mode.String(), o.Ref.String(), at.Origin())
+			f.gate(s)
+			return
+		}
+	}
+	f.conclude("proxy mode", "unknown", "no proxy configuration among what was read", snapshot.Origin{})
+}
+
+// gate looks for kube-proxy's gate AllowServiceExternalIPs.
+func (f *Facts) gate(s *snapshot.Snapshot) {
+	for _, o := range append(s.Kind(ConfigMapKind), s.Kind(proxyConfig)...) {
+		g := o.Field("data", "config.conf", "featureGates", "AllowServiceExternalIPs")
+		if o.Ref.Kind == proxyConfig.Kind {
+			g = o.Field("featureGates", "AllowServiceExternalIPs")
+		}
+		if g.Text() == "false" {
+			f.ExternalIPsOff = true
+			f.conclude("externalIPs", "off", o.Ref.String(), g.Origin())
+		}
+	}
+}
+
+func ciliumMode(o *snapshot.Object) (dataplane.ProxyMode, snapshot.Field, bool) {
+	if o.Ref.Name != "cilium-config" {
+		return "", snapshot.Field{}, false
+	}
+	at := o.Field("data", "kube-proxy-replacement")
+	return dataplane.EBPF, at, at.Text() == "true" || at.Text() == "strict"
+}
+
+func calicoMode(o *snapshot.Object) (dataplane.ProxyMode, snapshot.Field, bool) {
+	at := o.Field("spec", "bpfEnabled")
+	return dataplane.EBPF, at, at.Is()
+}
+
+// kubeRouterMode: kube-router binds service addresses on kube-dummy-if of every
+// node, as IPVS mode does (kube-router pkg/controllers/proxy, setupExternalIPForService).
+func kubeRouterMode(o *snapshot.Object) (dataplane.ProxyMode, snapshot.Field, bool) {
+	for c := range o.Field("spec", "template", "spec", "containers").Items() {
+		if !imageNamed(c.Get("image").Text(), "kube-router") {
+			continue
+		}
+		for a := range c.Get("args").Items() {
+			if strings.HasPrefix(a.Text(), "--run-service-proxy") {
+				return dataplane.IPVS, a, !strings.HasSuffix(a.Text(), "=false")
+			}
+		}
+	}
+	return "", snapshot.Field{}, false
+}
+
+func kubeProxyMode(o *snapshot.Object) (dataplane.ProxyMode, snapshot.Field, bool) {
+	if o.Ref.Name != "kube-proxy" {
+		return "", snapshot.Field{}, false
+	}
+	config := o.Field("data", "config.conf")
+	return configuredMode(config.Get("mode")), config.Get("mode"), config.Value.Kind == snapshot.Map
+}
+
+func proxyConfigMode(o *snapshot.Object) (dataplane.ProxyMode, snapshot.Field, bool) {
+	return configuredMode(o.Field("mode")), o.Field("mode"), true
+}
+
+func configuredMode(f snapshot.Field) dataplane.ProxyMode {
+	mode, err := dataplane.ParseProxyMode(f.Text())
+	if err != nil {
+		return dataplane.IPTables
+	}
+	return mode
+}
+
+// kubeProxyArgs reads --proxy-mode of a kube-proxy DaemonSet or static Pod; a
+// kube-proxy whose flags were read and name no mode is not decided by that: it
+// may read a configuration file.
+func kubeProxyArgs(o *snapshot.Object) (dataplane.ProxyMode, snapshot.Field, bool) {
+	path := []string{"spec", "template", "spec", "containers"}
+	if o.Ref.Kind == snapshot.PodKind.Kind {
+		path = []string{"spec", "containers"}
+	}
+	for c := range o.Field(path...).Items() {
+		for _, list := range []string{"command", "args"} {
+			if mode, at, ok := modeArg(c.Get(list)); ok {
+				return mode, at, true
+			}
+		}
+	}
+	return "", snapshot.Field{}, false
+}
+
+func modeArg(list snapshot.Field) (dataplane.ProxyMode, snapshot.Field, bool) {
+	next := false
+	for a := range list.Items() {
+		value, ok := strings.CutPrefix(a.Text(), "--proxy-mode=")
+		if next {
+			value, ok = a.Text(), true
+		}
+		if ok {
+			mode, err := dataplane.ParseProxyMode(value)
+			return mode, a, err == nil
+		}
+		next = a.Text() == "--proxy-mode"
+	}
+	return "", snapshot.Field{}, false
+}
+
+var nodeArgMode = regexp.MustCompile(`proxy-mode=(ipvs|iptables|nftables)`)
+
+// nodeArgsMode reads what k3s and RKE2 note on each Node: the arguments they
+// were started with. Without a mode there, their kube-proxy runs iptables.
+func nodeArgsMode(o *snapshot.Object) (dataplane.ProxyMode, snapshot.Field, bool) {
+	for _, key := range []string{"k3s.io/node-args", "rke2.io/node-args"} {
+		at := o.Annotation(key)
+		if !at.OK() {
+			continue
+		}
+		if m := nodeArgMode.FindStringSubmatch(at.Text()); m != nil {
+			return dataplane.ProxyMode(m[1]), at, true
+		}
+		return dataplane.IPTables, at, !strings.Contains(at.Text(), "--disable-kube-proxy")
+	}
+	return "", snapshot.Field{}, false
+}
+
+func openshiftMode(o *snapshot.Object) (dataplane.ProxyMode, snapshot.Field, bool) {
+	at := o.Field("spec", "defaultNetwork", "type")
+	switch at.Text() {
+	case "OVNKubernetes":
+		return dataplane.EBPF, at, true // address and port only, in OVN's load balancers
+	case "OpenShiftSDN":
+		return dataplane.IPTables, at, true
+	}
+	return "", at, false
+}
+
+// proxyVersion takes kube-proxy's version from its image, else from what the
+// Nodes say of themselves.
+func (f *Facts) proxyVersion(s *snapshot.Snapshot) {
+	for _, o := range s.Kind(DaemonSetKind) {
+		for c := range o.Field("spec", "template", "spec", "containers").Items() {
+			if f.versionFromImage(o, c.Get("image")) {
+				return
+			}
+		}
+	}
+	for _, o := range s.Kind(snapshot.PodKind) {
+		for c := range o.Field("spec", "containers").Items() {
+			if f.versionFromImage(o, c.Get("image")) {
+				return
+			}
+		}
+	}
+	f.versionFromNodes(s)
+}
+
+func (f *Facts) versionFromImage(o *snapshot.Object, image snapshot.Field) bool {
+	if !imageNamed(image.Text(), "kube-proxy") {
+		return false
+	}
+	tag := image.Text()[strings.LastIndexByte(image.Text(), '/')+1:]
+	v, ok := ParseVersion(strings.TrimPrefix(tag, "kube-proxy:"))
+	if ok {
+		f.Version, f.VersionFrom = v, o.Ref.String()
+		f.conclude("kube-proxy version", v.String(), o.Ref.String(), image.Origin())
+	}
+	return ok
+}
+
+// versionFromNodes takes the oldest: which nodes bind depends on it, and during
+// an upgrade both are there.
+func (f *Facts) versionFromNodes(s *snapshot.Snapshot) {
+	var oldest snapshot.Field
+	var from string
+	for _, o := range s.Kind(NodeKind) {
+		for _, field := range []string{"kubeProxyVersion", "kubeletVersion"} {
+			at := o.Field("status", "nodeInfo", field)
+			v, ok := ParseVersion(at.Text())
+			if !ok {
+				continue
+			}
+			if f.Version == (Version{}) || !v.AtLeast(f.Version.Major, f.Version.Minor, f.Version.Patch) {
+				f.Version, oldest, from = v, at, o.Ref.String()
+			}
+			break
+		}
+	}
+	if from != "" {
+		f.VersionFrom = from
+		f.conclude("kube-proxy version", f.Version.String(), from, oldest.Origin())
+	}
+}

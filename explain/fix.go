@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package explain
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"whohas/claim"
+	"whohas/cluster"
+	"whohas/snapshot"
+)
+
+// Anywhere is where a step is done that only needs the API.
+const Anywhere = "anywhere kubectl works"
+
+// RemoveItem takes one item out of a list of an object: a test operation first,
+// so that a list that has changed since is left alone.
+func RemoveItem(kind snapshot.Kind, o *snapshot.Object, f snapshot.Field) *snapshot.Edit {
+	pointer := snapshot.Pointer(f.Path)
+	return &snapshot.Edit{Kind: kind, On: o.Ref, Subresource: subresource(f.Path), Ops: []snapshot.Op{
+		{Op: "test", Path: pointer, Value: f.Text()},
+		{Op: "remove", Path: itemPointer(pointer)},
+	}}
+}
+
+// itemPointer is the list item that a pointer leads into: of
+// status.loadBalancer.ingress[0].ip the whole entry goes.
+func itemPointer(pointer string) string {
+	if p, ok := strings.CutSuffix(pointer, "/ip"); ok {
+		return p
+	}
+	if p, ok := strings.CutSuffix(pointer, "/value"); ok {
+		return p
+	}
+	return pointer
+}
+
+func subresource(path string) string {
+	if strings.HasPrefix(path, "status.") {
+		return "status"
+	}
+	return ""
+}
+
+// Removal makes the steps that take a claim away: where one comma-separated
+// field holds several addresses, only this one goes.
+func Removal(kind snapshot.Kind, o *snapshot.Object, c claim.Claim, where string) Step {
+	f := fieldAt(o, c.Origin.Field)
+	step := Step{Where: where, Text: fmt.Sprintf("remove %s from %s of %s%s", c.Text, c.Origin.Field, c.By, standsIn(c.Origin))}
+	switch {
+	case f.Text() == c.Text:
+		step.Edit = RemoveItem(kind, o, f)
+	default:
+		step.Edit = replaceText(kind, o, f, c.Text)
+	}
+	return step
+}
+
+func replaceText(kind snapshot.Kind, o *snapshot.Object, f snapshot.Field, gone string) *snapshot.Edit {
+	var keep []string
+	for part := range strings.SplitSeq(f.Text(), ",") {
+		if strings.TrimSpace(part) != gone {
+			keep = append(keep, part)
+		}
+	}
+	pointer := snapshot.Pointer(f.Path)
+	ops := []snapshot.Op{{Op: "test", Path: pointer, Value: f.Text()}}
+	if len(keep) == 0 || strings.HasPrefix(f.Text(), "[") {
+		ops = append(ops, snapshot.Op{Op: "remove", Path: pointer})
+	} else {
+		ops = append(ops, snapshot.Op{Op: "replace", Path: pointer, Value: strings.Join(keep, ",")})
+	}
+	return &snapshot.Edit{Kind: kind, On: o.Ref, Subresource: subresource(f.Path), Ops: ops}
+}
+
+func standsIn(o snapshot.Origin) string {
+	if o.File == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (and in %s:%d, or the next apply puts it back)", o.File, o.Line)
+}
+
+// fieldAt finds a field by the path that its origin gave.
+func fieldAt(o *snapshot.Object, path string) snapshot.Field {
+	f := o.Field()
+	for _, key := range strings.Split(strings.TrimPrefix(snapshot.Pointer(path), "/"), "/") {
+		key = strings.ReplaceAll(strings.ReplaceAll(key, "~1", "/"), "~0", "~")
+		f = step(f, key)
+	}
+	return f
+}
+
+func step(f snapshot.Field, key string) snapshot.Field {
+	if n, err := strconv.Atoi(key); err == nil && f.Value != nil && f.Value.Kind == snapshot.List {
+		i := 0
+		for item := range f.Items() {
+			if i == n {
+				return item
+			}
+			i++
+		}
+		return snapshot.Field{}
+	}
+	return f.Get(key)
+}
+
+// KeepOff is the step for a node that cannot hear of the cure: the address must
+// be kept off until kube-proxy has seen the change. One deletion is a race: the
+// next sync, at most 30 s later, comes before the watch is back (lab).
+func KeepOff(f *cluster.Facts, c claim.Range, nodes []string) Step {
+	era := EraOf(f)
+	ip := c.From
+	bits := ip.BitLen()
+	return Step{
+		Where: "each of " + Names(nodes),
+		Text:  fmt.Sprintf("keep %s off %s for two minutes, until kube-proxy has heard of the change (a single deletion is undone by its next sync)", ip, era.Device),
+		Command: fmt.Sprintf("for i in $(seq 1200); do ip addr del %s/%d dev %s 2>/dev/null; sleep 0.1; done",
+			ip, bits, era.Device),
+	}
+}

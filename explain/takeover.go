@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package explain
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"whohas/claim"
+	"whohas/cluster"
+	"whohas/dataplane"
+	"whohas/snapshot"
+)
+
+// Target is an address that a service plane takes from its owner.
+type Target struct {
+	Address netip.Addr
+	Owner   cluster.Node // zero where the address is no Node's
+	Is      string       // what the address is, where it is no Node's: "the control plane's address"
+	Loses   []string     // what clients of such an address lose; empty for a Node
+	Service string       // who takes it: "Service demo/tomcat"
+	Ports   claim.Ports  // the Service's ports
+	API     bool         // the apiserver is reached at this address
+}
+
+// Takeover tells what the nodes lose when a Service takes an address, by what
+// the proxy of this cluster does with it.
+func Takeover(t Target, f *cluster.Facts) []Loss {
+	x := takeover{Target: t, f: f, era: EraOf(f)}
+	x.place()
+	switch {
+	case x.era.Binds:
+		x.selfTalk()
+		x.martians()
+		x.filteredOwner()
+		x.notReady()
+		x.selfSealing()
+	default:
+		x.portOnly()
+	}
+	for i := range x.losses {
+		x.losses[i].Certainty = x.certainty()
+		x.losses[i].Evidence = append(x.losses[i].Evidence, x.era.Source)
+	}
+	return x.losses
+}
+
+type takeover struct {
+	Target
+	f       *cluster.Facts
+	era     Era
+	owner   string   // who has the address, for sentences
+	victims []string // nodes other than the owner
+	planes  []string // control-plane nodes among the victims
+	losses  []Loss
+}
+
+func (x *takeover) certainty() Certainty {
+	if x.era.Assumed || len(x.f.Nodes) == 0 {
+		return Assumed
+	}
+	return Derived
+}
+
+func (x *takeover) place() {
+	x.owner = x.Owner.Name
+	if x.owner == "" {
+		x.owner = x.Is
+	}
+	for _, n := range x.f.Nodes {
+		if n.Name == x.Owner.Name {
+			continue
+		}
+		x.victims = append(x.victims, n.Name)
+		if n.ControlPlane {
+			x.planes = append(x.planes, n.Name)
+		}
+	}
+	slices.Sort(x.victims)
+}
+
+// who names the victims, also where no Nodes were read.
+func (x *takeover) who() string {
+	if len(x.victims) == 0 {
+		return "every other node"
+	}
+	return Names(x.victims)
+}
+
+func (x *takeover) add(l Loss) { x.losses = append(x.losses, l) }
+
+func (x *takeover) effect(from, to []string, flow dataplane.Flow, d dataplane.Disposition, basis string) Effect {
+	return Effect{From: from, To: to, Flow: flow, Disposition: d, Basis: basis}
+}
+
+const (
+	basisSelf    = "a local address is delivered to the node itself (linux net/ipv4/route.c ip_route_output_key, local table first)"
+	basisFilter  = "KUBE-IPVS-FILTER rejects new connections to bound addresses with icmp-port-unreachable"
+	basisMartian = "a packet whose source is one of the receiver's own addresses is dropped whatever rp_filter is (linux net/ipv4/fib_frontend.c fib_validate_source)"
+	basisNAT     = "rules match address, protocol and port, on whichever node the traffic meets first"
+)
+
+// selfTalk: a node that has bound the address delivers it to itself.
+func (x *takeover) selfTalk() {
+	flows, loses := x.flowsToOwner()
+	to := []string{x.owner}
+	l := Loss{
+		Nodes: x.victims, Loses: loses,
+		Text: fmt.Sprintf("%s: %s goes on %s, so traffic to it never leaves the node", x.who(), x.Address, x.era.Device),
+	}
+	for _, flow := range flows {
+		d, basis := dataplane.Refused, basisFilter
+		if !x.era.Filter {
+			basis = basisSelf
+			if flow.Proto == "ICMP" || x.listens(flow) {
+				d = dataplane.DeliveredElsewhere
+			}
+		}
+		l.Effects = append(l.Effects, x.effect(x.victims, to, flow, d, basis))
+	}
+	for _, p := range x.Ports {
+		l.Effects = append(l.Effects, x.effect(x.victims, to, dataplane.Flow{Proto: p.Proto, Port: p.Number, Name: x.Service}, dataplane.DeliveredElsewhere, "IPVS answers the Service's port on the node itself"))
+	}
+	l.Text += ": " + x.pingSentence()
+	x.add(l)
+}
+
+// listens tells whether a victim has a socket of its own on the flow's port: it
+// then answers in the owner's name.
+func (x *takeover) listens(flow dataplane.Flow) bool {
+	return flow.Name == "kubelet" || flow.Name == "ssh"
+}
+
+func (x *takeover) pingSentence() string {
+	switch {
+	case x.f.KubeRouter:
+		return "ping is answered by the node itself, other ports are refused"
+	case x.era.Filter:
+		return "ping and every port but the Service's are refused (Destination Port Unreachable)"
+	}
+	return "ping says ok, because each node answers itself"
+}
+
+// flowsToOwner lists what nodes want from the address, and in words.
+func (x *takeover) flowsToOwner() ([]dataplane.Flow, []string) {
+	flows := []dataplane.Flow{{Proto: "ICMP", Name: "ping"}}
+	if x.Owner.Name == "" {
+		if x.API {
+			flows = append(flows, dataplane.Flow{Proto: "TCP", Port: x.apiPort(), Name: "apiserver"})
+		}
+		for _, l := range x.Loses {
+			if l == "dns" {
+				flows = append(flows, dataplane.Flow{Proto: "UDP", Port: 53, Name: "dns"})
+			}
+		}
+		return flows, x.Loses
+	}
+	var loses []string
+	want := func(ok bool, proto string, port uint16, name string) {
+		if ok {
+			flows = append(flows, dataplane.Flow{Proto: proto, Port: port, Name: name})
+			loses = append(loses, name)
+		}
+	}
+	want(x.API || x.Owner.ControlPlane, "TCP", x.apiPort(), "apiserver")
+	want(true, "TCP", 10250, "kubelet")
+	want(x.Owner.ControlPlane && len(x.planes) > 0, "TCP", 2380, "etcd")
+	want(x.f.CNI.BGP, "TCP", 179, "bgp")
+	x.wantTunnel(want)
+	return flows, loses
+}
+
+func (x *takeover) wantTunnel(want func(bool, string, uint16, string)) {
+	switch x.f.CNI.Encap {
+	case cluster.IPIP:
+		want(true, "4", 0, "ipip")
+	case cluster.VXLAN:
+		want(true, "UDP", 4789, "vxlan")
+	case cluster.WireGuard:
+		want(true, "UDP", 51820, "wireguard")
+	}
+}
+
+func (x *takeover) apiPort() uint16 {
+	for _, e := range x.f.APIServers {
+		if e.IP == x.Address && e.Port != 0 {
+			return e.Port
+		}
+	}
+	return 6443
+}
+
+// martians: the nodes that hold the address drop everything its owner sends.
+func (x *takeover) martians() {
+	loses := []string{"ping"}
+	if x.Owner.Name != "" {
+		loses = append(loses, "kubelet")
+		if len(x.planes) > 0 && !x.Owner.ControlPlane {
+			loses = append(loses, "apiserver")
+		}
+	}
+	flow := dataplane.Flow{Name: "everything"}
+	x.add(Loss{
+		Nodes: nonEmpty(x.Owner.Name), Loses: loses,
+		Text: fmt.Sprintf("%s reaches none of them: they drop its packets as martians, first time-outs, then Destination Host Unreachable once its ARP entries expire", x.owner),
+		Effects: []Effect{
+			x.effect(nonEmpty(x.owner), x.victims, flow, dataplane.Dropped, basisMartian),
+			x.effect(nonEmpty(x.owner), x.victims, dataplane.Flow{Name: "arp request"}, dataplane.NoNeighbour, "linux net/ipv4/arp.c arp_process: a request from an own address fails ip_route_input"),
+		},
+	})
+}
+
+// filteredOwner: in the releases without the owner guard the owner rejects its
+// own ports too.
+func (x *takeover) filteredOwner() {
+	if !x.era.Filter || !x.era.OwnerBinds || x.Owner.Name == "" || x.f.KubeRouter {
+		return
+	}
+	x.add(Loss{
+		Nodes: []string{x.Owner.Name}, Loses: []string{"ssh", "kubelet", "apiserver"},
+		Text:    fmt.Sprintf("%s rejects every new connection to its own address but the Service's port (kubernetes#117613)", x.owner),
+		Effects: []Effect{x.effect([]string{"outside"}, []string{x.owner}, dataplane.Flow{Name: "everything"}, dataplane.Refused, basisFilter)},
+	})
+}
+
+// notReady: whose kubelet no longer renews its lease.
+func (x *takeover) notReady() {
+	const after = "NotReady about 40 s later (node-monitor-grace-period; 50 s from 1.32)"
+	switch cut := x.f.WithoutAddress(x.Address); {
+	case x.API && cut != cluster.APIReached:
+		hedge := ""
+		if cut == cluster.APIPartly {
+			hedge = " where their kubelet uses this one of several apiservers"
+		}
+		x.add(Loss{Nodes: x.victims, Loses: []string{"node-lease"}, Text: fmt.Sprintf("%s: the kubelet no longer reaches the apiserver%s, %s", x.who(), hedge, after)})
+	case x.Owner.Name != "" && !x.Owner.ControlPlane && len(x.planes) > 0:
+		x.add(Loss{Nodes: []string{x.Owner.Name}, Loses: []string{"node-lease"}, Text: fmt.Sprintf("%s: its kubelet no longer reaches the apiserver on %s, %s", x.owner, Names(x.planes), after)})
+	}
+}
+
+// selfSealing: the nodes cannot hear of the cure.
+func (x *takeover) selfSealing() {
+	if !x.API || x.f.WithoutAddress(x.Address) == cluster.APIReached {
+		return
+	}
+	x.add(Loss{
+		Nodes: x.victims, Loses: []string{"kube-proxy-watch"},
+		Text:     "kube-proxy on these nodes loses its watch: it will not hear that the claim was removed, and puts the address back within 30 s of each deletion",
+		Evidence: []string{"kubernetes pkg/proxy/apis/config/v1alpha1/defaults.go: ipvs.syncPeriod 30 s; lab: one deletion on each node is a race"},
+	})
+}
+
+// portOnly: the proxies that match address and port take nothing else.
+func (x *takeover) portOnly() {
+	where, d := "on every node it meets first", dataplane.DeliveredElsewhere
+	from := x.victims
+	switch {
+	case x.era.AtOwner:
+		where = "where the address really is"
+	case x.era.PodsOnly:
+		where = "for Pods and traffic from outside"
+	case x.f.Mode == dataplane.IPVS:
+		where = "for traffic that the nodes themselves send (kube-proxy up to 1.10 does not bind the address)"
+	}
+	ports := x.Ports.String()
+	if ports == "" {
+		ports = "the Service's ports"
+	}
+	l := Loss{Nodes: from, Text: fmt.Sprintf("only %s of %s goes to %s, %s; ping and all other ports are untouched", ports, x.Address, x.Service, where)}
+	for _, p := range x.Ports {
+		flow := dataplane.Flow{Proto: p.Proto, Port: p.Number, Name: HostListener(p, x.Owner, x.API, x.f)}
+		if flow.Name != "" {
+			l.Loses = append(l.Loses, flow.Name)
+		}
+		l.Effects = append(l.Effects, x.effect(from, nonEmpty(x.owner), flow, d, basisNAT))
+	}
+	l.Effects = append(l.Effects, x.effect(from, nonEmpty(x.owner), dataplane.Flow{Proto: "ICMP", Name: "ping"}, dataplane.Delivered, basisNAT))
+	x.add(l)
+	if x.API && slices.Contains(l.Loses, "apiserver") {
+		x.notReady()
+		x.selfSealing()
+	}
+}
+
+// HostListener names what listens on a node's own port, or "".
+func HostListener(p snapshot.Port, n cluster.Node, api bool, f *cluster.Facts) string {
+	if p.Proto != "TCP" {
+		return ""
+	}
+	for _, e := range f.APIServers {
+		if api && e.Port == p.Number {
+			return "apiserver"
+		}
+	}
+	plane := n.ControlPlane || api
+	switch p.Number {
+	case 22:
+		return "ssh"
+	case 10250:
+		return "kubelet"
+	case 6443:
+		if plane {
+			return "apiserver"
+		}
+	case 2379, 2380:
+		if plane {
+			return "etcd"
+		}
+	case 179:
+		if f.CNI.BGP {
+			return "bgp"
+		}
+	}
+	return ""
+}
+
+func nonEmpty(name string) []string {
+	if name == "" {
+		return nil
+	}
+	return []string{name}
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"encoding/json"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"whohas/explain"
+	"whohas/rule"
+	"whohas/snapshot"
+)
+
+// APIVersion is the version of every JSON document that whohas writes.
+const APIVersion = "whohas/v1"
+
+type envelope struct {
+	APIVersion string         `json:"apiVersion"`
+	Kind       string         `json:"kind"`
+	Version    string         `json:"version"`
+	Complete   bool           `json:"complete"`
+	Coverage   []jsonCoverage `json:"coverage"`
+}
+
+type jsonReport struct {
+	envelope
+	Summary    jsonSummary      `json:"summary"`
+	Findings   []jsonFinding    `json:"findings"`
+	Symptoms   []jsonFinding    `json:"symptoms,omitempty"`
+	Suppressed []jsonSuppressed `json:"suppressed"`
+}
+
+type jsonSummary struct {
+	Findings      int              `json:"findings"`
+	BySeverity    map[string]int   `json:"bySeverity"`
+	Objects       int              `json:"objects"`
+	Addresses     int              `json:"addresses"`
+	ProxyMode     string           `json:"proxyMode"`
+	ProxyModeFrom string           `json:"proxyModeFrom"`
+	FirstNotReady *jsonNotReady    `json:"firstNotReady,omitempty"`
+	Concluded     []jsonConclusion `json:"concluded"`
+}
+
+type jsonNotReady struct {
+	Node string `json:"node"`
+	At   string `json:"at"`
+}
+
+type jsonConclusion struct {
+	Subject string `json:"subject"`
+	Value   string `json:"value"`
+	From    string `json:"from"`
+	Field   string `json:"field,omitempty"`
+	File    string `json:"file,omitempty"`
+	Line    int    `json:"line,omitempty"`
+}
+
+type jsonFinding struct {
+	Rule        string         `json:"rule"`
+	Name        string         `json:"name"`
+	Severity    string         `json:"severity"`
+	Address     string         `json:"address,omitempty"`
+	Range       string         `json:"range,omitempty"`
+	Fingerprint string         `json:"fingerprint"`
+	Title       string         `json:"title"`
+	Cause       string         `json:"cause,omitempty"`
+	Claimants   []jsonClaimant `json:"claimants"`
+	Effects     []jsonEffect   `json:"effects"`
+	Notes       []jsonNote     `json:"notes,omitempty"`
+	Fixes       []jsonFix      `json:"fixes"`
+}
+
+type jsonClaimant struct {
+	Kind   string `json:"kind"`
+	Object string `json:"object"`
+	Field  string `json:"field,omitempty"`
+	File   string `json:"file,omitempty"`
+	Line   int    `json:"line,omitempty"`
+	Node   string `json:"node,omitempty"`
+	Table  string `json:"table,omitempty"`
+	Role   string `json:"role"`
+	Value  string `json:"value,omitempty"`
+	Ports  string `json:"ports,omitempty"`
+	Since  string `json:"since,omitempty"`
+	By     string `json:"by,omitempty"`
+	Keeper string `json:"keeper,omitempty"`
+}
+
+type jsonEffect struct {
+	Text      string     `json:"text"`
+	Nodes     []string   `json:"nodes"`
+	Loses     []string   `json:"loses"`
+	Certainty string     `json:"certainty"`
+	Evidence  []string   `json:"evidence"`
+	Flows     []jsonFlow `json:"flows,omitempty"`
+}
+
+// jsonFlow leaves the nodes out where they are the effect's own: with thousands
+// of nodes they would be most of the report.
+type jsonFlow struct {
+	From        []string `json:"from,omitempty"`
+	To          []string `json:"to,omitempty"`
+	Flow        string   `json:"flow"`
+	Disposition string   `json:"disposition"`
+	Basis       string   `json:"basis"`
+}
+
+type jsonNote struct {
+	Text     string   `json:"text"`
+	Evidence []string `json:"evidence,omitempty"`
+}
+
+type jsonFix struct {
+	Text    string `json:"text"`
+	Command string `json:"command"`
+	Where   string `json:"where"`
+}
+
+type jsonSuppressed struct {
+	jsonFinding
+	Reason string `json:"reason"`
+	Until  string `json:"until,omitempty"`
+	Source string `json:"allowedBy"`
+}
+
+type jsonCoverage struct {
+	Source   string `json:"source"`
+	Status   string `json:"status"`
+	Count    int    `json:"count"`
+	Complete bool   `json:"complete,omitempty"`
+	Detail   string `json:"detail,omitempty"`
+	Line     int    `json:"line,omitempty"`
+}
+
+// JSON writes the report for scripts.
+func JSON(w io.Writer, r *Report) error {
+	out := jsonReport{
+		envelope:   newEnvelope("Report", r.Tool, r.Complete(), r.Coverage),
+		Summary:    summary(r),
+		Findings:   jsonFindings(r.Findings),
+		Symptoms:   jsonFindings(r.Hidden),
+		Suppressed: []jsonSuppressed{},
+	}
+	for _, s := range r.Suppressed {
+		out.Suppressed = append(out.Suppressed, jsonSuppressed{jsonFindingOf(&s.Finding), s.Reason, s.Until, s.By})
+	}
+	return encode(w, out)
+}
+
+func encode(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+func newEnvelope(kind, tool string, complete bool, coverage []snapshot.Coverage) envelope {
+	e := envelope{APIVersion: APIVersion, Kind: kind, Version: tool, Complete: complete, Coverage: []jsonCoverage{}}
+	for _, c := range coverage {
+		e.Coverage = append(e.Coverage, jsonCoverage{c.Source, string(c.Status), c.Count, c.Complete, c.Detail, c.Line})
+	}
+	return e
+}
+
+func summary(r *Report) jsonSummary {
+	s := jsonSummary{Findings: len(r.Findings), BySeverity: map[string]int{}, Objects: r.Objects, Addresses: r.Addresses, Concluded: []jsonConclusion{}}
+	for _, c := range r.counts() {
+		s.BySeverity[c.severity.String()] = c.n
+	}
+	if r.Facts == nil {
+		return s
+	}
+	s.ProxyMode, s.ProxyModeFrom = r.Facts.Mode.String(), r.Facts.ModeFrom
+	if n := r.Facts.FirstNotReady; n.Node != "" {
+		s.FirstNotReady = &jsonNotReady{n.Node, n.At.UTC().Format(time.RFC3339)}
+	}
+	for _, c := range r.Facts.Conclusions {
+		s.Concluded = append(s.Concluded, jsonConclusion{c.Subject, c.Value, c.From, c.Origin.Field, c.Origin.File, c.Origin.Line})
+	}
+	return s
+}
+
+func jsonFindings(findings []rule.Finding) []jsonFinding {
+	out := make([]jsonFinding, len(findings))
+	for i := range findings {
+		out[i] = jsonFindingOf(&findings[i])
+	}
+	return out
+}
+
+func jsonFindingOf(f *rule.Finding) jsonFinding {
+	j := jsonFinding{
+		Rule: f.Rule.ID, Name: f.Rule.Name, Severity: f.Severity.String(), Fingerprint: f.Fingerprint(),
+		Title: f.Title, Cause: f.Chain.Cause.Text, Claimants: []jsonClaimant{}, Effects: []jsonEffect{}, Fixes: []jsonFix{},
+	}
+	switch {
+	case f.Address().IsValid():
+		j.Address = f.Address().String()
+	case f.Range.IsValid():
+		j.Range = f.Range.String()
+	}
+	for _, c := range f.Claimants {
+		j.Claimants = append(j.Claimants, jsonClaimantOf(c))
+	}
+	for _, l := range f.Chain.Losses {
+		j.Effects = append(j.Effects, jsonEffectOf(l))
+	}
+	for _, n := range f.Chain.Notes {
+		j.Notes = append(j.Notes, jsonNote(n))
+	}
+	for _, fix := range f.Chain.Fixes {
+		for _, s := range fix.Steps {
+			j.Fixes = append(j.Fixes, jsonFix{s.Text, s.Line(), s.Where})
+		}
+	}
+	return j
+}
+
+func jsonClaimantOf(c rule.Claimant) jsonClaimant {
+	j := jsonClaimant{
+		Kind: string(c.Kind), Object: c.By.String(), Field: c.Origin.Field, File: c.Origin.File, Line: c.Origin.Line,
+		Node: c.Origin.Host, Table: c.Origin.Table, Role: string(c.Part), Value: c.Text, Ports: c.Ports.String(), By: c.Writer, Keeper: c.Keeper,
+	}
+	if !c.Since.IsZero() {
+		j.Since = c.Since.UTC().Format(time.RFC3339)
+	}
+	return j
+}
+
+func jsonEffectOf(l explain.Loss) jsonEffect {
+	j := jsonEffect{Text: l.Text, Nodes: orEmpty(l.Nodes), Loses: orEmpty(l.Loses), Certainty: string(l.Certainty), Evidence: orEmpty(l.Evidence)}
+	for _, e := range l.Effects {
+		flow := jsonFlow{Flow: e.Flow.String(), Disposition: e.Disposition.String(), Basis: e.Basis}
+		if !slices.Equal(e.From, l.Nodes) {
+			flow.From = e.From
+		}
+		if !sameNames(e.To, l.Nodes) {
+			flow.To = e.To
+		}
+		j.Flows = append(j.Flows, flow)
+	}
+	return j
+}
+
+func sameNames(a, b []string) bool { return strings.Join(a, ",") == strings.Join(b, ",") }
+
+func orEmpty(s []string) []string {
+	if s == nil {
+		return []string{}
+	}
+	return s
+}

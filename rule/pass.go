@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rule
+
+import (
+	"fmt"
+	"slices"
+
+	"whohas/claim"
+	"whohas/snapshot"
+)
+
+// Pass is one question put to a rule. It is used by one goroutine.
+type Pass struct {
+	Rule    *Rule
+	Key     Key
+	View    claim.View
+	Facts   *Facts
+	Objects Source
+
+	// Only rules about the check itself ask for these.
+	Coverage []snapshot.Coverage
+	Allows   []AllowState
+	Rules    []*Rule
+	Doubts   []Doubt
+
+	touching []claim.Claim
+	report   func(Finding)
+	unsure   func(Doubt)
+}
+
+// Doubt is a rule that could not answer, and what it would need.
+type Doubt struct {
+	Rule *Rule
+	Need string
+}
+
+// NewPass makes a pass over one key. touching are the claims that share an
+// address with the key; they are gathered once for all rules.
+func NewPass(base Pass, touching []claim.Claim, report func(Finding), unsure func(Doubt)) *Pass {
+	base.touching, base.report, base.unsure = touching, report, unsure
+	return &base
+}
+
+// Subjects lists the claims that make the key what it is: on exactly its range,
+// in the rule's subject roles, sorted.
+func (p *Pass) Subjects() []claim.Claim {
+	return p.claims(func(c *claim.Claim) bool { return c.Role&p.Rule.Subject != 0 && c.Range == p.Key.Range })
+}
+
+// Others lists the claims in some roles that share an address with the key, sorted.
+func (p *Pass) Others(roles claim.Roles) []claim.Claim {
+	return p.claims(func(c *claim.Claim) bool { return c.Role&roles != 0 })
+}
+
+func (p *Pass) claims(match func(*claim.Claim) bool) []claim.Claim {
+	var out []claim.Claim
+	for i := range p.touching {
+		if match(&p.touching[i]) {
+			out = append(out, p.touching[i])
+		}
+	}
+	slices.SortFunc(out, claim.Compare)
+	return out
+}
+
+// Object is one of the objects with that name, or nil.
+func (p *Pass) Object(r snapshot.Ref) *snapshot.Object {
+	if objects := p.Objects.Of(r); len(objects) > 0 {
+		return objects[0]
+	}
+	return nil
+}
+
+// Report makes a finding. The rule, its key where the finding names none, and
+// the history of the claimants are filled in.
+func (p *Pass) Report(f Finding) {
+	f.Rule = p.Rule
+	if !f.Range.IsValid() {
+		f.Range = p.Key.Range
+	}
+	f.Claimants = distinct(f.Claimants)
+	for i := range f.Claimants {
+		f.Claimants[i].trace(p.Objects)
+	}
+	p.report(f)
+}
+
+// Unsure says that the rule could not answer, and what it would need.
+func (p *Pass) Unsure(need string) { p.unsure(Doubt{p.Rule, need}) }
+
+// Claimants gives claims their part.
+func Claimants(part Part, claims ...claim.Claim) []Claimant {
+	out := make([]Claimant, len(claims))
+	for i, c := range claims {
+		out[i] = Claimant{Claim: c, Part: part}
+	}
+	return out
+}
+
+// distinct drops what says the same twice: one object in several files, and the
+// many hostNetwork Pods that all bear witness for their node.
+func distinct(claimants []Claimant) []Claimant {
+	var out []Claimant
+	seen := map[string]bool{}
+	spoken := map[snapshot.Ref]bool{}
+	for _, c := range claimants {
+		if c.By == c.Owner {
+			spoken[c.Owner] = true
+		}
+	}
+	for _, c := range claimants {
+		key := fmt.Sprintf("%s|%s|%s|%s|%s", c.Part, c.By.Group, c.By, c.Kind, c.Range)
+		if c.By != c.Owner && c.By.Kind == snapshot.PodKind.Kind {
+			if spoken[c.Owner] {
+				continue
+			}
+			spoken[c.Owner] = true
+		}
+		if !seen[key] {
+			seen[key] = true
+			out = append(out, c)
+		}
+	}
+	return out
+}

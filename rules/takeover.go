@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rules
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"whohas/claim"
+	"whohas/claimants"
+	"whohas/cluster"
+	"whohas/explain"
+	"whohas/rule"
+	"whohas/snapshot"
+)
+
+// foreign lists the claims that are made on behalf of none of the subjects'
+// owners: one owner in several fields is no conflict.
+func foreign(subjects, others []claim.Claim) []claim.Claim {
+	return slices.DeleteFunc(others, func(o claim.Claim) bool {
+		return slices.ContainsFunc(subjects, func(s claim.Claim) bool { return claim.SameOwner(s, o) })
+	})
+}
+
+// ofKind keeps the claims of some kinds.
+func ofKind(claims []claim.Claim, kinds ...claim.Kind) []claim.Claim {
+	return slices.DeleteFunc(slices.Clone(claims), func(c claim.Claim) bool { return !slices.Contains(kinds, c.Kind) })
+}
+
+// byKubeProxy keeps what kube-proxy itself programs.
+func byKubeProxy(claims []claim.Claim) []claim.Claim {
+	return slices.DeleteFunc(slices.Clone(claims), func(c claim.Claim) bool { return c.Agent == claimants.AgentOtherProxy })
+}
+
+// takenListener tells whether one of the claims takes a port on which the
+// address's host itself listens.
+func takenListener(p *rule.Pass, subjects []claim.Claim, node cluster.Node) bool {
+	api := servesAPI(p)
+	listeners := p.Others(claim.Listener)
+	for _, s := range subjects {
+		for _, port := range s.Ports {
+			if explain.HostListener(port, node, api, p.Facts) != "" {
+				return true
+			}
+			if slices.ContainsFunc(listeners, func(l claim.Claim) bool { return slices.Contains(l.Ports, port) && !claim.SameOwner(l, s) }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// servesAPI tells whether the apiserver is reached at the key's address.
+func servesAPI(p *rule.Pass) bool {
+	for range p.Others(claim.ControlPlane) {
+		return true
+	}
+	return slices.ContainsFunc(p.Facts.APIServers, func(e cluster.Endpoint) bool { return p.Key.Range.Contains(e.IP) })
+}
+
+// target gathers what the explanation of a takeover needs.
+func target(p *rule.Pass, subjects []claim.Claim, is string, loses ...string) explain.Target {
+	t := explain.Target{Address: p.Key.Range.From, Is: is, Loses: loses, API: servesAPI(p)}
+	if n, ok := p.Facts.NodeWith(t.Address); ok {
+		t.Owner = n
+	}
+	for _, s := range subjects {
+		if t.Service == "" {
+			t.Service = s.By.String()
+		}
+		for _, port := range s.Ports {
+			if !slices.Contains(t.Ports, port) {
+				t.Ports = append(t.Ports, port)
+			}
+		}
+	}
+	return t
+}
+
+// hostOf names the node behind an owner's claim, with its name alone.
+func hostOf(owners []claim.Claim) string {
+	for _, o := range owners {
+		if o.Owner.Kind == cluster.NodeKind.Kind {
+			return o.Owner.Name
+		}
+	}
+	if len(owners) > 0 {
+		return owners[0].Owner.String()
+	}
+	return "somebody else"
+}
+
+// takeoverFix removes the claims and, where the nodes cannot hear of that, keeps
+// the address off until they do. Where the writer of a status is a controller,
+// what it acts on comes first.
+func takeoverFix(p *rule.Pass, subjects []claim.Claim, t explain.Target) explain.Fix {
+	f := explain.Fix{Text: "take the claim away where the API is still reached; then make sure that every node has heard of it"}
+	era := explain.EraOf(p.Facts)
+	sealed := t.API && p.Facts.WithoutAddress(t.Address) != cluster.APIReached && era.Binds
+	where := explain.Anywhere
+	if sealed && t.Owner.Name != "" {
+		where = t.Owner.Name + " (its own way to the apiserver does not leave the node)"
+	}
+	for _, s := range subjects {
+		if step, ok := removal(p, s, where); ok {
+			f.Steps = append(f.Steps, step)
+		}
+	}
+	if sealed {
+		f.Steps = append(f.Steps, explain.KeepOff(p.Facts, p.Key.Range, others(p.Facts, t.Owner.Name)))
+	}
+	if era.Binds && t.Address.IsValid() {
+		f.Steps = append(f.Steps, explain.Step{
+			Where: "each node", Text: "see that it is gone: this prints nothing",
+			Command: fmt.Sprintf("ip -o addr show dev %s to %s", era.Device, t.Address),
+		})
+	}
+	return f
+}
+
+func others(f *cluster.Facts, owner string) []string {
+	var names []string
+	for _, n := range f.Nodes {
+		if n.Name != owner {
+			names = append(names, n.Name)
+		}
+	}
+	if len(names) == 0 {
+		return []string{"the other nodes"}
+	}
+	return names
+}
+
+// removal is the step that takes one claim away; a claim of an object that is
+// not known as a tree has none.
+func removal(p *rule.Pass, c claim.Claim, where string) (explain.Step, bool) {
+	for _, o := range p.Objects.Of(c.By) {
+		if o.File == c.Origin.File {
+			return explain.Removal(kindOf(c.By), o, c, where), true
+		}
+	}
+	return explain.Step{}, false
+}
+
+// kindOf finds the declared kind of an object, for its resource name.
+func kindOf(r snapshot.Ref) snapshot.Kind {
+	for _, c := range claimants.All() {
+		if c.Of.Kind == r.Kind && c.Of.Group == r.Group {
+			return c.Of
+		}
+	}
+	return snapshot.Kind{Group: r.Group, Kind: r.Kind}
+}
+
+// modeNotes says what had to be assumed of the proxy, and what surprises people.
+func modeNotes(p *rule.Pass, t explain.Target) []explain.Link {
+	era := explain.EraOf(p.Facts)
+	var notes []explain.Link
+	if era.Assumed {
+		text := "kube-proxy's version is not known: today's (1.27.3 and newer) is assumed"
+		if p.Facts.Mode == "" {
+			text = "no proxy configuration was found: ipvs, the worst case, is assumed (--proxy-mode tells it)"
+		}
+		notes = append(notes, explain.Link{Text: text})
+	}
+	if era.Binds && !era.OwnerBinds && t.Owner.Name != "" {
+		notes = append(notes, explain.Link{
+			Text:     fmt.Sprintf("%s itself does not bind the address: everything looks right there, look on the other nodes", t.Owner.Name),
+			Evidence: []string{era.Source},
+		})
+	}
+	if era.Binds && t.API && p.Facts.WithoutAddress(t.Address) != cluster.APIReached {
+		notes = append(notes, explain.Link{
+			Text:     "removing the claim alone does not heal a node whose way to the apiserver is this address",
+			Evidence: []string{"lab: 45 s after the removal both victims still held the address"},
+		})
+	}
+	return notes
+}
+
+// takeoverChain is the whole explanation of a takeover.
+func takeoverChain(p *rule.Pass, subjects []claim.Claim, t explain.Target, cause string) explain.Chain {
+	return explain.Chain{
+		Cause:  explain.Link{Text: cause, Evidence: evidence(subjects)},
+		Losses: explain.Takeover(t, p.Facts),
+		Notes:  modeNotes(p, t),
+		Fixes:  []explain.Fix{takeoverFix(p, subjects, t)},
+	}
+}
+
+// evidence cites claims: object, field, file and line.
+func evidence(claims []claim.Claim) []string {
+	var out []string
+	for _, c := range claims {
+		text := c.By.String() + " " + c.Origin.Field
+		if c.Origin.File != "" {
+			text += fmt.Sprintf(" (%s:%d)", c.Origin.File, c.Origin.Line)
+		}
+		if !slices.Contains(out, text) {
+			out = append(out, text)
+		}
+	}
+	return out
+}
+
+// names lists who makes the claims, each once.
+func names(claims []claim.Claim) string {
+	var out []string
+	for _, c := range claims {
+		if n := c.By.String(); !slices.Contains(out, n) {
+			out = append(out, n)
+		}
+	}
+	return explain.Names(out)
+}
+
+// single tells whether the key is one unicast address.
+func single(p *rule.Pass) (netip.Addr, bool) {
+	return p.Key.Range.From, p.Key.Range.IsSingle()
+}

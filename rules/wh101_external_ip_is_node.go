@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rules
+
+import (
+	"fmt"
+
+	"whohas/claim"
+	"whohas/claimants"
+	"whohas/cluster"
+	"whohas/rule"
+)
+
+// ExternalIPIsNode is the incident that the project was made for.
+var ExternalIPIsNode = add(rule.Rule{
+	ID:       "WH101",
+	Name:     "external-ip-is-node",
+	Severity: rule.Critical,
+	Doc: rule.Doc{
+		Problem: "A Service's spec.externalIPs names an address that belongs to a node.",
+		Effect: "In IPVS mode kube-proxy puts the address on kube-ipvs0 of every other node. Each of them then talks to itself instead of that node, and drops what that node sends. " +
+			"If it is the apiserver's address, the nodes become NotReady and kube-proxy no longer hears of the cure. In the other modes only the Service's own port and protocol are taken: bad if the node itself listens there, otherwise often intended.",
+		Why:   "An externalIP must be an address that traffic from outside is routed to and that no node of the cluster owns. The apiserver does not check this, no mode of kube-proxy does, and DenyServiceExternalIPs is off by default.",
+		Fix:   "Remove the address from spec.externalIPs. Use a type LoadBalancer Service with a pool, a NodePort, or an address that nobody has (whohas who --free CIDR).",
+		Since: "kube-proxy 1.11 (IPVS binds external addresses since then)",
+		Refs: []string{
+			"https://github.com/kubernetes/kubernetes/issues/75290",
+			"https://github.com/kubernetes/kubernetes/issues/104679",
+			"https://github.com/kubernetes/kubernetes/issues/127410",
+			"https://github.com/kubernetes/kubernetes/pull/115019",
+		},
+	},
+	Needs:   []rule.Need{{Kind: cluster.NodeKind, For: "the nodes' addresses"}, {Kind: cluster.ServiceKind, For: "externalIPs"}},
+	Subject: claim.VIP,
+	Check: func(p *rule.Pass) {
+		intruders := ofKind(p.Subjects(), claimants.ServiceExternalIP.Kind)
+		owners := foreign(intruders, p.Others(claim.Host))
+		if len(intruders) == 0 || len(owners) == 0 {
+			return
+		}
+		t := target(p, byKubeProxy(intruders), "the node")
+		cause := fmt.Sprintf("%s claims %s as an external address, but it is %s's own", names(intruders), t.Address, hostOf(owners))
+		f := rule.Finding{
+			Severity:  externalIPSeverity(p, intruders, t.Owner),
+			Title:     fmt.Sprintf("%s belongs to node %s, and %s claims it as externalIP", t.Address, hostOf(owners), names(intruders)),
+			Claimants: append(rule.Claimants(rule.Intruder, intruders...), rule.Claimants(rule.Owner, owners...)...),
+			Chain:     takeoverChain(p, intruders, t, cause),
+		}
+		f.Claimants = append(f.Claimants, rule.Claimants(rule.Witness, p.Others(claim.ControlPlane)...)...)
+		p.Report(f)
+	},
+})
+
+func externalIPSeverity(p *rule.Pass, intruders []claim.Claim, node cluster.Node) rule.Severity {
+	programmed := byKubeProxy(intruders)
+	switch {
+	case p.Facts.ExternalIPsOff:
+		return rule.Info
+	case len(programmed) == 0:
+		return rule.Warning
+	case p.Facts.Mode.BindsAddress() || takenListener(p, programmed, node):
+		return singleNode(p, rule.Critical)
+	}
+	return singleNode(p, rule.Warning)
+}
+
+// singleNode lowers a severity where there is no other node to suffer.
+func singleNode(p *rule.Pass, s rule.Severity) rule.Severity {
+	if p.Facts.SingleNode() {
+		return s.Lower()
+	}
+	return s
+}
+
+// modeSeverity chooses between a proxy that takes whole addresses and others.
+func modeSeverity(f *rule.Facts, binds, otherwise rule.Severity) rule.Severity {
+	if f.Mode.BindsAddress() {
+		return binds
+	}
+	return otherwise
+}

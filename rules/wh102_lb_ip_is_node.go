@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rules
+
+import (
+	"fmt"
+
+	"whohas/claim"
+	"whohas/claimants"
+	"whohas/cluster"
+	"whohas/rule"
+)
+
+// LBIPIsNode is the same outage without any externalIPs: through the status.
+var LBIPIsNode = add(rule.Rule{
+	ID:       "WH102",
+	Name:     "lb-ip-is-node",
+	Severity: rule.Critical,
+	Doc: rule.Doc{
+		Problem: "A Service's status.loadBalancer.ingress names an address that belongs to a node, with ipMode VIP or none.",
+		Effect: "In IPVS mode kube-proxy binds load-balancer addresses like external ones: every other node talks to itself instead of that node. " +
+			"In the other modes only the Service's port is taken, which is what the load balancers that publish node addresses (k3s ServiceLB, Cilium node IPAM, OpenELB node-proxy) want.",
+		Why:   "kube-proxy trusts the status. A controller that publishes node addresses was made for modes that match address and port; anybody who may write services/status can do the same by hand (CVE-2020-8554).",
+		Fix:   "Do not run such a controller with kube-proxy in IPVS mode: change the proxy mode, or give the Service an address from a pool. Where no controller wrote it, remove the entry from the status.",
+		Since: "kube-proxy 1.11 (IPVS)",
+		Refs: []string{
+			"https://github.com/k3s-io/k3s/issues/2804",
+			"https://github.com/k3s-io/k3s/issues/5000",
+			"https://github.com/kubernetes/kubernetes/issues/97076",
+		},
+	},
+	Needs:   []rule.Need{{Kind: cluster.NodeKind, For: "the nodes' addresses"}, {Kind: cluster.ServiceKind, For: "load-balancer addresses"}},
+	Subject: claim.VIP,
+	Check: func(p *rule.Pass) {
+		intruders := ofKind(p.Subjects(), claimants.ServiceIngress.Kind)
+		owners := foreign(intruders, p.Others(claim.Host))
+		if len(intruders) == 0 || len(owners) == 0 {
+			return
+		}
+		t := target(p, byKubeProxy(intruders), "the node")
+		chain := takeoverChain(p, intruders, t, fmt.Sprintf("the status of %s publishes %s, but it is %s's own", names(intruders), t.Address, hostOf(owners)))
+		p.Report(rule.Finding{
+			Severity:  ingressSeverity(p, intruders),
+			Title:     fmt.Sprintf("%s belongs to node %s, and %s publishes it as load-balancer address", t.Address, hostOf(owners), names(intruders)),
+			Claimants: append(rule.Claimants(rule.Intruder, intruders...), rule.Claimants(rule.Owner, owners...)...),
+			Chain:     requestsFirst(p, intruders, chain),
+		})
+	},
+})
+
+func ingressSeverity(p *rule.Pass, intruders []claim.Claim) rule.Severity {
+	switch {
+	case len(byKubeProxy(intruders)) == 0:
+		return rule.Warning
+	case p.Facts.Mode.BindsAddress():
+		return singleNode(p, rule.Critical)
+	case nodeLoadBalancer(p, intruders):
+		return rule.Info
+	}
+	return rule.Error
+}
+
+// nodeLoadBalancer tells whether controllers that publish node addresses on
+// purpose wrote the status.
+func nodeLoadBalancer(p *rule.Pass, intruders []claim.Claim) bool {
+	for _, c := range intruders {
+		switch c.Agent {
+		case claimants.AgentCiliumNodeIPAM, claimants.AgentOpenELBNodeProxy:
+			continue
+		}
+		if !serviceLB(p, c) {
+			return false
+		}
+	}
+	return true
+}
+
+// serviceLB tells whether k3s' ServiceLB (klipper-lb) serves a Service: it
+// serves those of no class, or of its own, unless it is disabled; where another
+// controller allocated the address, that one left its mark.
+func serviceLB(p *rule.Pass, c claim.Claim) bool {
+	o := p.Object(c.By)
+	if o == nil || p.Facts.Distribution != "k3s" && p.Facts.Distribution != "rke2" {
+		return false
+	}
+	class := o.Field("spec", "loadBalancerClass").Text()
+	return (class == "" || class == "io.cattle.serviceLB") &&
+		!o.Annotation("metallb.io/ip-allocated-from-pool").OK() && !o.Annotation("metallb.universe.tf/ip-allocated-from-pool").OK()
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rules
+
+import (
+	"fmt"
+
+	"whohas/claim"
+	"whohas/claimants"
+	"whohas/cluster"
+	"whohas/rule"
+)
+
+// LBRequestIsNode is a takeover that waits for a controller to grant it.
+var LBRequestIsNode = add(rule.Rule{
+	ID:       "WH103",
+	Name:     "lb-request-is-node",
+	Severity: rule.Critical,
+	Doc: rule.Doc{
+		Problem: "A Service asks its load-balancer controller for an address that belongs to a node (spec.loadBalancerIP or a controller's annotation).",
+		Effect:  "If the controller grants it, the address goes into the status, and WH102 follows: in IPVS mode every other node loses that node. If the controller refuses, the Service stays without an address.",
+		Why:     "Controllers check requests against their pools, not against the nodes' addresses.",
+		Fix:     "Ask for an address that nobody has (whohas who --free CIDR), or for none.",
+		Since:   "0.1",
+		Refs:    []string{"https://github.com/metallb/metallb/issues/364", "https://github.com/k3s-io/k3s/issues/5000"},
+	},
+	Needs:   []rule.Need{{Kind: cluster.NodeKind, For: "the nodes' addresses"}, {Kind: cluster.ServiceKind, For: "requests"}},
+	After:   []*rule.Rule{LBIPIsNode},
+	Subject: claim.Request,
+	Check: func(p *rule.Pass) {
+		intruders := serviceRequests(p.Subjects())
+		owners := foreign(intruders, p.Others(claim.Host))
+		if len(intruders) == 0 || len(owners) == 0 {
+			return
+		}
+		p.Report(rule.Finding{
+			Severity:  modeSeverity(p.Facts, rule.Critical, rule.Error),
+			Title:     fmt.Sprintf("%s belongs to node %s, and %s asks for it as load-balancer address", p.Key.Range, hostOf(owners), names(intruders)),
+			Claimants: append(rule.Claimants(rule.Intruder, intruders...), rule.Claimants(rule.Owner, owners...)...),
+			Chain: requested(p, intruders, "the node",
+				fmt.Sprintf("%s asks for %s, but it is %s's own", names(intruders), p.Key.Range, hostOf(owners))),
+		})
+	},
+})
+
+// serviceRequests keeps the requests of Services: a Gateway's are WH401's.
+func serviceRequests(claims []claim.Claim) []claim.Claim {
+	var out []claim.Claim
+	for _, c := range claims {
+		if c.Kind != claimants.GatewayAddress.Kind {
+			out = append(out, c)
+		}
+	}
+	return out
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rules
+
+import (
+	"fmt"
+
+	"whohas/claim"
+	"whohas/cluster"
+	"whohas/explain"
+	"whohas/rule"
+)
+
+// PoolContainsNode is a takeover that happens on the day the pool gets there.
+var PoolContainsNode = add(rule.Rule{
+	ID:       "WH104",
+	Name:     "pool-contains-node",
+	Severity: rule.Error,
+	Doc: rule.Doc{
+		Problem: "A pool of load-balancer addresses contains the address of a node.",
+		Effect:  "Some day a Service gets the node's address. An L2 announcer then answers ARP for it, and in IPVS mode every other node loses the node (WH102). Where the pool hands addresses out by itself, that day is only a matter of how many Services come.",
+		Why:     "Controllers do not compare pools with nodes: MetalLB tried and took it back, because it compared covering CIDRs. Ranges are compared exactly here: 192.168.1.2-192.168.1.3 does not contain 192.168.1.1.",
+		Fix:     "Take the node's address out of the pool; the finding gives the smallest edit of the range.",
+		Since:   "0.1",
+		Refs:    []string{"https://github.com/metallb/metallb/issues/364", "https://github.com/metallb/metallb/issues/2779", "https://github.com/metallb/metallb/issues/2700"},
+	},
+	Needs:   []rule.Need{{Kind: cluster.NodeKind, For: "the nodes' addresses"}},
+	Subject: claim.Pool,
+	Check: func(p *rule.Pass) {
+		pools := p.Subjects()
+		owners := foreign(pools, p.Others(claim.Host))
+		if len(pools) == 0 || len(owners) == 0 {
+			return
+		}
+		inside := insideAddrs(owners)
+		var fixes []explain.Fix
+		for _, pool := range pools {
+			fixes = append(fixes, poolEdit(p, pool, inside))
+		}
+		addresses := plainAddrs(inside)
+		p.Report(rule.Finding{
+			Severity:  poolSeverity(p, pools),
+			Title:     fmt.Sprintf("%s of %s contains %s of node %s", pools[0].Text, names(pools), addresses, nodeNames(owners)),
+			Claimants: append(rule.Claimants(rule.Intruder, pools...), rule.Claimants(rule.Owner, owners...)...),
+			Chain: simpleChain(p, fmt.Sprintf("%s may hand out %s, which is in use by %s", names(pools), addresses, nodeNames(owners)),
+				"a Service that gets the address takes it from the node (WH102 tells what breaks then)", pools, fixes...),
+		})
+	},
+})
+
+func poolSeverity(p *rule.Pass, pools []claim.Claim) rule.Severity {
+	severity := rule.Error
+	for _, pool := range pools {
+		if autoAssigned(p, pool) && (p.Facts.Mode.BindsAddress() || p.Facts.AnnouncedByL2(pool.Agent, pool.By)) {
+			severity = rule.Critical
+		}
+	}
+	return singleNode(p, severity)
+}
+
+// nodeNames lists on whose behalf the claims stand, by bare name.
+func nodeNames(owners []claim.Claim) string {
+	var out []string
+	seen := map[string]bool{}
+	for _, o := range owners {
+		if !seen[o.Owner.Name] {
+			seen[o.Owner.Name] = true
+			out = append(out, o.Owner.Name)
+		}
+	}
+	return explain.Names(out)
+}

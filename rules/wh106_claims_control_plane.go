@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rules
+
+import (
+	"fmt"
+	"slices"
+
+	"whohas/claim"
+	"whohas/explain"
+	"whohas/rule"
+)
+
+// ClaimsControlPlane is the incident with an address that no Node lists.
+var ClaimsControlPlane = add(rule.Rule{
+	ID:       "WH106",
+	Name:     "claims-control-plane",
+	Severity: rule.Critical,
+	Doc: rule.Doc{
+		Problem: "A Service, a request, a pool or a Gateway claims the address under which the apiserver is reached: a virtual IP, kubeadm's controlPlaneEndpoint, the endpoints of default/kubernetes.",
+		Effect:  "In IPVS mode every node that does not hold the address at that moment puts it on kube-ipvs0 and finds nobody there when it looks for the apiserver: all such nodes become NotReady at once, and kube-proxy no longer hears of the cure. An L2 announcer takes the address away on the wire. In the other modes it is as bad if the Service's port is the apiserver's.",
+		Why:     "A control-plane VIP stands in no Node's status, so that not even a careful look at the nodes shows whose it is.",
+		Fix:     "Give the Service another address. A VIP of the control plane belongs to the control plane alone.",
+		Since:   "kube-proxy 1.11 (IPVS)",
+		Refs:    []string{"https://github.com/kubernetes/kubernetes/issues/66966", "https://gitlab.com/sylva-projects/sylva-core/-/issues/2628"},
+	},
+	After:   []*rule.Rule{ExternalIPIsNode, LBIPIsNode, LBRequestIsNode, PoolContainsNode},
+	Subject: claim.VIP | claim.Request | claim.Pool,
+	Check: func(p *rule.Pass) {
+		intruders := servicesAndPools(p.Subjects())
+		owners := foreign(intruders, p.Others(claim.ControlPlane))
+		if len(intruders) == 0 || len(owners) == 0 {
+			return
+		}
+		const is = "the control plane"
+		cause := fmt.Sprintf("%s claims %s, where the apiserver is reached (%s)", names(intruders), p.Key.Range, names(owners))
+		f := rule.Finding{
+			Severity:  controlPlaneSeverity(p, intruders, owners),
+			Title:     fmt.Sprintf("%s is the control plane's address, and %s claims it", whichAddress(p, owners), names(intruders)),
+			Claimants: append(rule.Claimants(rule.Intruder, intruders...), rule.Claimants(rule.Owner, owners...)...),
+		}
+		f.Chain = claimChain(p, intruders, owners, is, cause, "apiserver")
+		p.Report(f)
+	},
+})
+
+// servicesAndPools leaves Gateways to WH401.
+func servicesAndPools(claims []claim.Claim) []claim.Claim { return serviceRequests(claims) }
+
+func controlPlaneSeverity(p *rule.Pass, intruders, owners []claim.Claim) rule.Severity {
+	if p.Facts.Mode.BindsAddress() || l2(p, intruders) {
+		return rule.Critical
+	}
+	for _, i := range intruders {
+		for _, port := range i.Ports {
+			if slices.ContainsFunc(owners, func(o claim.Claim) bool { return slices.Contains(o.Ports, port) }) {
+				return rule.Critical
+			}
+		}
+	}
+	return rule.Error
+}
+
+// l2 tells whether one of the claims is known to be announced on the wire.
+func l2(p *rule.Pass, claims []claim.Claim) bool {
+	for _, c := range claims {
+		if c.Role == claim.Pool && p.Facts.AnnouncedByL2(c.Agent, c.By) {
+			return true
+		}
+	}
+	return false
+}
+
+// whichAddress is the key, or what of a pool's range is meant.
+func whichAddress(p *rule.Pass, owners []claim.Claim) string {
+	if p.Key.Range.IsSingle() {
+		return p.Key.Range.String()
+	}
+	return plainAddrs(insideAddrs(owners))
+}
+
+// claimChain explains what happens when an address that is no node's is taken
+// through a VIP now, through a request or a pool later.
+func claimChain(p *rule.Pass, intruders, owners []claim.Claim, is, cause string, loses ...string) explain.Chain {
+	vips := inRole(intruders, claim.VIP)
+	switch {
+	case len(vips) > 0:
+		t := target(p, byKubeProxy(vips), is, loses...)
+		return requestsFirst(p, intruders, takeoverChain(p, intruders, t, cause))
+	case len(inRole(intruders, claim.Request)) > 0:
+		return requested(p, intruders, is, cause, loses...)
+	}
+	var fixes []explain.Fix
+	for _, pool := range intruders {
+		fixes = append(fixes, poolEdit(p, pool, insideAddrs(owners)))
+	}
+	return simpleChain(p, cause, "a Service that gets the address from the pool takes it from its owner", intruders, fixes...)
+}
+
+func inRole(claims []claim.Claim, role claim.Roles) []claim.Claim {
+	return slices.DeleteFunc(slices.Clone(claims), func(c claim.Claim) bool { return c.Role&role == 0 })
+}

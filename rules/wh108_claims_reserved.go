@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rules
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"whohas/claim"
+	"whohas/rule"
+)
+
+// ClaimsReserved protects what stands in no Node: gateway, DNS, NTP, storage.
+var ClaimsReserved = add(rule.Rule{
+	ID:       "WH108",
+	Name:     "claims-reserved",
+	Severity: rule.Error,
+	Doc: rule.Doc{
+		Problem: "A Service, a request or a pool claims an address that is reserved: declared in .whohas.yaml (gateway, DNS, NTP, storage) or learned from objects (BGP peers, storage servers).",
+		Effect:  "In IPVS mode every node takes the address for its own and no longer reaches whoever has it: without its resolver or gateway a node is as good as lost. In the other modes the Service's port alone is taken.",
+		Why:     "Routers, resolvers and storage servers are no objects of the cluster: only what was declared or is named by an object can be known.",
+		Fix:     "Give the Service another address, or correct the declaration.",
+		Since:   "0.1",
+		Refs:    []string{"https://github.com/metallb/metallb/issues/306", "https://github.com/metallb/metallb/issues/157"},
+	},
+	After:   []*rule.Rule{ExternalIPIsNode, LBIPIsNode, LBRequestIsNode, PoolContainsNode},
+	Subject: claim.VIP | claim.Request | claim.Pool,
+	Check: func(p *rule.Pass) {
+		intruders := servicesAndPools(p.Subjects())
+		owners := foreign(intruders, p.Others(claim.Reserved))
+		if len(intruders) == 0 || len(owners) == 0 {
+			return
+		}
+		what := reservedFor(owners)
+		place := p.Key.Range.String()
+		if x := p.Key.Range.Intersect(owners[0].Range); x.IsValid() {
+			place = x.String()
+		}
+		cause := fmt.Sprintf("%s claims %s, which is reserved (%s)", names(intruders), place, what)
+		p.Report(rule.Finding{
+			Severity:  reservedSeverity(p, owners),
+			Title:     fmt.Sprintf("%s is reserved (%s), and %s claims it", place, what, names(intruders)),
+			Claimants: append(rule.Claimants(rule.Intruder, intruders...), rule.Claimants(rule.Owner, owners...)...),
+			Chain:     claimChain(p, intruders, owners, "whoever has the reserved address", cause, strings.Split(what, ", ")...),
+		})
+	},
+})
+
+// reservedFor says what the addresses are reserved for.
+func reservedFor(owners []claim.Claim) string {
+	var words []string
+	for _, o := range owners {
+		word := string(o.Kind)
+		if w, ok := strings.CutPrefix(word, "declared."); ok {
+			word = w
+		}
+		if !slices.Contains(words, word) {
+			words = append(words, word)
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+func reservedSeverity(p *rule.Pass, owners []claim.Claim) rule.Severity {
+	for _, o := range owners {
+		switch o.Kind {
+		case "declared.gateway", "declared.dns", "metallb.bgpPeer", "calico.bgpPeer", "cilium.bgpPeer":
+			return modeSeverity(p.Facts, rule.Critical, rule.Error)
+		}
+	}
+	return rule.Error
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rules
+
+import (
+	"fmt"
+	"slices"
+
+	"whohas/claim"
+	"whohas/rule"
+)
+
+// DuplicateFrontend is two Services behind one door.
+var DuplicateFrontend = add(rule.Rule{
+	ID:       "WH201",
+	Name:     "duplicate-frontend",
+	Severity: rule.Error,
+	Doc: rule.Doc{
+		Problem: "Two Services have the same address, port and protocol among their external and load-balancer addresses.",
+		Effect:  "One of them gets the traffic, on each node the one that kube-proxy happened to write last or first: it changes with restarts and differs between nodes.",
+		Why:     "The apiserver keeps ClusterIPs unique, not external addresses; kube-proxy takes what it is told. A sharing key does not help: it allows different ports only.",
+		Fix:     "Give one of them another port or address.",
+		Since:   "0.1",
+		Refs:    []string{"https://github.com/kubernetes/kubernetes/issues/69599", "https://github.com/kubernetes/kubernetes/issues/97110", "https://github.com/kube-vip/kube-vip/issues/1006"},
+	},
+	Subject: claim.VIP,
+	Check: func(p *rule.Pass) {
+		rivals, ports := sameFrontends(p.Subjects())
+		if len(rivals) < 2 {
+			return
+		}
+		p.Report(rule.Finding{
+			Severity:  rule.Error,
+			Title:     fmt.Sprintf("%s: %s of %s is claimed by %s", p.Key.Range, ports, p.Key.Range, names(rivals)),
+			Claimants: rule.Claimants(rule.Rival, rivals...),
+			Chain: simpleChain(p, fmt.Sprintf("%s all have %s on %s", names(rivals), ports, p.Key.Range),
+				"which of them gets the traffic is decided by each node on its own, and may change with every restart of kube-proxy", rivals,
+				removeAll(p, "leave the address to one of them; this takes it from all but the first", laterOwners(rivals))),
+		})
+	},
+})
+
+// sameFrontends lists the claims that share a port and protocol with a claim of
+// another owner, and these ports.
+func sameFrontends(vips []claim.Claim) (rivals []claim.Claim, ports claim.Ports) {
+	for i, a := range vips {
+		hit := false
+		for k, b := range vips {
+			if i == k || claim.SameOwner(a, b) {
+				continue
+			}
+			shared, _ := a.Ports.Meet(b.Ports)
+			hit = hit || len(shared) > 0
+			for _, s := range shared {
+				if !slices.Contains(ports, s) {
+					ports = append(ports, s)
+				}
+			}
+		}
+		if hit {
+			rivals = append(rivals, a)
+		}
+	}
+	return rivals, ports
+}
+
+// laterOwners lists the claims of every owner but the first.
+func laterOwners(claims []claim.Claim) []claim.Claim {
+	return slices.DeleteFunc(slices.Clone(claims), func(c claim.Claim) bool { return claim.SameOwner(c, claims[0]) })
+}

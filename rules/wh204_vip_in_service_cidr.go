@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rules
+
+import (
+	"fmt"
+
+	"whohas/claim"
+	"whohas/rule"
+)
+
+// VIPInServiceCIDR is a clash that the apiserver will allocate one day.
+var VIPInServiceCIDR = add(rule.Rule{
+	ID:       "WH204",
+	Name:     "vip-in-service-cidr",
+	Severity: rule.Error,
+	Doc: rule.Doc{
+		Problem: "An external or load-balancer address, a request, or a whole pool lies inside a ServiceCIDR.",
+		Effect:  "The apiserver may allocate the same address to a Service as its ClusterIP at any time: then WH203. From outside, the address cannot be routed to without also routing ClusterIPs.",
+		Why:     "The allocator looks at its own register only.",
+		Fix:     "Use an address outside the ServiceCIDRs.",
+		Since:   "0.1",
+		Refs:    []string{"https://kubernetes.io/docs/concepts/services-networking/cluster-ip-allocation/", "https://github.com/kubernetes/enhancements/issues/1880"},
+	},
+	After:   []*rule.Rule{VIPIsClusterIP},
+	Subject: claim.VIP | claim.Request | claim.Pool,
+	Check: func(p *rule.Pass) {
+		intruders := servicesAndPools(p.Subjects())
+		owners := covering(p, foreign(intruders, p.Others(claim.ServiceRange)))
+		if len(intruders) == 0 || len(owners) == 0 {
+			return
+		}
+		p.Report(rule.Finding{
+			Severity:  rule.Error,
+			Title:     fmt.Sprintf("%s of %s lies in the ServiceCIDR %s", p.Key.Range, names(intruders), owners[0].Range),
+			Claimants: append(rule.Claimants(rule.Intruder, intruders...), rule.Claimants(rule.Owner, owners...)...),
+			Chain: simpleChain(p, fmt.Sprintf("%s claims %s; ClusterIPs come from %s (%s)", names(intruders), p.Key.Range, owners[0].Range, names(owners)),
+				"the apiserver may give the address to another Service as ClusterIP at any time", intruders,
+				removeAll(p, "take the claim away", intruders)),
+		})
+	},
+})
+
+// covering keeps the ranges that hold the whole key.
+func covering(p *rule.Pass, ranges []claim.Claim) []claim.Claim {
+	var out []claim.Claim
+	for _, c := range ranges {
+		if c.Range.Covers(p.Key.Range) {
+			out = append(out, c)
+		}
+	}
+	return out
+}

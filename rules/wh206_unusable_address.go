@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rules
+
+import (
+	"fmt"
+	"net/netip"
+
+	"whohas/claim"
+	"whohas/claimants"
+	"whohas/rule"
+)
+
+// UnusableAddress is an address that no Service can have.
+var UnusableAddress = add(rule.Rule{
+	ID:       "WH206",
+	Name:     "unusable-address",
+	Severity: rule.Error,
+	Doc: rule.Doc{
+		Problem: "A Service claims a loopback, link-local, multicast, unspecified or broadcast address, or the network or broadcast address of a node's subnet, in a field that the apiserver does not check.",
+		Effect:  "The address cannot be reached from other hosts. In IPVS mode a node that binds a subnet's network or broadcast address loses that meaning of it.",
+		Why:     "The apiserver checks externalIPs for loopback, link-local and unspecified addresses; it does not check the status, requests and annotations, and it knows no subnets.",
+		Fix:     "Use a unicast address. (0.0.0.0 asks kube-vip for one by DHCP and is no finding.)",
+		Since:   "0.1",
+		Refs:    []string{"https://kube-vip.io/docs/usage/kubernetes-services/", "https://github.com/kubernetes/kubernetes/blob/v1.36.3/pkg/apis/core/validation/validation.go"},
+	},
+	Subject: claim.VIP | claim.Request,
+	Check: func(p *rule.Pass) {
+		ip, ok := single(p)
+		if !ok {
+			return
+		}
+		why := unusable(ip, p.Facts)
+		claims := unchecked(ip, serviceRequests(p.Subjects()))
+		if why == "" || len(claims) == 0 {
+			return
+		}
+		p.Report(rule.Finding{
+			Severity:  rule.Error,
+			Title:     fmt.Sprintf("%s, claimed by %s, is %s", ip, names(claims), why),
+			Claimants: rule.Claimants(rule.Intruder, claims...),
+			Chain: simpleChain(p, fmt.Sprintf("%s claims %s, which is %s", names(claims), ip, why), "no other host can reach the Service there", claims,
+				removeAll(p, "take the claim away", claims)),
+		})
+	},
+})
+
+// unusable says why an address cannot be a Service's, or "".
+func unusable(ip netip.Addr, f *rule.Facts) string {
+	switch {
+	case ip.IsUnspecified():
+		return "the unspecified address"
+	case ip.IsLoopback():
+		return "a loopback address"
+	case ip.IsLinkLocalUnicast():
+		return "a link-local address"
+	case ip.IsMulticast():
+		return "a multicast address"
+	case ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return "the broadcast address"
+	}
+	for _, s := range f.Subnets {
+		r := claim.PrefixRange(s)
+		// /31 and /127 have neither (RFC 3021, RFC 6164); IPv6 has no broadcast.
+		if r.From.Is6() || s.Bits() >= 31 {
+			continue
+		}
+		switch ip {
+		case r.From:
+			return "the network address of the nodes' subnet " + s.String()
+		case r.To:
+			return "the broadcast address of the nodes' subnet " + s.String()
+		}
+	}
+	return ""
+}
+
+// unchecked leaves out what the apiserver would refuse itself
+// (pkg/apis/core/validation ValidateNonSpecialIP on externalIPs), and kube-vip's
+// word for DHCP.
+func unchecked(ip netip.Addr, claims []claim.Claim) []claim.Claim {
+	refused := ip.IsUnspecified() || ip.IsLoopback() || ip.IsLinkLocalUnicast() || ip.IsLinkLocalMulticast()
+	var out []claim.Claim
+	for _, c := range claims {
+		if refused && c.Kind == claimants.ServiceExternalIP.Kind {
+			continue
+		}
+		if ip.IsUnspecified() && c.Kind == claimants.ServiceLoadBalancerIP.Kind {
+			continue
+		}
+		out = append(out, c)
+	}
+	return out
+}

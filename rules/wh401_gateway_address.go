@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rules
+
+import (
+	"fmt"
+
+	"whohas/claim"
+	"whohas/claimants"
+	"whohas/rule"
+)
+
+// GatewayAddress is every takeover, asked for by a Gateway.
+var GatewayAddress = add(rule.Rule{
+	ID:       "WH401",
+	Name:     "gateway-address",
+	Severity: rule.Error,
+	Doc: rule.Doc{
+		Problem: "A Gateway's spec.addresses names an address that belongs to a node, the control plane, a tunnel, a Service or a Pod, that is reserved, lies in a range of the cluster, or cannot be used.",
+		Effect:  "The Gateway's controller hands the address on to a Service that it generates: what then breaks is what WH101, WH106 to WH108 and WH203 to WH206 tell. A controller that notices sets Programmed=False with AddressNotUsable.",
+		Why:     "The Gateway API leaves it to each controller to check addresses; uniqueness is checked inside one Gateway only.",
+		Fix:     "Give the Gateway an address that nobody has (whohas who --free CIDR), or none.",
+		Since:   "0.1",
+		Refs:    []string{"https://gateway-api.sigs.k8s.io/reference/spec/#gatewayspec"},
+	},
+	Subject: claim.Request,
+	Check: func(p *rule.Pass) {
+		gateways := ofKind(p.Subjects(), claimants.GatewayAddress.Kind)
+		if len(gateways) == 0 {
+			return
+		}
+		const roles = claim.Host | claim.ControlPlane | claim.Tunnel | claim.Reserved | claim.ClusterIP | claim.PodIP
+		owners := foreign(gateways, p.Others(roles))
+		if len(owners) == 0 {
+			owners = covering(p, foreign(gateways, p.Others(claim.ServiceRange|claim.PodRange)))
+		}
+		why := unusable(p.Key.Range.From, p.Facts)
+		if len(owners) == 0 && why == "" {
+			return
+		}
+		title := fmt.Sprintf("%s asks for %s, which is %s", names(gateways), p.Key.Range, why)
+		if len(owners) > 0 {
+			title = fmt.Sprintf("%s asks for %s, which belongs to %s", names(gateways), p.Key.Range, names(owners))
+		}
+		p.Report(rule.Finding{
+			Severity:  modeSeverity(p.Facts, rule.Critical, rule.Error),
+			Title:     title,
+			Claimants: append(rule.Claimants(rule.Intruder, gateways...), rule.Claimants(rule.Owner, owners...)...),
+			Chain:     gatewayChain(p, gateways, owners, title),
+		})
+	},
+})

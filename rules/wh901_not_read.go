@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rules
+
+import (
+	"fmt"
+	"strings"
+
+	"whohas/explain"
+	"whohas/rule"
+	"whohas/snapshot"
+)
+
+// NotRead keeps "no finding" from meaning "no data".
+var NotRead = add(rule.Rule{
+	ID:       "WH901",
+	Name:     "not-read",
+	Severity: rule.Warning,
+	Doc: rule.Doc{
+		Problem: "Something that rules need could not be read: a kind of object that may not be listed, a file that is broken or missing.",
+		Effect:  "The rules that need it did not run, or saw only a part: no finding means nothing there.",
+		Why:     "A check that is silent about what it did not see is worse than none.",
+		Fix:     "Give the account the permission to list the kind, or mend the file. whohas check --require nodes,proxy-mode turns what is missing into exit status 2.",
+		Since:   "0.1",
+		Refs:    []string{"https://kubernetes.io/docs/reference/access-authn-authz/rbac/"},
+	},
+	On: rule.OnCluster,
+	Check: func(p *rule.Pass) {
+		for _, c := range p.Coverage {
+			if unread(c) {
+				reportUnread(p, c)
+			}
+		}
+		for _, d := range p.Doubts {
+			p.Report(rule.Finding{Severity: rule.Warning, Title: fmt.Sprintf("%s could not tell: it needs %s", d.Rule.ID, d.Need)})
+		}
+	},
+})
+
+func unread(c snapshot.Coverage) bool {
+	return c.Failed || c.Status == snapshot.StatusDenied || c.Status == snapshot.StatusPartial
+}
+
+func reportUnread(p *rule.Pass, c snapshot.Coverage) {
+	place := c.Source
+	if c.Line > 0 {
+		place = fmt.Sprintf("%s:%d", c.Source, c.Line)
+	}
+	title := fmt.Sprintf("%s: %s", place, c.Status)
+	if c.Detail != "" {
+		title += " (" + c.Detail + ")"
+	}
+	effect := "what stands there is not in this report"
+	if idle := needing(p.Rules, c.Source); len(idle) > 0 {
+		effect = "not run, or on a part only: " + strings.Join(idle, ", ")
+		title += "; " + effect
+	}
+	p.Report(rule.Finding{
+		Severity: rule.Warning, Title: title,
+		Chain: explain.Chain{Losses: []explain.Loss{{Text: effect, Certainty: explain.Observed, Evidence: []string{"coverage: " + place}}}},
+	})
+}
+
+// needing lists the rules that cannot do without a kind.
+func needing(rules []*rule.Rule, source string) []string {
+	var ids []string
+	for _, r := range rules {
+		for _, n := range r.Needs {
+			if n.Kind.Source() == source {
+				ids = append(ids, r.ID)
+				break
+			}
+		}
+	}
+	return ids
+}

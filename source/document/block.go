@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package document
+
+import (
+	"bytes"
+
+	"whohas/snapshot"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// block reads the plain YAML that kubectl prints and most people write: maps
+// and lists by indentation, scalars on one line, literal texts. It is many
+// times faster than the full parser, because it makes nothing of what is not
+// kept. Everything else, and everything that is wrong in some way, it refuses
+// (false), and the full parser decides: what block accepts, it reads as the
+// parser does.
+type block struct {
+	*yamlTree
+	next int // where the line behind the current one begins
+
+	indent int    // of the current line's text
+	rest   []byte // its text, from the indentation to the last character shown
+	row    int    // its number in the text, from 1
+	over   bool   // there is no further line
+}
+
+// yamlBlock decodes an item that holds one object in plain YAML; false means
+// that nothing was done.
+func (d *decoder) yamlBlock(i item) bool {
+	if !plainText(i.text) {
+		return false
+	}
+	t := &yamlTree{decoder: d, text: i.text, base: i.line - 1}
+	h, ok := (&block{yamlTree: t}).head(i.part)
+	if !ok {
+		return false
+	}
+	if h.kind == "" || h.apiVersion == "" {
+		typed, known := i.list.typed()
+		if !known {
+			return false
+		}
+		h = typed.of(h)
+	}
+	return t.blockObject(h, i.part)
+}
+
+// blockObject reads the object of which the head is known.
+func (t *yamlTree) blockObject(h head, part bool) bool {
+	s, keep := sieve{}, false
+	group, _ := snapshot.SplitAPIVersion(h.apiVersion)
+	if _, fields, ok := t.reading.Reads.Kind(group, h.kind); ok && h.kind != "" {
+		s, keep = objectSieve(fields), true
+	}
+	b := &block{yamlTree: t}
+	if !b.begin(part) {
+		return false
+	}
+	line := t.base + b.row
+	all := t.stack.open()
+	t.held, t.holding = t.held[:0], true
+	root, ok := b.mapping(s, keep, 0)
+	t.holding = false
+	if !ok || !b.over {
+		all.drop()
+		return false
+	}
+	for _, c := range t.held {
+		t.tell(c)
+	}
+	if k, ok := t.classify(h); ok {
+		t.deliver(k, root, line)
+	}
+	return true
+}
+
+// plainText tells whether a text holds nothing but shown ASCII and line ends.
+func plainText(text []byte) bool {
+	for _, c := range text {
+		if c != '\n' && c-' ' >= 0x7f-' ' {
+			return false
+		}
+	}
+	return len(text) > 0 && text[len(text)-1] == '\n'
+}
+
+// begin goes to the first line of the object; in a part of a list, behind the
+// dash.
+func (b *block) begin(part bool) bool {
+	b.advance()
+	if b.over || b.dash() != part {
+		return false
+	}
+	return !part || b.undash()
+}
+
+// advance goes to the next line that shows something other than a comment.
+func (b *block) advance() {
+	for b.next < len(b.text) {
+		line := b.text[b.next:]
+		end := bytes.IndexByte(line, '\n')
+		line = line[:end]
+		b.next += end + 1
+		b.row++
+		n := 0
+		for n < len(line) && line[n] == ' ' {
+			n++
+		}
+		if n < len(line) && line[n] != '#' {
+			b.indent, b.rest = n, bytes.TrimRight(line[n:], " ")
+			return
+		}
+	}
+	b.over, b.indent, b.rest = true, -1, nil
+}
+
+// dash tells whether the line is an item of a list.
+func (b *block) dash() bool {
+	return len(b.rest) > 0 && b.rest[0] == '-' && (len(b.rest) == 1 || b.rest[1] == ' ')
+}
+
+// undash goes to what stands behind the dash, if something does.
+func (b *block) undash() bool {
+	n := 1
+	for n < len(b.rest) && b.rest[n] == ' ' {
+		n++
+	}
+	if n == len(b.rest) || b.rest[n] == '#' {
+		return false
+	}
+	b.indent, b.rest = b.indent+n, b.rest[n:]
+	return true
+}
+
+// head reads what the object says of itself, and nothing between.
+func (b *block) head(part bool) (h head, ok bool) {
+	if !b.begin(part) {
+		return h, false
+	}
+	for col := b.indent; !b.over; b.advance() {
+		if b.indent != col {
+			continue
+		}
+		key, value, ok := b.key()
+		if !ok && !b.dash() || key == "items" {
+			return h, false
+		}
+		var into *string
+		switch key {
+		case "kind":
+			into = &h.kind
+		case "apiVersion":
+			into = &h.apiVersion
+		default:
+			continue
+		}
+		v, ok := b.flat(value)
+		if !ok || *into != "" || v.Kind != snapshot.String {
+			return h, false
+		}
+		*into = v.Text
+	}
+	return h, true
+}
+
+// key splits a line of a map; ok is false where the line is none.
+func (b *block) key() (key string, value []byte, ok bool) {
+	text := b.rest
+	if c := text[0]; c == '"' || c == '\'' {
+		inner, behind, ok := unquote(text)
+		if !ok || len(behind) == 0 || behind[0] != ':' || len(behind) > 1 && behind[1] != ' ' || len(inner) > 512 {
+			return "", nil, false
+		}
+		return b.names.string(inner), behind[1:], true
+	}
+	end := colon(text)
+	if end <= 0 || end > 512 || !plainStart(text) || text[end-1] == ' ' || comment(text[:end]) >= 0 {
+		return "", nil, false
+	}
+	key = b.names.string(text[:end])
+	if key == "<<" {
+		return "", nil, false
+	}
+	if maybeWord(text[:end]) {
+		var isKey bool
+		if key, isKey = keyText(plainNode(key)); !isKey {
+			return "", nil, false
+		}
+	}
+	return key, text[end+1:], true
+}
+
+// colon finds the one that ends a plain key, or -1.
+func colon(text []byte) int {
+	for at := 0; ; {
+		i := bytes.IndexByte(text[at:], ':')
+		if i < 0 {
+			return -1
+		}
+		at += i
+		if at+1 == len(text) || text[at+1] == ' ' {
+			return at
+		}
+		at++
+	}
+}
+
+// plainStart tells whether a plain scalar can begin so.
+func plainStart(text []byte) bool {
+	return !indicators[text[0]] || text[0] == '-' && len(text) > 1 && text[1] != ' '
+}
+
+var indicators = func() (is [256]bool) {
+	for _, c := range "-?:,[]{}#&*!|>'\"%@`" {
+		is[c] = true
+	}
+	return is
+}()
+
+// plainNode is the parser's node of a plain scalar.
+func plainNode(text string) *yaml.Node {
+	n := &yaml.Node{Kind: yaml.ScalarNode, Value: text}
+	n.Tag = n.ShortTag()
+	return n
+}
+
+// escapes are those that block reads.
+var escapes = [256]byte{'"': '"', '\\': '\\', 'n': '\n', 't': '\t'}
+
+// unquote reads a quoted scalar that ends on its line.
+func unquote(text []byte) (inner, behind []byte, ok bool) {
+	quote := text[0]
+	for i := 1; i < len(text); i++ {
+		switch {
+		case text[i] == '\\' && quote == '"':
+			if i+1 == len(text) || escapes[text[i+1]] == 0 {
+				return nil, nil, false
+			}
+			if inner == nil {
+				inner = append(make([]byte, 0, len(text)), text[1:i]...)
+			}
+			i++
+			inner = append(inner, escapes[text[i]])
+		case text[i] == quote && quote == '\'' && i+1 < len(text) && text[i+1] == quote:
+			if inner == nil {
+				inner = append(make([]byte, 0, len(text)), text[1:i]...)
+			}
+			i++
+			inner = append(inner, quote)
+		case text[i] == quote:
+			if inner == nil {
+				inner = text[1:i]
+			}
+			return inner, text[i+1:], true
+		case inner != nil:
+			inner = append(inner, text[i])
+		}
+	}
+	return nil, nil, false
+}
+
+// flat reads a scalar that stands on one line.
+func (b *block) flat(text []byte) (v snapshot.Value, ok bool) {
+	v = snapshot.Value{Kind: snapshot.String, Line: int32(b.lineAt())}
+	text = bytes.TrimLeft(text, " ")
+	if len(text) == 0 {
+		return v, false
+	}
+	if text[0] == '"' || text[0] == '\'' {
+		inner, behind, ok := unquote(text)
+		if !ok || !blankOrComment(behind) {
+			return v, false
+		}
+		v.Text = b.names.string(inner)
+		return v, true
+	}
+	text, ok = plain(text)
+	if !ok {
+		return v, false
+	}
+	v.Text = b.names.string(text)
+	if maybeWord(text) {
+		v.Kind, v.Text = scalarOf(plainNode(v.Text))
+	}
+	return v, true
+}
+
+// flatSkip tells whether flat would read the text.
+func flatSkip(text []byte) bool {
+	if text[0] == '"' || text[0] == '\'' {
+		_, behind, ok := unquote(text)
+		return ok && blankOrComment(behind)
+	}
+	_, ok := plain(text)
+	return ok
+}
+
+// plain cuts a plain scalar out of the rest of its line.
+func plain(text []byte) ([]byte, bool) {
+	if !plainStart(text) || colon(text) >= 0 {
+		return nil, false
+	}
+	if i := comment(text); i >= 0 {
+		text = bytes.TrimRight(text[:i], " ")
+	}
+	return text, true
+}
+
+// comment finds where one begins behind a plain scalar, or -1.
+func comment(text []byte) int {
+	for at := 0; ; {
+		i := bytes.IndexByte(text[at:], '#')
+		if i < 0 {
+			return -1
+		}
+		if at += i; at > 0 && text[at-1] == ' ' {
+			return at - 1
+		}
+		at++
+	}
+}
+
+// maybeWord tells whether a plain scalar may be something else than a string.
+func maybeWord(text []byte) bool {
+	return len(text) <= len("false") || text[0] < 'A' || text[0] == '~'
+}
+
+func blankOrComment(text []byte) bool {
+	shown := bytes.TrimLeft(text, " ")
+	return len(shown) == 0 || len(shown) < len(text) && shown[0] == '#'
+}
+
+func (b *block) lineAt() int {
+	if b.fixed > 0 {
+		return b.fixed
+	}
+	return b.base + b.row
+}

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package document
+
+import (
+	"bytes"
+
+	"whohas/snapshot"
+)
+
+// mapping reads a map whose first key is the current line's text.
+func (b *block) mapping(s sieve, keep bool, depth int) (v snapshot.Value, ok bool) {
+	if depth > maxDepth {
+		return v, false
+	}
+	col, line, m := b.indent, b.lineAt(), b.stack.open()
+	seen := mapState{}
+	for !b.over && b.indent == col && !b.dash() {
+		key, text, ok := b.key()
+		if !ok {
+			return v, false
+		}
+		at := b.lineAt()
+		var c sieve
+		kept := false
+		if keep {
+			if c, kept = s.child(key); !kept {
+				seen.dropped, seen.owns = true, seen.owns || ownsItem(key)
+			}
+		}
+		child, ok := b.member(text, col, c, kept, depth)
+		if !ok {
+			return v, false
+		}
+		if kept && child.Kind == snapshot.Absent {
+			seen.dropped = true
+		} else if kept {
+			b.set(&m, key, at, child)
+		}
+	}
+	if b.indent > col {
+		return v, false
+	}
+	if !keep {
+		return v, true
+	}
+	return s.keepMap(m.mapping(line), seen.dropped, seen.owns), true
+}
+
+// member reads the value of a key whose line goes on with text.
+func (b *block) member(text []byte, col int, s sieve, keep bool, depth int) (v snapshot.Value, ok bool) {
+	if !blankOrComment(text) {
+		return b.inline(text, col, s, keep)
+	}
+	null := snapshot.Value{Kind: snapshot.Null, Line: int32(b.lineAt())}
+	b.advance()
+	switch {
+	case b.indent > col:
+		return b.nested(s, keep, depth)
+	case b.indent == col && b.dash():
+		return b.list(s, keep, depth+1)
+	}
+	return null, true
+}
+
+// nested reads a map or a list that begins with the current line.
+func (b *block) nested(s sieve, keep bool, depth int) (snapshot.Value, bool) {
+	if b.dash() {
+		return b.list(s, keep, depth+1)
+	}
+	return b.mapping(s, keep, depth+1)
+}
+
+// list reads a list whose first item begins with the current line.
+func (b *block) list(s sieve, keep bool, depth int) (v snapshot.Value, ok bool) {
+	if depth > maxDepth {
+		return v, false
+	}
+	col, line, m := b.indent, b.lineAt(), b.stack.open()
+	for !b.over && b.indent == col && b.dash() {
+		item, ok := b.listItem(s, keep, depth)
+		if !ok {
+			return v, false
+		}
+		if keep {
+			m.push(item)
+		}
+	}
+	if b.indent > col {
+		return v, false
+	}
+	if !keep {
+		return v, true
+	}
+	return s.keepList(m.list(line)), true
+}
+
+func (b *block) listItem(s sieve, keep bool, depth int) (v snapshot.Value, ok bool) {
+	col := b.indent
+	if !b.undash() {
+		v = snapshot.Value{Kind: snapshot.Null, Line: int32(b.lineAt())}
+		if b.advance(); b.indent <= col {
+			return v, true
+		}
+		return b.nested(s, keep, depth)
+	}
+	if b.dash() {
+		return b.list(s, keep, depth+1)
+	}
+	if _, _, ok := b.key(); ok {
+		return b.mapping(s, keep, depth+1)
+	}
+	return b.inline(b.rest, col, s, keep)
+}
+
+// inline reads a value that begins on the current line, in a map or list at
+// col, and goes behind it.
+func (b *block) inline(text []byte, col int, s sieve, keep bool) (v snapshot.Value, ok bool) {
+	text = bytes.TrimLeft(text, " ")
+	v.Line = int32(b.lineAt())
+	switch {
+	case text[0] == '|':
+		return b.literal(text[1:], col, s, keep)
+	case len(text) >= 2 && blankOrComment(text[2:]) && string(text[:2]) == "{}":
+		v.Kind = snapshot.Map
+		b.advance()
+		return v, true
+	case len(text) >= 2 && blankOrComment(text[2:]) && string(text[:2]) == "[]":
+		v.Kind = snapshot.List
+		b.advance()
+		return s.keepEmptyList(v, keep), true
+	}
+	if !keep {
+		ok = flatSkip(text)
+		b.advance()
+		return v, ok
+	}
+	if v, ok = b.flat(text); !ok {
+		return v, false
+	}
+	b.advance()
+	return b.keepText(v, s, keep, int(v.Line), true), true
+}
+
+func (s sieve) keepEmptyList(v snapshot.Value, keep bool) snapshot.Value {
+	if !keep {
+		return v
+	}
+	return s.keepList(v)
+}
+
+// keepText makes of a scalar what is kept of it.
+func (b *block) keepText(v snapshot.Value, s sieve, keep bool, line int, fixed bool) snapshot.Value {
+	switch {
+	case !keep:
+		return v
+	case v.Kind == snapshot.String && s.fields.YAML():
+		return b.embedded(v.Text, s, int(v.Line), line, fixed || b.fixed > 0)
+	}
+	return s.keepScalar(v)
+}
+
+// literal reads the text below a |, whose line goes on with header.
+func (b *block) literal(header []byte, col int, s sieve, keep bool) (v snapshot.Value, ok bool) {
+	v = snapshot.Value{Kind: snapshot.String, Line: int32(b.lineAt())}
+	chomp := byte(0)
+	if len(header) > 0 && (header[0] == '-' || header[0] == '+') {
+		chomp, header = header[0], header[1:]
+	}
+	if !blankOrComment(header) {
+		return v, false
+	}
+	text, ok := b.literalText(col, keep)
+	if !ok {
+		return v, false
+	}
+	if keep {
+		v.Text = chomped(text, chomp)
+	}
+	b.advance()
+	return b.keepText(v, s, keep, int(v.Line)+1, false), true
+}
+
+// literalText passes over the lines of a literal text; they are indented
+// deeper than col.
+func (b *block) literalText(col int, keep bool) (out []byte, ok bool) {
+	width, blank := -1, 0 // of the indentation; of the blank lines before it is known
+	for b.next < len(b.text) {
+		line := b.text[b.next:]
+		line = line[:bytes.IndexByte(line, '\n')]
+		n := 0
+		for n < len(line) && line[n] == ' ' {
+			n++
+		}
+		switch {
+		case n == len(line) && width < 0:
+			blank = max(blank, n)
+		case n == len(line):
+		case width < 0:
+			if width = n; n <= col || blank > n {
+				return nil, false
+			}
+		case n < width:
+			return out, n <= col
+		}
+		if keep {
+			if width >= 0 && len(line) > width {
+				out = append(out, line[width:]...)
+			}
+			out = append(out, '\n')
+		}
+		b.next += len(line) + 1
+		b.row++
+	}
+	return out, width >= 0
+}
+
+// chomped cuts the line ends behind a literal text as its header says.
+func chomped(text []byte, chomp byte) string {
+	if chomp == '+' {
+		return string(text)
+	}
+	text = bytes.TrimRight(text, "\n")
+	if chomp == 0 && len(text) > 0 {
+		return string(text) + "\n"
+	}
+	return string(text)
+}

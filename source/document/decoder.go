@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package document
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"whohas/snapshot"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+const (
+	maxDepth = 200  // of an object's tree
+	maxTold  = 1000 // faults told one by one: a file of faults is one bad file
+)
+
+// decoder decodes items, one at a time. Each goroutine has its own.
+type decoder struct {
+	ctx     context.Context
+	reading *Reading
+	result  Result
+	told    *atomic.Int64 // faults told, by all of a call's decoders
+	names   interned
+	stack   stack
+	json    *jsontext.Decoder
+	input   bytes.Buffer
+
+	holding bool // what is told waits in held until it is sure
+	held    []snapshot.Coverage
+}
+
+func newDecoder(ctx context.Context, r *Reading) *decoder {
+	return &decoder{ctx: ctx, reading: r, told: new(atomic.Int64)}
+}
+
+func (d *decoder) batch(b *batch) {
+	for _, i := range b.items {
+		if d.ctx.Err() != nil {
+			break
+		}
+		d.item(i)
+	}
+	b.text, b.items = b.text[:0], b.items[:0]
+}
+
+func (d *decoder) item(i item) {
+	if i.yaml {
+		d.yamlItem(i)
+		return
+	}
+	d.jsonItem(i)
+}
+
+// bad covers a document or an item that could not be read.
+func (d *decoder) bad(line int, detail string) {
+	d.result.Bad++
+	d.tell(snapshot.Coverage{Status: snapshot.StatusUnreadable, Line: line, Detail: detail, Failed: true})
+}
+
+// partial covers something that is wrong in an object which is read all the same.
+func (d *decoder) partial(line int, detail string) {
+	d.tell(snapshot.Coverage{Status: snapshot.StatusPartial, Line: line, Detail: detail, Failed: true})
+}
+
+func (d *decoder) tell(c snapshot.Coverage) {
+	if d.holding {
+		d.held = append(d.held, c)
+		return
+	}
+	c.Source = d.reading.source()
+	if d.reading.Made {
+		c.Line = 0
+	}
+	switch n := d.told.Add(1); {
+	case n > maxTold:
+		return
+	case n == maxTold:
+		c.Status, c.Line, c.Failed = snapshot.StatusPartial, 0, true
+		c.Detail = fmt.Sprintf("more than %d faults; the rest is not listed", maxTold)
+	}
+	d.reading.Into.Cover(c)
+}
+
+// source is what the coverage calls the stream.
+func (r *Reading) source() string {
+	if r.File == "" {
+		return "stream"
+	}
+	return r.File
+}
+
+// kept is a kind that is wanted, and how.
+type kept struct {
+	kind    snapshot.Kind
+	fields  *snapshot.Fields
+	version string
+}
+
+// classify counts an object by what it says of itself; ok is false for one that
+// is not kept.
+func (d *decoder) classify(h head) (k kept, ok bool) {
+	group, version := snapshot.SplitAPIVersion(h.apiVersion)
+	if h.kind == "" || h.apiVersion == "" || group == "kustomize.config.k8s.io" {
+		d.result.Strangers++
+		return kept{}, false
+	}
+	d.result.Objects++
+	kind, fields, ok := d.reading.Reads.Kind(group, h.kind)
+	if !ok {
+		name := h.kind
+		if group != "" {
+			name += "." + group
+		}
+		d.result.other(name, 1)
+		return kept{}, false
+	}
+	return kept{kind, fields, version}, true
+}
+
+// emptyList counts the kind of a typed list that may have no items: to have
+// read that there are none is to have read the kind.
+func (d *decoder) emptyList(l *list) {
+	h, _ := l.typed()
+	group, _ := snapshot.SplitAPIVersion(h.apiVersion)
+	if kind, _, ok := d.reading.Reads.Kind(group, h.kind); ok {
+		d.result.keep(kind, 0)
+	}
+}
+
+// wants tells whether the object of that name is kept.
+func (d *decoder) wants(k kept, namespace, name string) bool {
+	return d.reading.Reads.Wants(k.kind, d.namespace(k, namespace), name)
+}
+
+func (d *decoder) namespace(k kept, namespace string) string {
+	switch {
+	case !k.kind.Namespaced:
+		return ""
+	case namespace != "":
+		return namespace
+	case d.reading.Namespace != "":
+		return d.reading.Namespace
+	}
+	return "default"
+}
+
+// deliver hands a decoded object over.
+func (d *decoder) deliver(k kept, root snapshot.Value, line int) {
+	name := root.Get("metadata", "name").Text
+	if name == "" {
+		if prefix := root.Get("metadata", "generateName").Text; prefix != "" {
+			name = prefix + "*"
+		}
+	}
+	ref := k.kind.Ref(d.namespace(k, root.Get("metadata", "namespace").Text), name)
+	if !d.wants(k, ref.Namespace, ref.Name) {
+		return
+	}
+	d.result.keep(k.kind, 1)
+	if d.reading.Made {
+		line = 0
+		unplace(&root)
+	}
+	d.reading.Into.Add(&snapshot.Object{Ref: ref, Version: k.version, File: d.reading.File, Line: line, Root: root})
+}
+
+// unplace drops the lines of a tree.
+func unplace(v *snapshot.Value) {
+	v.Line = 0
+	for i := range v.Items {
+		unplace(&v.Items[i])
+	}
+}

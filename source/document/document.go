@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package document turns bytes into positioned objects: YAML and JSON streams,
+// every sort of List, with the line of each kept field, in memory that grows
+// with what is kept and not with what is read. Files, live clusters and dumps
+// all pass through it.
+//
+// A stream takes two steps. One goroutine splits it into texts that each hold
+// one object (split.go, json_split.go, yaml_split.go); workers decode the texts
+// and keep of each object the declared fields (json.go, yaml.go). So one broken
+// object costs that object only, and no object is held longer than it takes to
+// decode it.
+package document
+
+import (
+	"context"
+	"io"
+
+	"whohas/snapshot"
+)
+
+// MaxItem bounds one YAML document or one JSON object (an item of a list counts
+// alone): what is larger is passed over and covered as unreadable.
+const MaxItem = 16 << 20
+
+// Reading tells what to keep of a stream and where it goes. It is a value: one
+// Reading may serve many streams at once.
+type Reading struct {
+	Reads     snapshot.Reads
+	Into      *snapshot.Builder
+	File      string // for origins and messages; "" for a live cluster
+	Namespace string // of namespaced objects that name none; "" means "default"
+
+	// Templates says that the file is one of a Helm chart's templates: what
+	// does not parse there is no fault of the file.
+	Templates bool
+
+	// Made says that the text was made from the file (by kustomize) and is not
+	// the file's own: its lines say nothing.
+	Made bool
+}
+
+// Result tells what a stream held.
+type Result struct {
+	Objects   int                   // Kubernetes objects, modelled or not
+	Kept      map[snapshot.Kind]int // modelled objects by kind
+	Other     map[string]int        // "Kind.group" of objects that nobody reads
+	Strangers int                   // documents that are no Kubernetes objects
+	Bad       int                   // documents or items that could not be read, each covered
+	Continue  string                // metadata.continue of the list, for paging
+}
+
+// Decode reads a stream to its end and hands the objects it holds to r.Into, in
+// no order. Whatever is wrong with the text is covered there, and counted as
+// Bad; the error is that of ctx or of in, and then what stood before it is
+// delivered all the same. Once ctx is done Decode returns at once, even while a
+// Read of in blocks; that Read is then left behind.
+func (r Reading) Decode(ctx context.Context, in io.Reader) (Result, error) {
+	feed := newFeed(ctx, in)
+	defer feed.close()
+	crew := newCrew(ctx, &r)
+	split := splitter{window: newWindow(feed), crew: crew}
+	split.stream()
+	result := crew.finish()
+	if err := ctx.Err(); err != nil {
+		return result, err
+	}
+	return result, feed.err
+}
+
+// Add joins what another stream held.
+func (r *Result) Add(o Result) {
+	r.Objects += o.Objects
+	r.Strangers += o.Strangers
+	r.Bad += o.Bad
+	for k, n := range o.Kept {
+		r.keep(k, n)
+	}
+	for k, n := range o.Other {
+		r.other(k, n)
+	}
+	if o.Continue != "" {
+		r.Continue = o.Continue
+	}
+}
+
+func (r *Result) keep(k snapshot.Kind, n int) {
+	if r.Kept == nil {
+		r.Kept = map[snapshot.Kind]int{}
+	}
+	r.Kept[k] += n
+}
+
+func (r *Result) other(kind string, n int) {
+	if r.Other == nil {
+		r.Other = map[string]int{}
+	}
+	r.Other[kind] += n
+}
+
+// Cover tells in the coverage which kinds were read and how many of each, and
+// which are not modelled. complete says that all objects of the kinds were
+// there.
+func (r Result) Cover(into *snapshot.Builder, complete bool) {
+	for k, n := range r.Kept {
+		into.Cover(snapshot.Coverage{Source: k.Source(), Status: snapshot.StatusRead, Count: n, Complete: complete})
+	}
+	for kind, n := range r.Other {
+		into.Cover(snapshot.Coverage{Source: kind, Status: snapshot.StatusRead, Count: n, Detail: "not modelled"})
+	}
+}

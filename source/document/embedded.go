@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package document
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"whohas/snapshot"
+)
+
+// embedded is what is kept of a string that holds documents: a map, as if it
+// stood in place of the string. at is the line of the string, line that of its
+// first document's first line; fixed says that all nodes stand there.
+func (d *decoder) embedded(text string, s sieve, at, line int, fixed bool) snapshot.Value {
+	inner := sieve{fields: s.fields}
+	empty := snapshot.Value{Kind: snapshot.String, Line: int32(at)}
+	t := yamlTree{decoder: d, text: []byte(text), base: line - 1}
+	if fixed {
+		t.fixed = line
+	}
+	roots, err := t.parseYAML(t.text)
+	var all snapshot.Value
+	for _, root := range roots {
+		v, failed := t.tree(root, inner)
+		if failed != nil {
+			err = failed
+			break
+		}
+		if v.Kind == snapshot.Map {
+			all = merge(all, v)
+		}
+	}
+	if err != nil {
+		if !fixed {
+			at = line + yamlFault(t.text, err)
+		}
+		d.embeddedFault(text, at, err)
+		return empty
+	}
+	if all.Kind != snapshot.Map {
+		return empty
+	}
+	return all
+}
+
+func (d *decoder) embeddedFault(text string, line int, err error) {
+	c := snapshot.Coverage{Status: snapshot.StatusPartial, Line: line, Failed: true,
+		Detail: fmt.Sprintf("yaml in a string: %s", yamlMessage(err))}
+	if isTemplate([]byte(text)) {
+		c.Failed, c.Detail = false, "yaml in a string: template, not rendered"
+	}
+	d.tell(c)
+}
+
+// merge joins the maps of several documents: components that are configured by
+// one file each read the document that is theirs.
+func merge(a, b snapshot.Value) snapshot.Value {
+	if a.Kind != snapshot.Map || b.Kind != snapshot.Map {
+		return b
+	}
+	for i, key := range b.Keys {
+		if j := slices.Index(a.Keys, key); j >= 0 {
+			a.Items[j] = merge(a.Items[j], b.Items[i])
+			continue
+		}
+		a.Keys, a.Items = append(a.Keys, strings.Clone(key)), append(a.Items, b.Items[i])
+	}
+	return a
+}

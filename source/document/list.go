@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package document
+
+import (
+	"strings"
+	"sync"
+)
+
+// head is what an object says of itself before all else.
+type head struct {
+	apiVersion, kind string
+	next             string // metadata.continue of a list
+}
+
+// list is what the items of one list have in common. The items of a typed list
+// (PodList) need not name their kind. The splitter writes to it only while no
+// worker has one of its items, or under the lock.
+type list struct {
+	object bool // a List, and not an array only
+	early  bool // it named its kind before its items
+
+	mu       sync.Mutex
+	known    bool   // the list named its kind
+	item     head   // of items that do not name theirs
+	untyped  []item // whose kind the list may still name after them
+	untypedN int    // their bytes
+	overflow int    // how many more there were
+}
+
+// learn takes in what stands before or behind the items.
+func (l *list) learn(h head) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if h.kind != "" {
+		l.known = true
+		l.item.kind = itemKind(h.kind)
+	}
+	if h.apiVersion != "" {
+		l.item.apiVersion = h.apiVersion
+	}
+}
+
+// itemKind is the kind of a typed list's items; "" for a plain List.
+func itemKind(kind string) string {
+	of, _ := strings.CutSuffix(kind, "List")
+	if of == kind {
+		return ""
+	}
+	return of
+}
+
+// typed gives what an item is that does not name its kind.
+func (l *list) typed() (h head, known bool) {
+	if l == nil {
+		return head{}, true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.item, l.known || !l.object
+}
+
+// postpone keeps an item whose kind the list may still name. What is kept is
+// bounded: kubectl names the kind of each item, and the API server that of the
+// list before them; only a list whose keys some tool sorted comes here.
+func (l *list) postpone(i item) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.untypedN+len(i.text) > MaxItem {
+		l.overflow++
+		return
+	}
+	i.text = append([]byte{}, i.text...)
+	l.untyped, l.untypedN = append(l.untyped, i), l.untypedN+len(i.text)
+}

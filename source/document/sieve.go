@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package document
+
+import (
+	"strings"
+
+	"whohas/snapshot"
+)
+
+// sieve says what to keep below one place of an object. It is Fields, and
+// beside that knows where metadata.managedFields stands, of which every object
+// keeps who manages the declared fields.
+type sieve struct {
+	fields *snapshot.Fields
+	root   *snapshot.Fields // the object's, on the way to managedFields
+	place  place
+}
+
+type place uint8
+
+const (
+	placeField place = iota
+	placeObject
+	placeMetadata
+	placeEntries // metadata.managedFields
+	placeManaged // in a fieldsV1
+)
+
+// entryFields are what is kept of an entry beside its fieldsV1.
+var entryFields = []string{"manager", "operation", "time", "subresource"}
+
+func objectSieve(f *snapshot.Fields) sieve { return sieve{fields: f, root: f, place: placeObject} }
+
+// child is the sieve below a key; ok is false for what is not kept.
+func (s sieve) child(key string) (c sieve, ok bool) {
+	switch {
+	case s.place == placeManaged:
+		f := s.fields.Managed(key)
+		return sieve{fields: f, place: placeManaged}, f != nil
+	case s.place == placeEntries:
+		return s.entry(key)
+	case s.place == placeMetadata && key == "managedFields":
+		return sieve{root: s.root, place: placeEntries}, true
+	}
+	f := s.fields.Child(key)
+	c = sieve{fields: f}
+	if s.place == placeObject && key == "metadata" {
+		c.root, c.place = s.root, placeMetadata
+		return c, true
+	}
+	return c, f != nil
+}
+
+func (s sieve) entry(key string) (sieve, bool) {
+	if key == "fieldsV1" {
+		return sieve{fields: s.root, place: placeManaged}, true
+	}
+	for _, k := range entryFields {
+		if k == key {
+			return sieve{fields: everything}, true
+		}
+	}
+	return sieve{}, false
+}
+
+// everything keeps what stands below it.
+var everything = func() *snapshot.Fields {
+	f, err := snapshot.ParseFields("x")
+	if err != nil {
+		panic(err) // the path is a constant
+	}
+	return f.Child("x")
+}()
+
+// keepMap makes the value of a map. Absent means that the map is left out:
+// nobody may take an empty set for one that owns everything below it.
+func (s sieve) keepMap(v snapshot.Value, dropped, ownsItems bool) snapshot.Value {
+	if s.place == placeManaged && len(v.Keys) == 0 && dropped && !ownsItems && !s.fields.Whole() {
+		return snapshot.Value{}
+	}
+	return v
+}
+
+// keepList makes the value of a list.
+func (s sieve) keepList(v snapshot.Value) snapshot.Value {
+	if s.place != placeEntries {
+		v.Items = s.fields.KeepItems(v.Items)
+		return v
+	}
+	var entries []snapshot.Value
+	for _, e := range v.Items {
+		if len(e.Get("fieldsV1").Keys) > 0 {
+			entries = append(entries, e)
+		}
+	}
+	if entries == nil {
+		return snapshot.Value{}
+	}
+	v.Items = entries
+	return v
+}
+
+// keepScalar drops the text of a scalar that stands where only something below
+// was declared.
+func (s sieve) keepScalar(v snapshot.Value) snapshot.Value {
+	if !s.fields.Whole() {
+		v.Text = ""
+	}
+	return v
+}
+
+// ownsItem tells whether a key of a fieldsV1 stands for an item of a list. Who
+// owns items owns the list, as far as a path without items can tell.
+func ownsItem(key string) bool {
+	return strings.HasPrefix(key, "k:") || strings.HasPrefix(key, "v:") || strings.HasPrefix(key, "i:")
+}

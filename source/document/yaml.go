@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package document
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+
+	"whohas/snapshot"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// maxAliased bounds the nodes that are reached through aliases: a few lines of
+// aliases of aliases can stand for any number.
+const maxAliased = 100_000
+
+var errAliases = fmt.Errorf("aliases stand for more than %d nodes", maxAliased)
+
+// yamlTree walks one YAML document.
+type yamlTree struct {
+	*decoder
+	text    []byte
+	base    int   // what is added to a node's line
+	fixed   int   // the line of every node, if not 0
+	starts  []int // of the text's lines; made when first needed
+	through int   // aliases that lead to the node that is walked
+	aliased int   // nodes that were reached through aliases
+}
+
+// yamlItem decodes a text that is one YAML document, or one item of a list.
+func (d *decoder) yamlItem(i item) {
+	if d.yamlBlock(i) {
+		return
+	}
+	if !i.part && bytes.IndexByte(i.text, '&') < 0 && d.yamlParts(i) {
+		return
+	}
+	err := d.yamlTree(i)
+	if err == nil || !i.part && d.yamlParts(i) {
+		return
+	}
+	d.broken(i, i.line+yamlFault(i.text, err), "yaml: "+yamlMessage(err))
+}
+
+// yamlTree delivers the objects of a document. An error means that it does not
+// parse and that nothing was delivered.
+func (d *decoder) yamlTree(i item) error {
+	roots, err := d.parseYAML(i.text)
+	if err != nil {
+		return err
+	}
+	t := yamlTree{decoder: d, text: i.text, base: i.line - 1}
+	if i.part && t.untyped(roots, i) {
+		return nil
+	}
+	for _, root := range roots {
+		if i.part && root.Kind == yaml.SequenceNode {
+			err = t.elements(root, i.list, 0)
+		} else {
+			err = t.document(root, i.list, 0)
+		}
+		if err != nil {
+			d.bad(t.lineOf(root), "yaml: "+err.Error())
+		}
+	}
+	return nil
+}
+
+// untyped tells whether an item must wait for the list to name its kind.
+func (t *yamlTree) untyped(roots []*yaml.Node, i item) bool {
+	if _, known := i.list.typed(); known || len(roots) != 1 || len(roots[0].Content) == 0 {
+		return false
+	}
+	n := roots[0]
+	if n.Kind == yaml.SequenceNode {
+		n = n.Content[0]
+	}
+	if n.Kind != yaml.MappingNode || headOf(n).kind != "" {
+		return false
+	}
+	i.list.postpone(i)
+	return true
+}
+
+// parseYAML gives the roots of a text's documents: one, as a rule.
+func (d *decoder) parseYAML(text []byte) (roots []*yaml.Node, err error) {
+	defer func() {
+		if p := recover(); p != nil { // the parser's own fault
+			roots, err = nil, fmt.Errorf("yaml: the parser fails: %v", p)
+		}
+	}()
+	dec := yaml.NewDecoder(&cancellable{ctx: d.ctx, in: bytes.NewReader(withoutVersion(text))})
+	for {
+		var n yaml.Node
+		if err := dec.Decode(&n); err != nil {
+			if errors.Is(err, io.EOF) {
+				return roots, nil
+			}
+			return nil, err
+		}
+		if n.Kind == yaml.DocumentNode && len(n.Content) == 1 {
+			roots = append(roots, n.Content[0])
+		}
+	}
+}
+
+// withoutVersion makes a comment of a %YAML directive: the parser knows 1.1
+// only, and nothing here depends on the version.
+func withoutVersion(text []byte) []byte {
+	if !bytes.HasPrefix(text, []byte("%")) {
+		return text
+	}
+	text = bytes.Clone(text)
+	for at := 0; bytes.HasPrefix(text[at:], []byte("%")); {
+		if bytes.HasPrefix(text[at:], []byte("%YAML")) {
+			text[at] = '#'
+		}
+		end := bytes.IndexByte(text[at:], '\n')
+		if end < 0 {
+			break
+		}
+		at += end + 1
+	}
+	return text
+}
+
+// document delivers the object that a node is, or the objects.
+func (t *yamlTree) document(n *yaml.Node, in *list, nesting int) error {
+	before := t.through
+	defer func() { t.through = before }()
+	n, err := t.enter(n)
+	switch {
+	case err != nil:
+		return err
+	case n.Kind == yaml.SequenceNode:
+		return t.elements(n, nil, nesting)
+	case n.Kind == yaml.ScalarNode && isNull(n):
+		return nil // an empty document
+	case n.Kind != yaml.MappingNode:
+		t.result.Strangers++
+		return nil
+	}
+	if items := lookup(n, "items"); items != nil && items.Kind == yaml.SequenceNode {
+		return t.items(n, items, nesting)
+	}
+	return t.object(n, in)
+}
+
+func (t *yamlTree) items(n, items *yaml.Node, nesting int) error {
+	if nesting >= maxNesting {
+		return errNesting
+	}
+	l := &list{object: true}
+	h := headOf(n)
+	l.learn(h)
+	if h.next != "" {
+		t.result.Continue = h.next
+	}
+	t.emptyList(l)
+	if h.kind == "" && h.apiVersion == "" && !anyKind(items) {
+		t.result.Strangers++ // one document, which happens to have items
+		return nil
+	}
+	return t.elements(items, l, nesting+1)
+}
+
+var errNesting = errors.New("lists are nested too deep")
+
+func anyKind(items *yaml.Node) bool {
+	for _, n := range items.Content {
+		if n = aliased(n); n.Kind == yaml.MappingNode && lookup(n, "kind") != nil {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *yamlTree) elements(n *yaml.Node, in *list, nesting int) error {
+	if nesting > maxNesting {
+		return errNesting
+	}
+	for _, c := range n.Content {
+		if c.Kind == yaml.ScalarNode {
+			continue
+		}
+		if c.Kind == yaml.SequenceNode {
+			nesting++
+		}
+		if err := t.document(c, in, nesting); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *yamlTree) object(n *yaml.Node, in *list) error {
+	h := headOf(n)
+	if typed, _ := in.typed(); h.kind == "" || h.apiVersion == "" {
+		h = typed.of(h)
+	}
+	t.severalHeads(n)
+	k, ok := t.classify(h)
+	if !ok {
+		return nil
+	}
+	root, err := t.tree(n, objectSieve(k.fields))
+	if err != nil {
+		t.result.Objects--
+		t.bad(t.lineOf(n), "yaml: "+err.Error())
+		return nil
+	}
+	t.deliver(k, root, t.lineOf(n))
+	return nil
+}
+
+// severalHeads tells of a map that names its kind more than once: most often
+// two objects with nothing between them.
+func (t *yamlTree) severalHeads(n *yaml.Node) {
+	first := 0
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if k := n.Content[i]; k.Kind == yaml.ScalarNode && k.Value == "kind" {
+			if first > 0 {
+				t.twice("kind", first, t.lineOf(k))
+			}
+			first = t.lineOf(k)
+		}
+	}
+}
+
+// tree builds the tree of what is kept below a node.
+func (t *yamlTree) tree(n *yaml.Node, s sieve) (snapshot.Value, error) {
+	m := t.stack.open()
+	v, err := t.value(n, s, 0)
+	if err != nil {
+		m.drop()
+	}
+	return v, err
+}
+
+func (t *yamlTree) lineOf(n *yaml.Node) int {
+	if t.fixed > 0 {
+		return t.fixed
+	}
+	return t.base + n.Line
+}
+
+// enter follows an alias, and counts the nodes that aliases lead to. The caller
+// puts t.through back when it is done with the node.
+func (t *yamlTree) enter(n *yaml.Node) (*yaml.Node, error) {
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
+		t.through++
+	}
+	if t.through > 0 {
+		if t.aliased++; t.aliased > maxAliased {
+			return nil, errAliases
+		}
+	}
+	if t.through > maxDepth {
+		return nil, errTooDeep
+	}
+	return n, nil
+}
+
+func (t *yamlTree) value(n *yaml.Node, s sieve, depth int) (snapshot.Value, error) {
+	if depth > maxDepth {
+		return snapshot.Value{}, errTooDeep
+	}
+	before := t.through
+	defer func() { t.through = before }()
+	n, err := t.enter(n)
+	if err != nil {
+		return snapshot.Value{}, err
+	}
+	switch n.Kind {
+	case yaml.MappingNode:
+		if text, ok := t.placeholder(n); ok {
+			return s.keepScalar(snapshot.Value{Kind: snapshot.String, Line: int32(t.lineOf(n)), Text: text}), nil
+		}
+		return t.mapping(n, s, depth)
+	case yaml.SequenceNode:
+		return t.list(n, s, depth)
+	}
+	return t.scalar(n, s), nil
+}
+
+func (t *yamlTree) mapping(n *yaml.Node, s sieve, depth int) (snapshot.Value, error) {
+	m := t.stack.open()
+	seen := mapState{}
+	if err := t.members(&m, n, s, depth, &seen); err != nil {
+		return snapshot.Value{}, err
+	}
+	return s.keepMap(m.mapping(t.lineOf(n)), seen.dropped, seen.owns), nil
+}
+
+// mapState is what is known of a map while its members are read.
+type mapState struct {
+	dropped, owns bool
+	merged        bool // the members come from a merge key: those that are set stay
+}
+
+// members adds a node's members, its own before those that it merges.
+func (t *yamlTree) members(m *members, n *yaml.Node, s sieve, depth int, seen *mapState) error {
+	var merges []*yaml.Node
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if isMerge(n.Content[i]) {
+			merges = append(merges, n.Content[i+1])
+			continue
+		}
+		if err := t.member(m, n.Content[i], n.Content[i+1], s, depth, seen); err != nil {
+			return err
+		}
+	}
+	for _, from := range merges {
+		if err := t.merge(m, from, s, depth+1, seen); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *yamlTree) merge(m *members, from *yaml.Node, s sieve, depth int, seen *mapState) error {
+	if depth > maxDepth {
+		return errTooDeep
+	}
+	before := t.through
+	defer func() { t.through = before }()
+	t.through++ // who merges maps that merge maps makes as many as with aliases
+	from, err := t.enter(from)
+	if err != nil {
+		return err
+	}
+	switch from.Kind {
+	case yaml.SequenceNode:
+		for _, c := range from.Content {
+			if err := t.merge(m, c, s, depth+1, seen); err != nil {
+				return err
+			}
+		}
+	case yaml.MappingNode:
+		own := seen.merged
+		seen.merged = true
+		err = t.members(m, from, s, depth, seen)
+		seen.merged = own
+	}
+	return err
+}
+
+func (t *yamlTree) member(m *members, k, n *yaml.Node, s sieve, depth int, seen *mapState) error {
+	key, ok := keyText(aliased(k))
+	if !ok {
+		return nil
+	}
+	c, ok := s.child(key)
+	if !ok {
+		seen.dropped, seen.owns = true, seen.owns || ownsItem(key)
+		return nil
+	}
+	if seen.merged && m.find(key) >= 0 {
+		return nil
+	}
+	v, err := t.value(n, c, depth+1)
+	if err != nil {
+		return err
+	}
+	if v.Kind == snapshot.Absent {
+		seen.dropped = true
+		return nil
+	}
+	t.set(m, key, t.lineOf(k), v)
+	return nil
+}
+
+func (t *yamlTree) list(n *yaml.Node, s sieve, depth int) (snapshot.Value, error) {
+	m := t.stack.open()
+	for _, c := range n.Content {
+		v, err := t.value(c, s, depth+1)
+		if err != nil {
+			return snapshot.Value{}, err
+		}
+		m.push(v)
+	}
+	return s.keepList(m.list(t.lineOf(n))), nil
+}
+
+func (t *yamlTree) scalar(n *yaml.Node, s sieve) snapshot.Value {
+	kind, text := scalarOf(n)
+	v := snapshot.Value{Kind: kind, Line: int32(t.lineOf(n)), Text: text}
+	if kind == snapshot.String && s.fields.YAML() {
+		line, fixed := int(v.Line), true
+		if n.Style&yaml.LiteralStyle != 0 && t.fixed == 0 {
+			line, fixed = line+1, false
+		}
+		return t.embedded(text, s, int(v.Line), line, fixed)
+	}
+	return s.keepScalar(v)
+}
