@@ -114,6 +114,9 @@ func (r Range) Overlaps(o Range) bool { return r.Intersect(o).IsValid() }
 // Without is r less one address: none, one or two ranges.
 func (r Range) Without(ip netip.Addr) []Range {
 	if !r.Contains(ip) {
+		if !r.IsValid() {
+			return nil
+		}
 		return []Range{r}
 	}
 	var out []Range
@@ -190,8 +193,8 @@ func (r Range) Compare(o Range) int {
 func lastOf(p netip.Prefix) netip.Addr {
 	ip := p.Masked().Addr()
 	raw := ip.AsSlice()
-	for bit := p.Bits(); bit < len(raw)*8; bit++ {
-		raw[bit/8] |= 1 << (7 - bit%8)
+	for i := p.Bits() / 8; i < len(raw); i++ {
+		raw[i] |= 0xff >> max(p.Bits()-8*i, 0)
 	}
 	last, _ := netip.AddrFromSlice(raw)
 	return last

@@ -138,7 +138,7 @@ spec:
   bgp: {ipv4Address: 192.168.10.114/24, ipv6Address: "fd00:10::114/64", ipv4IPIPTunnelAddr: 10.244.1.0}
   ipv4VXLANTunnelAddr: 10.244.1.1
   wireguard: {interfaceIPv4Address: 10.244.1.2}
-  orchRefs: [{orchestrator: k8s, nodeName: n1}]
+  orchRefs: [{orchestrator: openstack, nodeName: compute-1}, {orchestrator: k8s, nodeName: n1}]
 `
 
 const bareCalicoNodeObject = `

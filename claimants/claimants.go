@@ -69,8 +69,8 @@ func byKind() map[snapshot.Kind][]*Claimant {
 // Claims lists what one object claims.
 func Claims(o *snapshot.Object) []claim.Claim {
 	var claims []claim.Claim
-	for _, c := range All() {
-		if c.Object != nil && c.Of.Group == o.Ref.Group && c.Of.Kind == o.Ref.Kind {
+	for _, c := range all {
+		if c.Object != nil && c.Of.Group == o.Ref.Group && c.Of.Kind == o.Ref.Kind && c.reads(o.Ref) {
 			c.Object(o, c.yield(o.Ref, func(x claim.Claim) { claims = append(claims, x) }))
 		}
 	}

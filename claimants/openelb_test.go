@@ -44,6 +44,14 @@ metadata:
   annotations: {eip.openelb.kubesphere.io/v1alpha1: 10.0.0.10}
 spec: {type: LoadBalancer}
 `, nil},
+	{"of another type", "openelb.eip.request", `
+apiVersion: v1
+kind: Service
+metadata:
+  name: web
+  annotations: {lb.kubesphere.io/v1alpha1: openelb, eip.openelb.kubesphere.io/v1alpha1: 10.0.0.10}
+spec: {type: NodePort}
+`, nil},
 	{"a pool's name", "openelb.eip.request", `
 apiVersion: v1
 kind: Service

@@ -9,7 +9,7 @@ apiVersion: config.openshift.io/v1
 kind: Network
 metadata: {name: cluster}
 spec: {serviceNetwork: [172.31.0.0/16]}
-status: {}
+status: {serviceNetwork: []}
 `, []string{"servicerange 172.31.0.0/16 for Network cluster"}},
 	{"another group's Network", "openshift.serviceNetwork", operatorNetwork, nil},
 	{"as deployed", "openshift.clusterNetwork", openShiftNetwork, []string{"podrange 10.128.0.0/14 for Network cluster"}},

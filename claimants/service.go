@@ -17,6 +17,8 @@ var serviceFields = []string{
 	"metadata.annotations.metallb.io/allow-shared-ip", "metadata.annotations.metallb.universe.tf/allow-shared-ip",
 	"metadata.annotations.lbipam.cilium.io/sharing-key", "metadata.annotations.io.cilium/lb-ipam-sharing-key",
 	"metadata.annotations.lbipam.cilium.io/sharing-cross-namespace",
+	"metadata.annotations.io.cilium/lb-ipam-sharing-cross-namespace",
+	"metadata.annotations.purelb.io/allow-shared-ip",
 	"metadata.annotations.node-proxy.openelb.kubesphere.io/*",
 	"metadata.annotations.metallb.io/ip-allocated-from-pool",
 	"metadata.annotations.metallb.universe.tf/ip-allocated-from-pool",
@@ -72,6 +74,7 @@ func sharingKey(o *snapshot.Object) string {
 		{"metallb", "metallb.universe.tf/allow-shared-ip"},
 		{"cilium", "lbipam.cilium.io/sharing-key"},
 		{"cilium", "io.cilium/lb-ipam-sharing-key"},
+		{"purelb", "purelb.io/allow-shared-ip"},
 	} {
 		if v := o.Annotation(k.key).Text(); v != "" {
 			return k.agent + ":" + v

@@ -7,7 +7,6 @@
 package explain
 
 import (
-	"slices"
 	"strings"
 
 	"whohas/dataplane"
@@ -106,13 +105,4 @@ func Names(names []string) string {
 	default:
 		return strings.Join(names[:most-1], ", ") + " and " + itoa(n-most+1) + " more"
 	}
-}
-
-// without gives the sorted names less one.
-func without(names []string, name string) []string {
-	i := slices.Index(names, name)
-	if i < 0 {
-		return names
-	}
-	return slices.Delete(slices.Clone(names), i, i+1)
 }

@@ -27,7 +27,7 @@ func poolEdit(p *rule.Pass, pool claim.Claim, out []netip.Addr) explain.Fix {
 	}
 	texts := make([]string, len(left))
 	for i, r := range left {
-		texts[i] = rangeText(pool, r)
+		texts[i] = rangeText(r)
 	}
 	f := explain.Fix{Text: fmt.Sprintf("hand out %s instead of %s", orNothing(texts), pool.Text)}
 	if edit := entryEdit(p, pool, texts); edit != nil {
@@ -45,7 +45,7 @@ func orNothing(texts []string) string {
 
 // rangeText writes a range as the pool's controller reads it: a single address
 // is a /32 or /128 for those that want a CIDR.
-func rangeText(pool claim.Claim, r claim.Range) string {
+func rangeText(r claim.Range) string {
 	if r.IsSingle() {
 		return netip.PrefixFrom(r.From, r.From.BitLen()).String()
 	}

@@ -42,7 +42,7 @@ func removeAll(p *rule.Pass, text string, claims []claim.Claim) explain.Fix {
 }
 
 // simpleChain explains a finding with one sentence each.
-func simpleChain(p *rule.Pass, cause, effect string, intruders []claim.Claim, fixes ...explain.Fix) explain.Chain {
+func simpleChain(cause, effect string, intruders []claim.Claim, fixes ...explain.Fix) explain.Chain {
 	certainty := explain.Derived
 	return explain.Chain{
 		Cause:  explain.Link{Text: cause, Evidence: evidence(intruders)},
@@ -68,6 +68,6 @@ func gatewayChain(p *rule.Pass, gateways, owners []claim.Claim, cause string) ex
 	if len(inRole(owners, claim.Host|claim.ControlPlane)) > 0 {
 		return requested(p, gateways, "the control plane", cause, "apiserver")
 	}
-	return simpleChain(p, cause, "the Service that the Gateway's controller generates takes the address from its place", gateways,
+	return simpleChain(cause, "the Service that the Gateway's controller generates takes the address from its place", gateways,
 		removeAll(p, "withdraw the request", gateways))
 }

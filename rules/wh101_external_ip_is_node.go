@@ -72,10 +72,11 @@ func singleNode(p *rule.Pass, s rule.Severity) rule.Severity {
 	return s
 }
 
-// modeSeverity chooses between a proxy that takes whole addresses and others.
-func modeSeverity(f *rule.Facts, binds, otherwise rule.Severity) rule.Severity {
+// modeSeverity is critical under a proxy that takes whole addresses, an error
+// under the others.
+func modeSeverity(f *rule.Facts) rule.Severity {
 	if f.Mode.BindsAddress() {
-		return binds
+		return rule.Critical
 	}
-	return otherwise
+	return rule.Error
 }

@@ -34,7 +34,7 @@ var LBRequestIsNode = add(rule.Rule{
 			return
 		}
 		p.Report(rule.Finding{
-			Severity:  modeSeverity(p.Facts, rule.Critical, rule.Error),
+			Severity:  modeSeverity(p.Facts),
 			Title:     fmt.Sprintf("%s belongs to node %s, and %s asks for it as load-balancer address", p.Key.Range, hostOf(owners), names(intruders)),
 			Claimants: append(rule.Claimants(rule.Intruder, intruders...), rule.Claimants(rule.Owner, owners...)...),
 			Chain: requested(p, intruders, "the node",

@@ -42,7 +42,7 @@ var PoolContainsNode = add(rule.Rule{
 			Severity:  poolSeverity(p, pools),
 			Title:     fmt.Sprintf("%s of %s contains %s of node %s", pools[0].Text, names(pools), addresses, nodeNames(owners)),
 			Claimants: append(rule.Claimants(rule.Intruder, pools...), rule.Claimants(rule.Owner, owners...)...),
-			Chain: simpleChain(p, fmt.Sprintf("%s may hand out %s, which is in use by %s", names(pools), addresses, nodeNames(owners)),
+			Chain: simpleChain(fmt.Sprintf("%s may hand out %s, which is in use by %s", names(pools), addresses, nodeNames(owners)),
 				"a Service that gets the address takes it from the node (WH102 tells what breaks then)", pools, fixes...),
 		})
 	},

@@ -94,7 +94,7 @@ func claimChain(p *rule.Pass, intruders, owners []claim.Claim, is, cause string,
 	for _, pool := range intruders {
 		fixes = append(fixes, poolEdit(p, pool, insideAddrs(owners)))
 	}
-	return simpleChain(p, cause, "a Service that gets the address from the pool takes it from its owner", intruders, fixes...)
+	return simpleChain(cause, "a Service that gets the address from the pool takes it from its owner", intruders, fixes...)
 }
 
 func inRole(claims []claim.Claim, role claim.Roles) []claim.Claim {

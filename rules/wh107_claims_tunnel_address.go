@@ -33,7 +33,7 @@ var ClaimsTunnelAddress = add(rule.Rule{
 		}
 		cause := fmt.Sprintf("%s claims %s, the tunnel or router address of %s", names(intruders), whichAddress(p, owners), nodeNames(owners))
 		p.Report(rule.Finding{
-			Severity:  modeSeverity(p.Facts, rule.Critical, rule.Error),
+			Severity:  modeSeverity(p.Facts),
 			Title:     fmt.Sprintf("%s is the tunnel address of %s, and %s claims it", whichAddress(p, owners), nodeNames(owners), names(intruders)),
 			Claimants: append(rule.Claimants(rule.Intruder, intruders...), rule.Claimants(rule.Owner, owners...)...),
 			Chain:     claimChain(p, intruders, owners, "the tunnel of "+nodeNames(owners), cause, "tunnel"),

@@ -28,7 +28,7 @@ var ClaimsReserved = add(rule.Rule{
 	Subject: claim.VIP | claim.Request | claim.Pool,
 	Check: func(p *rule.Pass) {
 		intruders := servicesAndPools(p.Subjects())
-		owners := foreign(intruders, p.Others(claim.Reserved))
+		owners := notTheServer(intruders, foreign(intruders, p.Others(claim.Reserved)))
 		if len(intruders) == 0 || len(owners) == 0 {
 			return
 		}
@@ -66,8 +66,24 @@ func reservedSeverity(p *rule.Pass, owners []claim.Claim) rule.Severity {
 	for _, o := range owners {
 		switch o.Kind {
 		case "declared.gateway", "declared.dns", "metallb.bgpPeer", "calico.bgpPeer", "cilium.bgpPeer":
-			return modeSeverity(p.Facts, rule.Critical, rule.Error)
+			return modeSeverity(p.Facts)
 		}
 	}
 	return rule.Error
+}
+
+// storagePorts are where NFS, iSCSI and Ceph are served.
+var storagePorts = []uint16{2049, 3260, 3300, 6789}
+
+// notTheServer leaves out a storage server's address where the Service that
+// claims it serves storage itself: the volume is mounted through the Service.
+func notTheServer(intruders, owners []claim.Claim) []claim.Claim {
+	for _, i := range intruders {
+		for _, port := range i.Ports {
+			if slices.Contains(storagePorts, port.Number) {
+				return slices.DeleteFunc(owners, func(o claim.Claim) bool { return o.Kind == "storage.server" })
+			}
+		}
+	}
+	return owners
 }

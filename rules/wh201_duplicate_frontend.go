@@ -33,7 +33,7 @@ var DuplicateFrontend = add(rule.Rule{
 			Severity:  rule.Error,
 			Title:     fmt.Sprintf("%s: %s of %s is claimed by %s", p.Key.Range, ports, p.Key.Range, names(rivals)),
 			Claimants: rule.Claimants(rule.Rival, rivals...),
-			Chain: simpleChain(p, fmt.Sprintf("%s all have %s on %s", names(rivals), ports, p.Key.Range),
+			Chain: simpleChain(fmt.Sprintf("%s all have %s on %s", names(rivals), ports, p.Key.Range),
 				"which of them gets the traffic is decided by each node on its own, and may change with every restart of kube-proxy", rivals,
 				removeAll(p, "leave the address to one of them; this takes it from all but the first", laterOwners(rivals))),
 		})

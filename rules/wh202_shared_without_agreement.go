@@ -45,7 +45,7 @@ var SharedWithoutAgreement = add(rule.Rule{
 			Severity:  severity,
 			Title:     fmt.Sprintf("%s is shared by %s without an agreement", p.Key.Range, names(sharers)),
 			Claimants: rule.Claimants(rule.Rival, sharers...),
-			Chain: simpleChain(p, fmt.Sprintf("%s have %s, on different ports, with no common sharing key", names(sharers), p.Key.Range), effect, sharers,
+			Chain: simpleChain(fmt.Sprintf("%s have %s, on different ports, with no common sharing key", names(sharers), p.Key.Range), effect, sharers,
 				removeAll(p, "leave the address to one of them, or state the agreement; this takes it from all but the first", laterOwners(sharers))),
 		})
 	},
@@ -120,6 +120,10 @@ func selector(o *snapshot.Object) string {
 }
 
 func permits(a, b *snapshot.Object) bool {
-	allowed := strings.Split(a.Annotation("lbipam.cilium.io/sharing-cross-namespace").Text(), ",")
+	text := a.Annotation("lbipam.cilium.io/sharing-cross-namespace").Text()
+	if text == "" {
+		text = a.Annotation("io.cilium/lb-ipam-sharing-cross-namespace").Text()
+	}
+	allowed := strings.Split(text, ",")
 	return slices.Contains(allowed, "*") || slices.Contains(allowed, b.Ref.Namespace)
 }

@@ -35,7 +35,7 @@ var VIPIsClusterIP = add(rule.Rule{
 			Severity:  rule.Critical,
 			Title:     fmt.Sprintf("%s is the ClusterIP of %s, and %s claims it", p.Key.Range, names(owners), names(intruders)),
 			Claimants: append(rule.Claimants(rule.Intruder, intruders...), rule.Claimants(rule.Owner, owners...)...),
-			Chain: simpleChain(p, fmt.Sprintf("%s claims %s, which the apiserver allocated to %s", names(intruders), p.Key.Range, names(owners)),
+			Chain: simpleChain(fmt.Sprintf("%s claims %s, which the apiserver allocated to %s", names(intruders), p.Key.Range, names(owners)),
 				"in every proxy mode the two are one frontend where their ports meet; in IPVS mode the other ports of the ClusterIP stay as they are", intruders,
 				removeAll(p, "take the claim away", intruders)),
 		})

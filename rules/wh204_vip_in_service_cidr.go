@@ -34,7 +34,7 @@ var VIPInServiceCIDR = add(rule.Rule{
 			Severity:  rule.Error,
 			Title:     fmt.Sprintf("%s of %s lies in the ServiceCIDR %s", p.Key.Range, names(intruders), owners[0].Range),
 			Claimants: append(rule.Claimants(rule.Intruder, intruders...), rule.Claimants(rule.Owner, owners...)...),
-			Chain: simpleChain(p, fmt.Sprintf("%s claims %s; ClusterIPs come from %s (%s)", names(intruders), p.Key.Range, owners[0].Range, names(owners)),
+			Chain: simpleChain(fmt.Sprintf("%s claims %s; ClusterIPs come from %s (%s)", names(intruders), p.Key.Range, owners[0].Range, names(owners)),
 				"the apiserver may give the address to another Service as ClusterIP at any time", intruders,
 				removeAll(p, "take the claim away", intruders)),
 		})

@@ -46,7 +46,7 @@ var VIPInPodCIDR = add(rule.Rule{
 			effect = "traffic to the Pod goes to the Service's endpoints where the ports meet; in IPVS mode the Pod loses all of it on every other node"
 		}
 		f.Claimants = append(rule.Claimants(rule.Intruder, intruders...), rule.Claimants(rule.Owner, owners...)...)
-		f.Chain = simpleChain(p, fmt.Sprintf("%s claims %s, where Pods get their addresses (%s)", names(intruders), p.Key.Range, names(owners)), effect, intruders,
+		f.Chain = simpleChain(fmt.Sprintf("%s claims %s, where Pods get their addresses (%s)", names(intruders), p.Key.Range, names(owners)), effect, intruders,
 			removeAll(p, "take the claim away", intruders))
 		p.Report(f)
 	},

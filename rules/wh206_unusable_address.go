@@ -39,7 +39,7 @@ var UnusableAddress = add(rule.Rule{
 			Severity:  rule.Error,
 			Title:     fmt.Sprintf("%s, claimed by %s, is %s", ip, names(claims), why),
 			Claimants: rule.Claimants(rule.Intruder, claims...),
-			Chain: simpleChain(p, fmt.Sprintf("%s claims %s, which is %s", names(claims), ip, why), "no other host can reach the Service there", claims,
+			Chain: simpleChain(fmt.Sprintf("%s claims %s, which is %s", names(claims), ip, why), "no other host can reach the Service there", claims,
 				removeAll(p, "take the claim away", claims)),
 		})
 	},

@@ -27,7 +27,7 @@ var PoolOverlap = add(rule.Rule{
 		for _, a := range p.Subjects() {
 			for _, b := range p.Others(claim.Pool) {
 				// Each pair is seen from both sides: the first in order speaks.
-				if claim.SameOwner(a, b) || claim.Compare(a, b) >= 0 {
+				if claim.SameOwner(a, b) || claim.Compare(a, b) >= 0 || leftover(a, b) {
 					continue
 				}
 				shared := a.Range.Intersect(b.Range)
@@ -35,10 +35,17 @@ var PoolOverlap = add(rule.Rule{
 					Severity: rule.Error, Range: shared,
 					Title:     fmt.Sprintf("%s is in two pools: %s of %s and %s of %s", shared, a.Text, a.By, b.Text, b.By),
 					Claimants: rule.Claimants(rule.Rival, a, b),
-					Chain: simpleChain(p, fmt.Sprintf("%s and %s both hand out %s", a.By, b.By, shared),
+					Chain: simpleChain(fmt.Sprintf("%s and %s both hand out %s", a.By, b.By, shared),
 						"one address can go to two Services, or the controller rejects the pools", []claim.Claim{a, b}),
 				})
 			}
 		}
 	},
 })
+
+// leftover tells whether one of two pools is MetalLB's old ConfigMap beside the
+// IPAddressPool that was made from it: since 0.13 nobody reads the ConfigMap.
+func leftover(a, b claim.Claim) bool {
+	const old = "metallb.config.pool"
+	return a.Kind == old && b.Kind == "metallb.pool" || a.Kind == "metallb.pool" && b.Kind == old
+}

@@ -44,7 +44,7 @@ func reportPoolOverlap(p *rule.Pass, pools, owners []claim.Claim, shared claim.R
 		Severity: rule.Error, Range: shared,
 		Title:     fmt.Sprintf("%s of %s overlaps %s", pools[0].Text, names(pools), what),
 		Claimants: append(rule.Claimants(rule.Intruder, pools...), rule.Claimants(rule.Owner, owners...)...),
-		Chain: simpleChain(p, fmt.Sprintf("%s hands out %s, which belongs to %s", names(pools), shared, what),
+		Chain: simpleChain(fmt.Sprintf("%s hands out %s, which belongs to %s", names(pools), shared, what),
 			"a Service that gets one of these addresses takes it from its place", pools),
 	})
 }

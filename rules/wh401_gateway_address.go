@@ -43,7 +43,7 @@ var GatewayAddress = add(rule.Rule{
 			title = fmt.Sprintf("%s asks for %s, which belongs to %s", names(gateways), p.Key.Range, names(owners))
 		}
 		p.Report(rule.Finding{
-			Severity:  modeSeverity(p.Facts, rule.Critical, rule.Error),
+			Severity:  modeSeverity(p.Facts),
 			Title:     title,
 			Claimants: append(rule.Claimants(rule.Intruder, gateways...), rule.Claimants(rule.Owner, owners...)...),
 			Chain:     gatewayChain(p, gateways, owners, title),

@@ -37,6 +37,9 @@ func (d *decoder) yamlBlock(i item) bool {
 	if !ok {
 		return false
 	}
+	if h.kind != "" {
+		i.list.name()
+	}
 	if h.kind == "" || h.apiVersion == "" {
 		typed, known := i.list.typed()
 		if !known {

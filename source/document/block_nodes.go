@@ -154,7 +154,7 @@ func (b *block) keepText(v snapshot.Value, s sieve, keep bool, line int, fixed b
 	switch {
 	case !keep:
 		return v
-	case v.Kind == snapshot.String && s.fields.YAML():
+	case v.Kind == snapshot.String && s.embeds():
 		return b.embedded(v.Text, s, int(v.Line), line, fixed || b.fixed > 0)
 	}
 	return s.keepScalar(v)

@@ -134,10 +134,10 @@ func (c *crew) endList(l *list) {
 	l.mu.Lock()
 	late, overflow := l.untyped, l.overflow
 	l.untyped, l.overflow = nil, 0
-	typed := l.item.kind != ""
+	stranger := !l.known && !l.named.Load()
 	l.known = true
 	l.mu.Unlock()
-	if !typed && len(late) > 0 {
+	if stranger {
 		c.own.result.Strangers++ // one document, which happens to have items
 		return
 	}

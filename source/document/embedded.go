@@ -14,24 +14,16 @@ import (
 // stood in place of the string. at is the line of the string, line that of its
 // first document's first line; fixed says that all nodes stand there.
 func (d *decoder) embedded(text string, s sieve, at, line int, fixed bool) snapshot.Value {
-	inner := sieve{fields: s.fields}
 	empty := snapshot.Value{Kind: snapshot.String, Line: int32(at)}
+	inner := sieve{fields: s.fields, place: placeText}
+	if v, ok := d.embeddedJSON(text, inner, line, fixed); ok {
+		return v
+	}
 	t := yamlTree{decoder: d, text: []byte(text), base: line - 1}
 	if fixed {
 		t.fixed = line
 	}
-	roots, err := t.parseYAML(t.text)
-	var all snapshot.Value
-	for _, root := range roots {
-		v, failed := t.tree(root, inner)
-		if failed != nil {
-			err = failed
-			break
-		}
-		if v.Kind == snapshot.Map {
-			all = merge(all, v)
-		}
-	}
+	all, err := t.documents(inner)
 	if err != nil {
 		if !fixed {
 			at = line + yamlFault(t.text, err)
@@ -43,6 +35,42 @@ func (d *decoder) embedded(text string, s sieve, at, line int, fixed bool) snaps
 		return empty
 	}
 	return all
+}
+
+// embeddedJSON reads a string that holds one JSON object.
+func (d *decoder) embeddedJSON(text string, s sieve, line int, fixed bool) (snapshot.Value, bool) {
+	if !strings.HasPrefix(strings.TrimSpace(text), "{") {
+		return snapshot.Value{}, false
+	}
+	inner := newDecoder(d.ctx, d.reading)
+	inner.holding = true
+	t := jsonTree{decoder: inner, text: []byte(text), line: line, fixed: fixed}
+	v, err := t.object(s)
+	if err != nil {
+		return v, false // YAML in brackets, perhaps
+	}
+	for _, c := range inner.held {
+		d.tell(c)
+	}
+	return v, true
+}
+
+// documents joins what is kept of a text's documents.
+func (t *yamlTree) documents(s sieve) (all snapshot.Value, err error) {
+	roots, err := t.parseYAML(t.text)
+	if err != nil {
+		return all, err
+	}
+	for _, root := range roots {
+		v, err := t.tree(root, s)
+		if err != nil {
+			return all, err
+		}
+		if v.Kind == snapshot.Map {
+			all = merge(all, v)
+		}
+	}
+	return all, nil
 }
 
 func (d *decoder) embeddedFault(text string, line int, err error) {

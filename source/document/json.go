@@ -26,6 +26,7 @@ type jsonTree struct {
 	text    []byte
 	counted int // the line ends before it are in line
 	line    int
+	fixed   bool // every token counts as on that line
 }
 
 // jsonItem decodes a text that should hold one JSON object.
@@ -34,6 +35,9 @@ func (d *decoder) jsonItem(i item) {
 	if err != nil {
 		d.notJSON(i, err)
 		return
+	}
+	if h.kind != "" {
+		i.list.name()
 	}
 	if h.kind == "" || h.apiVersion == "" {
 		typed, known := i.list.typed()
@@ -50,7 +54,8 @@ func (d *decoder) jsonItem(i item) {
 	if d.reading.Reads.Names(k.kind) != nil && !d.jsonWants(k, i.text) {
 		return
 	}
-	root, err := d.jsonObject(i.text, i.line, objectSieve(k.fields))
+	t := jsonTree{decoder: d, text: i.text, line: i.line}
+	root, err := t.object(objectSieve(k.fields))
 	if err != nil {
 		d.result.Objects--
 		if err == errTooDeep {
@@ -128,7 +133,7 @@ func (d *decoder) jsonHead(text []byte) (head, error) {
 func (d *decoder) jsonMembers(text []byte, read func(key string) (bool, error), done func() bool) error {
 	dec := d.openJSON(text)
 	if t, err := dec.ReadToken(); err != nil || t.Kind() != '{' {
-		return cmpErr(err, errNoObject)
+		return orElse(err, errNoObject)
 	}
 	for dec.PeekKind() != '}' && !done() {
 		key, err := d.jsonKey()
@@ -148,7 +153,7 @@ func (d *decoder) jsonMembers(text []byte, read func(key string) (bool, error), 
 
 var errNoObject = errors.New("not an object")
 
-func cmpErr(err, other error) error {
+func orElse(err, other error) error {
 	if err != nil {
 		return err
 	}
@@ -244,24 +249,24 @@ func (d *decoder) jsonWants(k kept, text []byte) bool {
 	return err != nil || d.wants(k, namespace, name) // an error comes again
 }
 
-// jsonObject builds the tree of what is kept of an object.
-func (d *decoder) jsonObject(text []byte, line int, s sieve) (snapshot.Value, error) {
-	d.openJSON(text)
-	t := jsonTree{decoder: d, text: text, line: line}
-	defer func() { all := members{of: &d.stack}; all.drop() }() // what an error leaves
+// object builds the tree of what is kept of an object, which is all of the text.
+func (t *jsonTree) object(s sieve) (snapshot.Value, error) {
+	t.openJSON(t.text)
+	all := t.stack.open()
 	v, err := t.value(s, 0)
 	if err == nil {
-		if _, err = d.json.ReadToken(); err == io.EOF {
+		if _, err = t.json.ReadToken(); err == io.EOF {
 			return v, nil
 		}
-		err = cmpErr(err, errors.New("text after the object"))
+		err = orElse(err, errors.New("text after the object"))
 	}
+	all.drop()
 	return snapshot.Value{}, err
 }
 
 // here is the line of the token that was read last.
 func (t *jsonTree) here() int {
-	if at := int(t.json.InputOffset()); at > t.counted {
+	if at := int(t.json.InputOffset()); at > t.counted && !t.fixed {
 		t.line += bytes.Count(t.text[t.counted:at], newline)
 		t.counted = at
 	}
@@ -361,13 +366,13 @@ func (t *jsonTree) scalar(s sieve) (snapshot.Value, error) {
 		v.Kind, v.Text = snapshot.Number, t.names.string(raw)
 	case '"':
 		v.Kind = snapshot.String
-		if !s.fields.Whole() && !s.fields.YAML() {
+		if !s.fields.Whole() && !s.embeds() {
 			return v, nil
 		}
 		if v.Text, err = t.jsonString(raw); err != nil {
 			return v, err
 		}
-		if s.fields.YAML() {
+		if s.embeds() {
 			return t.embedded(v.Text, s, int(v.Line), int(v.Line), true), nil
 		}
 	}

@@ -54,6 +54,9 @@ func (s *splitter) jsonObject(in *list, nesting int) bool {
 			own.early = own.known
 		case at == stopEnd:
 			s.listHead(own, opened(text), whole, line)
+			if own.known {
+				in.name()
+			}
 			s.crew.endList(own)
 			return true
 		default:

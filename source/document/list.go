@@ -5,6 +5,7 @@ package document
 import (
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // head is what an object says of itself before all else.
@@ -19,6 +20,8 @@ type head struct {
 type list struct {
 	object bool // a List, and not an array only
 	early  bool // it named its kind before its items
+
+	named atomic.Bool // some item named its kind
 
 	mu       sync.Mutex
 	known    bool   // the list named its kind
@@ -48,6 +51,13 @@ func itemKind(kind string) string {
 		return ""
 	}
 	return of
+}
+
+// name says that an item names its kind.
+func (l *list) name() {
+	if l != nil && !l.named.Load() { // most often it is known: a write would cost more
+		l.named.Store(true)
+	}
 }
 
 // typed gives what an item is that does not name its kind.

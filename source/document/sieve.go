@@ -25,6 +25,7 @@ const (
 	placeMetadata
 	placeEntries // metadata.managedFields
 	placeManaged // in a fieldsV1
+	placeText    // the root of a document in a string
 )
 
 // entryFields are what is kept of an entry beside its fieldsV1.
@@ -109,6 +110,9 @@ func (s sieve) keepScalar(v snapshot.Value) snapshot.Value {
 	}
 	return v
 }
+
+// embeds tells whether a string here holds a document.
+func (s sieve) embeds() bool { return s.fields.YAML() && s.place != placeText }
 
 // ownsItem tells whether a key of a fieldsV1 stands for an item of a list. Who
 // owns items owns the list, as far as a path without items can tell.

@@ -160,7 +160,7 @@ func (t *yamlTree) items(n, items *yaml.Node, nesting int) error {
 		t.result.Continue = h.next
 	}
 	t.emptyList(l)
-	if h.kind == "" && h.apiVersion == "" && !anyKind(items) {
+	if h.kind == "" && !anyKind(items) {
 		t.result.Strangers++ // one document, which happens to have items
 		return nil
 	}
@@ -198,6 +198,9 @@ func (t *yamlTree) elements(n *yaml.Node, in *list, nesting int) error {
 
 func (t *yamlTree) object(n *yaml.Node, in *list) error {
 	h := headOf(n)
+	if h.kind != "" {
+		in.name()
+	}
 	if typed, _ := in.typed(); h.kind == "" || h.apiVersion == "" {
 		h = typed.of(h)
 	}
@@ -389,7 +392,7 @@ func (t *yamlTree) list(n *yaml.Node, s sieve, depth int) (snapshot.Value, error
 func (t *yamlTree) scalar(n *yaml.Node, s sieve) snapshot.Value {
 	kind, text := scalarOf(n)
 	v := snapshot.Value{Kind: kind, Line: int32(t.lineOf(n)), Text: text}
-	if kind == snapshot.String && s.fields.YAML() {
+	if kind == snapshot.String && s.embeds() {
 		line, fixed := int(v.Line), true
 		if n.Style&yaml.LiteralStyle != 0 && t.fixed == 0 {
 			line, fixed = line+1, false

@@ -69,7 +69,8 @@ func number(text string) string {
 	if !strings.Contains(digits, "_") && (len(digits) < 2 || digits[0] != '0' || digits[1] == '.') {
 		return text
 	}
-	n, err := strconv.ParseInt(strings.ReplaceAll(text, "_", ""), 0, 64)
+	text = strings.ReplaceAll(text, "_", "")
+	n, err := strconv.ParseInt(text, 0, 64)
 	if err != nil {
 		return text
 	}

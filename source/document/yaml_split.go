@@ -164,7 +164,8 @@ func (s *splitter) place(indent int) linePlace {
 func (s *splitter) yamlListHead(l *list, text []byte, line int) {
 	roots, err := s.crew.own.parseYAML(text)
 	if err != nil {
-		s.crew.own.bad(line, "yaml: head of a list: "+yamlMessage(err))
+		i := item{text: text, line: line}
+		s.crew.own.broken(i, line+yamlFault(text, err), "yaml: head of a list: "+yamlMessage(err))
 		return
 	}
 	for _, r := range roots {

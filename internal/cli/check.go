@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"whohas/check"
+	"whohas/claim"
+	"whohas/report"
+	"whohas/rule"
+	"whohas/rules"
+	"whohas/snapshot"
+)
+
+type checkFlags struct {
+	inputs
+	outputs       []string
+	failOn        string
+	noInlineAllow bool
+	only          []string
+}
+
+func (e *env) checkCommand() *cobra.Command {
+	f := &checkFlags{}
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Find conflicts in everything that is read",
+		Long: `Check reads manifests, dumps, snapshots or a live cluster, registers who claims
+each address, and reports which claims collide, what each collision does to the
+nodes, since when and by whom, and what to do, in which order.
+
+Manifests alone hold no Nodes. In a pipeline, take a snapshot of the cluster now
+and then and check changes against it with --base: only what a change makes
+worse is reported.
+
+Exit status: 1 if findings reach --fail-on, else 2 if something could not be
+read, else 0.`,
+		Example: `  whohas check                                      # the current kubectl context
+  whohas check -f manifests/ -R -o sarif=out.sarif  # text to stdout, SARIF to a file
+  whohas check --base cluster.snapshot -f change.yaml
+  kubectl get nodes,svc -A -o json | whohas check -f -`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return e.check(cmd.Context(), f) },
+	}
+	flags := cmd.Flags()
+	f.register(flags)
+	flags.StringArrayVar(&f.base, "base", nil, "what exists already (snapshot, dump, files): report only what the other inputs make worse")
+	flags.StringArrayVarP(&f.outputs, "output", "o", nil, "text, json, sarif or github; FORMAT=FILE writes to a file; repeatable (default text)")
+	flags.StringVar(&f.failOn, "fail-on", "error", "exit 1 from this severity on: info, warning, error, critical, or never")
+	flags.BoolVar(&f.noInlineAllow, "no-inline-allow", false, "do not trust whohas.io/allow annotations in what is read")
+	flags.StringSliceVar(&f.only, "rule", nil, "only these rules, by ID or name")
+	return cmd
+}
+
+func (e *env) check(ctx context.Context, f *checkFlags) error {
+	outputs, err := parseOutputs(f.outputs, formats)
+	if err != nil {
+		return err
+	}
+	threshold, err := parseFailOn(f.failOn)
+	if err != nil {
+		return err
+	}
+	list, err := chosenRules(f.only)
+	if err != nil {
+		return err
+	}
+	cfg, err := loadConfig(f.config)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, f.timeout)
+	defer cancel()
+	w, res, err := e.checkWorld(ctx, f, cfg, list)
+	if err != nil {
+		return err
+	}
+	r := newReport(w, res, len(f.base) > 0)
+	if err := e.write(outputs, r); err != nil {
+		return err
+	}
+	return e.settle(f, w, r, threshold)
+}
+
+// checkWorld reads the inputs and checks them, against the base if there is one.
+func (e *env) checkWorld(ctx context.Context, f *checkFlags, cfg *config, list []*rule.Rule) (*world, check.Result, error) {
+	w, err := e.gather(ctx, &f.inputs, cfg)
+	if err != nil {
+		return nil, check.Result{}, err
+	}
+	if len(f.base) == 0 {
+		in := checkInput(w, cfg, list)
+		return w, check.Finish(in, check.Run(in), e.allows(f, cfg, w), e.now()), nil
+	}
+	into := &snapshot.Builder{}
+	if err := e.read(ctx, &f.inputs, f.baseSources(), into); err != nil {
+		return nil, check.Result{}, err
+	}
+	base := into.Snapshot()
+	before, err := e.world(base, &f.inputs, cfg)
+	if err != nil {
+		return nil, check.Result{}, err
+	}
+	after, err := e.world(snapshot.Over(base, w.snapshot), &f.inputs, cfg)
+	if err != nil {
+		return nil, check.Result{}, err
+	}
+	in := checkInput(after, cfg, list)
+	worse := check.Worse(check.Run(checkInput(before, cfg, list)), check.Run(in))
+	return after, check.Finish(in, worse, e.allows(f, cfg, after), e.now()), nil
+}
+
+func checkInput(w *world, cfg *config, list []*rule.Rule) check.Input {
+	return check.Input{View: w.register, Facts: w.facts, Objects: w.snapshot, Coverage: w.snapshot.Coverage, Rules: list, Severities: cfg.severities}
+}
+
+func (e *env) allows(f *checkFlags, cfg *config, w *world) []rule.Allow {
+	allows := cfg.allows
+	if !f.noInlineAllow {
+		allows = append(allows, check.ObjectAllows(w.snapshot)...)
+	}
+	return allows
+}
+
+func newReport(w *world, res check.Result, base bool) *report.Report {
+	r := &report.Report{
+		Tool: Version(), Findings: res.Findings, Hidden: res.Hidden, Coverage: check.Coverage(w.snapshot, w.register, w.facts),
+		Facts: w.facts, Objects: w.snapshot.Count(), Addresses: addresses(w.register), Base: base,
+	}
+	for _, a := range res.Allowed {
+		r.Suppressed = append(r.Suppressed, report.Suppressed{Finding: a.Finding, Reason: a.By.Reason, Until: a.By.Until, By: a.By.Where()})
+	}
+	return r
+}
+
+// addresses counts the single addresses that somebody claims.
+func addresses(v claim.View) int {
+	seen := map[netip.Addr]struct{}{}
+	for c := range v.All() {
+		if c.Range.IsSingle() {
+			seen[c.Range.From] = struct{}{}
+		}
+	}
+	return len(seen)
+}
+
+// settle sets the exit status by the contract's precedence.
+func (e *env) settle(f *checkFlags, w *world, r *report.Report, threshold rule.Severity) error {
+	missing, err := f.missing(w)
+	if err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		fmt.Fprintf(e.stderr, "whohas: error: not read: %s\n", strings.Join(missing, ", "))
+		e.hint("--require asks for it; add a source that holds it")
+		e.status = exitFailed
+	}
+	if w.snapshot.Failed() {
+		e.complain(w.snapshot)
+		e.status = exitFailed
+	}
+	if worst, ok := r.Worst(); ok && worst >= threshold {
+		e.status = exitFindings
+	}
+	return nil
+}
+
+// complain names what could not be read, on stderr as well: the report may have
+// gone to a file.
+func (e *env) complain(s *snapshot.Snapshot) {
+	for _, c := range s.Coverage {
+		if !c.Failed {
+			continue
+		}
+		place := c.Source
+		if c.Line > 0 {
+			place = fmt.Sprintf("%s:%d", c.Source, c.Line)
+		}
+		fmt.Fprintf(e.stderr, "whohas: error: %s: %s\n", place, c.Detail)
+	}
+}
+
+// never is above every severity.
+const never = rule.Critical + 1
+
+func parseFailOn(text string) (rule.Severity, error) {
+	if text == "never" {
+		return never, nil
+	}
+	s, err := rule.ParseSeverity(text)
+	if err != nil {
+		return s, fmt.Errorf("--fail-on: %w", err)
+	}
+	return s, nil
+}
+
+func chosenRules(names []string) ([]*rule.Rule, error) {
+	if len(names) == 0 {
+		return rules.All(), nil
+	}
+	var list []*rule.Rule
+	for _, n := range names {
+		r := findRule(n)
+		if r == nil {
+			return nil, withHint(fmt.Errorf("--rule %q: no such rule", n), "whohas rules lists them")
+		}
+		list = append(list, r)
+	}
+	return list, nil
+}
+
+// output is one -o: a format, and where it goes ("" is stdout).
+type output struct{ format, file string }
+
+var formats = []string{"text", "json", "sarif", "github"}
+
+func parseOutputs(texts, known []string) ([]output, error) {
+	if len(texts) == 0 {
+		return []output{{format: "text"}}, nil
+	}
+	var out []output
+	stdout := 0
+	for _, t := range texts {
+		format, file, toFile := strings.Cut(t, "=")
+		if !contains(known, format) {
+			return nil, withHint(fmt.Errorf("-o %q: no such format", t), "one of %s", strings.Join(known, ", "))
+		}
+		if toFile && file == "" {
+			return nil, fmt.Errorf("-o %q: no file after =", t)
+		}
+		if !toFile {
+			stdout++
+		}
+		out = append(out, output{format, file})
+	}
+	if stdout > 1 {
+		return nil, withHint(fmt.Errorf("-o: more than one format for stdout"), "write the others to files: -o json=FILE")
+	}
+	if stdout == 0 {
+		out = append(out, output{format: "text"})
+	}
+	return out, nil
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *env) write(outputs []output, r *report.Report) error {
+	for _, o := range outputs {
+		if err := e.writeOutput(o, func(w io.Writer) error { return e.format(o.format, w)(w, r) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeOutput opens what an output goes to and closes it whole.
+func (e *env) writeOutput(o output, write func(io.Writer) error) error {
+	if o.file == "" {
+		return write(e.stdout)
+	}
+	file, err := os.Create(o.file)
+	if err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	if err := write(file); err != nil {
+		file.Close()
+		return fmt.Errorf("write report %s: %w", o.file, err)
+	}
+	if err := file.Close(); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	return nil
+}
+
+func (e *env) format(name string, w io.Writer) report.Format {
+	switch name {
+	case "json":
+		return report.JSON
+	case "sarif":
+		return report.SARIF
+	case "github":
+		return report.GitHub
+	}
+	width, _ := terminal(w)
+	return report.Text(report.TextOptions{Width: width, Color: color(w)})
+}

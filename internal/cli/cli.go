@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package cli is the command line: it joins the sources, the check and the
+// reports, and knows nothing about addresses itself.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// The exit statuses of the contract.
+const (
+	exitOK       = 0
+	exitFindings = 1
+	exitFailed   = 2
+)
+
+// Main runs the command line and gives the exit status.
+func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	e := &env{stdin: stdin, stdout: stdout, stderr: stderr, now: time.Now, status: exitOK}
+	root := e.root(filepath.Base(args[0]))
+	root.SetArgs(args[1:])
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	if err := root.ExecuteContext(ctx); err != nil {
+		e.fail(err)
+		return max(e.status, exitFailed)
+	}
+	return e.status
+}
+
+// env is what a command may touch of the world around it.
+type env struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	now            func() time.Time
+	status         int
+}
+
+// hinted is an error with advice.
+type hinted struct {
+	error
+	hint string
+}
+
+func (h hinted) Unwrap() error { return h.error }
+
+func withHint(err error, format string, args ...any) error {
+	return hinted{err, fmt.Sprintf(format, args...)}
+}
+
+func (e *env) fail(err error) {
+	fmt.Fprintf(e.stderr, "whohas: error: %v\n", err)
+	var h hinted
+	if errors.As(err, &h) {
+		e.hint(h.hint)
+	}
+}
+
+func (e *env) hint(text string) { fmt.Fprintf(e.stderr, "whohas: hint: %s\n", text) }
+
+// terminal tells whether a stream is one, and how wide.
+func terminal(w io.Writer) (width int, ok bool) {
+	f, isFile := w.(*os.File)
+	if !isFile || !term.IsTerminal(int(f.Fd())) {
+		return 0, false
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil || width < 40 {
+		width = 80
+	}
+	return width, true
+}
+
+// color tells whether to colour what goes to w (https://no-color.org).
+func color(w io.Writer) bool {
+	_, ok := terminal(w)
+	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
+
+// version is set by the release build; a plain build takes the module's.
+var version = ""
+
+// Version is the tool's version.
+func Version() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "devel"
+}
+
+func (e *env) root(name string) *cobra.Command {
+	who := &whoFlags{}
+	root := &cobra.Command{
+		Use:   "whohas ADDR|CIDR...",
+		Short: "Who has this IP address in a Kubernetes cluster, and who else thinks so",
+		Long: `whohas tells who has an IP address in a Kubernetes cluster, who else thinks
+they have it, what that breaks and why, and how to repair it.
+
+With an address or CIDR it lists everyone who claims it. "whohas check" looks
+for conflicts in everything that was read: manifests, dumps, a live cluster.`,
+		Example: `  whohas check -f manifests/ -R            # a repository of manifests
+  whohas check                             # the cluster of the current kubectl context
+  whohas 192.168.10.114 --bundle cluster.snapshot
+  whohas snapshot -o cluster.snapshot
+  whohas check --base cluster.snapshot -f change.yaml`,
+		Args:          cobra.ArbitraryArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			if !looksLikeAddress(args[0]) {
+				return withHint(fmt.Errorf("unknown command %q", args[0]), "an address, a CIDR, or one of the commands of whohas --help")
+			}
+			return e.who(cmd, who, args)
+		},
+	}
+	if strings.HasPrefix(name, "kubectl-") {
+		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl whohas"}
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return withHint(err, "see %s --help", cmd.CommandPath())
+	})
+	who.register(root)
+	root.AddCommand(e.whoCommand(), e.checkCommand(), e.rulesCommand(), e.snapshotCommand(), e.versionCommand())
+	root.CompletionOptions.HiddenDefaultCmd = false
+	return root
+}
+
+func looksLikeAddress(s string) bool {
+	return strings.ContainsAny(s, ".:") && strings.ContainsAny(s[:1], "0123456789abcdefABCDEF:")
+}
+
+func (e *env) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version",
+		Example: "  whohas version",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintf(e.stdout, "whohas %s\n", Version())
+			return err
+		},
+	}
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/pflag"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+
+	"whohas/claim"
+	"whohas/claimants"
+	"whohas/cluster"
+	"whohas/dataplane"
+	"whohas/rule"
+	"whohas/snapshot"
+)
+
+// inputs are the flags that say where a cluster's state comes from: the same for
+// every command that needs one, repeatable, and combined into one world.
+type inputs struct {
+	files, kustomize, bundles, base []string
+	recursive, live, complete       bool
+	proxyMode                       string
+	timeout                         time.Duration
+	require                         []string
+	config                          string
+	kube                            *genericclioptions.ConfigFlags
+}
+
+func (in *inputs) register(flags *pflag.FlagSet) {
+	flags.StringArrayVarP(&in.files, "filename", "f", nil, "file, folder, glob, URL, or - for standard input (as kubectl)")
+	flags.BoolVarP(&in.recursive, "recursive", "R", false, "read the folders of -f with everything below them")
+	flags.StringArrayVarP(&in.kustomize, "kustomize", "k", nil, "folder with a kustomization (as kubectl)")
+	flags.StringArrayVar(&in.bundles, "bundle", nil, "a snapshot, or a dump: kubectl get -o json|yaml, kubectl cluster-info dump (file or folder)")
+	flags.BoolVar(&in.live, "live", false, "read the current kubectl context beside the files")
+	flags.BoolVar(&in.complete, "complete", false, "the files hold every object of the kinds they hold: absence proves something")
+	flags.StringVar(&in.proxyMode, "proxy-mode", "", "ipvs, iptables, nftables or ebpf: overrides what the objects show")
+	flags.DurationVar(&in.timeout, "timeout", time.Minute, "bounds the whole run")
+	flags.StringSliceVar(&in.require, "require", nil, "exit 2 unless these were read: nodes, services, proxy-mode")
+	flags.StringVar(&in.config, "config", "", "configuration file (default .whohas.yaml, if there is one)")
+	in.kube = genericclioptions.NewConfigFlags(true)
+	in.kube.AddFlags(flags)
+	flags.VisitAll(func(f *pflag.Flag) {
+		// kubectl's many connection flags work, but would bury our own.
+		if in.kubeFlag(f.Name) {
+			f.Hidden = true
+		}
+	})
+}
+
+func (in *inputs) kubeFlag(name string) bool {
+	hidden := []string{"cluster", "user", "server", "tls-server-name", "insecure-skip-tls-verify", "client-certificate", "client-key",
+		"certificate-authority", "token", "as", "as-uid", "as-group", "as-user-extra", "disable-compression", "cache-dir", "request-timeout"}
+	return slices.Contains(hidden, name)
+}
+
+// world is everything that was read, and what follows from it.
+type world struct {
+	snapshot *snapshot.Snapshot
+	facts    *cluster.Facts
+	register *claim.Register
+}
+
+// reads is what all parts together need of the objects.
+func reads() (snapshot.Reads, error) {
+	list := append(claimants.Reads(), cluster.Reads()...)
+	list = append(list, snapshot.Read{Fields: rule.KeeperFields()})
+	return snapshot.NewReads(list...)
+}
+
+// gather reads all inputs into one world.
+func (e *env) gather(ctx context.Context, in *inputs, cfg *config) (*world, error) {
+	into := &snapshot.Builder{}
+	if err := e.read(ctx, in, in.sources(), into); err != nil {
+		return nil, err
+	}
+	return e.world(into.Snapshot(), in, cfg)
+}
+
+func (e *env) world(s *snapshot.Snapshot, in *inputs, cfg *config) (*world, error) {
+	mode, from, err := in.override(cfg)
+	if err != nil {
+		return nil, err
+	}
+	w := &world{snapshot: s, facts: cluster.Draw(s, mode, from), register: claimants.Register(s)}
+	for _, c := range cfg.claims() {
+		w.register.Add(c)
+	}
+	return w, nil
+}
+
+// override is the proxy mode that the flag or the configuration sets.
+func (in *inputs) override(cfg *config) (dataplane.ProxyMode, string, error) {
+	if in.proxyMode != "" {
+		mode, err := dataplane.ParseProxyMode(in.proxyMode)
+		return mode, "--proxy-mode", err
+	}
+	return cfg.mode, cfg.file, nil
+}
+
+// missing lists what --require asks for and nobody read.
+func (in *inputs) missing(w *world) ([]string, error) {
+	var out []string
+	for _, r := range in.require {
+		ok := false
+		switch r {
+		case "nodes":
+			ok = len(w.facts.Nodes) > 0
+		case "services":
+			ok = len(w.snapshot.Kind(cluster.ServiceKind)) > 0
+		case "proxy-mode":
+			ok = w.facts.Mode != dataplane.ModeUnknown
+		default:
+			return nil, withHint(fmt.Errorf("--require %q: no such requirement", r), "nodes, services or proxy-mode")
+		}
+		if !ok {
+			out = append(out, r)
+		}
+	}
+	return out, nil
+}

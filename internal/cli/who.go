@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"whohas/check"
+	"whohas/claim"
+	"whohas/report"
+	"whohas/rules"
+	"whohas/who"
+)
+
+type whoFlags struct {
+	inputs
+	outputs []string
+	free    bool
+	most    int
+}
+
+func (f *whoFlags) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	f.inputs.register(flags)
+	flags.StringArrayVarP(&f.outputs, "output", "o", nil, "text or json; FORMAT=FILE writes to a file; repeatable (default text)")
+	flags.BoolVar(&f.free, "free", false, "propose addresses of the range that nobody claims")
+	flags.IntVar(&f.most, "most", 10, "how many addresses --free proposes")
+}
+
+func (e *env) whoCommand() *cobra.Command {
+	f := &whoFlags{}
+	cmd := &cobra.Command{
+		Use:   "who ADDR|CIDR|FROM-TO...",
+		Short: "Everyone who claims an address or range",
+		Long: `Who lists every claim that touches an address or range: whose it is, where it
+stands, on which nodes it is effective, and the verdict: unclaimed in what was
+read, owned, shared by agreement, or contested.
+
+With --free it proposes addresses of the range that nobody claims, for a new
+external address or pool, with what was taken into account and what no object
+can show.
+
+Exit status: 1 if an address is contested, else 2 if something could not be
+read, else 0.`,
+		Example: `  whohas who 192.168.10.114
+  whohas 192.168.10.0/24 --bundle cluster.snapshot
+  whohas who --free 192.168.10.0/24 -f manifests/ -R`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return e.who(cmd, f, args) },
+	}
+	f.register(cmd)
+	return cmd
+}
+
+func (e *env) who(cmd *cobra.Command, f *whoFlags, args []string) error {
+	asked, err := parseAsked(args)
+	if err != nil {
+		return err
+	}
+	outputs, err := parseOutputs(f.outputs, []string{"text", "json"})
+	if err != nil {
+		return err
+	}
+	cfg, err := loadConfig(f.config)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), f.timeout)
+	defer cancel()
+	w, err := e.gather(ctx, &f.inputs, cfg)
+	if err != nil {
+		return err
+	}
+	r := e.answers(w, cfg, f, asked)
+	for _, o := range outputs {
+		if err := e.writeOutput(o, func(to io.Writer) error { return whoFormat(o.format, to)(to, r) }); err != nil {
+			return err
+		}
+	}
+	if w.snapshot.Failed() {
+		e.complain(w.snapshot)
+		e.status = exitFailed
+	}
+	if r.Contested() {
+		e.status = exitFindings
+	}
+	return nil
+}
+
+func parseAsked(args []string) ([]claim.Range, error) {
+	var asked []claim.Range
+	for _, a := range args {
+		r, err := claim.ParseRange(a)
+		if err != nil {
+			return nil, withHint(err, "an address, a CIDR, or FROM-TO")
+		}
+		asked = append(asked, r)
+	}
+	return asked, nil
+}
+
+func (e *env) answers(w *world, cfg *config, f *whoFlags, asked []claim.Range) *report.Who {
+	coverage := check.Coverage(w.snapshot, w.register, w.facts)
+	r := &report.Who{Tool: Version(), Coverage: coverage, Facts: w.facts, Complete: (&report.Report{Coverage: coverage}).Complete()}
+	if f.free {
+		for _, a := range asked {
+			r.Free = append(r.Free, who.FreeIn(a, f.most, w.register, w.facts))
+		}
+		return r
+	}
+	findings := check.Run(checkInput(w, cfg, rules.All())).Findings
+	for _, a := range asked {
+		r.Answers = append(r.Answers, who.Of(a, w.register, w.facts, findings)...)
+	}
+	return r
+}
+
+func whoFormat(name string, w io.Writer) func(io.Writer, *report.Who) error {
+	if name == "json" {
+		return report.WhoJSON
+	}
+	width, _ := terminal(w)
+	return report.WhoText(report.TextOptions{Width: width, Color: color(w)})
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package law holds the laws of the repository as tests: who may import whom and
+// why, that every package says what it is, and that every file has its licence.
+// Imports are read with go/parser: a test that asks `go list` passes stale from
+// the test cache.
+package law
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const root = "../.."
+
+// may lists, for each package, the packages of ours that it may import. A
+// package that is not listed is a decision that has not been made: add it here
+// and to ARCHITECTURE.md in the commit that creates it.
+var may = map[string][]string{
+	"dataplane":       {},
+	"snapshot":        {"dataplane"},
+	"claim":           {"snapshot"},
+	"cluster":         {"snapshot", "dataplane"},
+	"claimants":       {"claim", "cluster", "snapshot", "dataplane"},
+	"explain":         {"claim", "cluster", "snapshot", "dataplane"},
+	"rule":            {"explain", "claim", "cluster", "snapshot", "dataplane"},
+	"rules":           {"rule", "claimants", "explain", "claim", "cluster", "snapshot", "dataplane"},
+	"check":           {"rule", "claimants", "explain", "claim", "cluster", "snapshot", "dataplane"},
+	"who":             {"rule", "explain", "claim", "cluster", "snapshot", "dataplane"},
+	"report":          {"who", "check", "rule", "explain", "claim", "cluster", "snapshot", "dataplane"},
+	"source/document": {"snapshot"},
+	"source/manifest": {"source/document", "snapshot"},
+	"source/live":     {"source/document", "snapshot"},
+	"source/bundle":   {"snapshot"},
+
+	"claim/internal/slow": {"claim", "snapshot"},
+	"cmd/whohas":          {"internal/cli"},
+	"internal/scenario":   {"check", "rule", "claimants", "claim", "cluster", "snapshot", "dataplane", "source/document"},
+	"internal/ruledoc":    {"internal/scenario", "rules", "rule", "dataplane"},
+	"internal/newrule":    {"rules", "rule"},
+	"internal/fleet":      {},
+	"internal/apiserver":  {},
+	"internal/law":        {},
+
+	"internal/fleet/cmd/fleet": {"internal/fleet"},
+}
+
+// anything marks the packages that may import everything of ours: the edge.
+var anything = []string{"internal/cli"}
+
+// edges are the packages in which Kubernetes' libraries may appear.
+// Simulation, rules, diagnosis, plans and the admission decision need no cluster
+// and no root: they must build and run where there is neither.
+var edges = []string{"source/", "internal/cli"}
+
+var outside = map[string]string{
+	"k8s.io/":                         "pure packages need no cluster",
+	"sigs.k8s.io/":                    "pure packages need no cluster",
+	"github.com/vishvananda/netlink":  "pure packages need no kernel",
+	"github.com/spf13/":               "only the command line parses flags",
+	"net/http":                        "pure packages do no I/O",
+	"github.com/stretchr/testify":     "plain testing and go-cmp are used here",
+	"github.com/google/gopacket":      "no longer kept",
+	"github.com/rogpeppe/go-internal": "only tests and the scenario reader read txtar",
+}
+
+type file struct {
+	path    string // from the root
+	dir     string
+	imports []string
+	doc     bool
+	test    bool
+	head    string
+}
+
+func TestImports(t *testing.T) {
+	for _, f := range files(t) {
+		if f.test || strings.HasPrefix(f.dir, "tools/") {
+			continue
+		}
+		allowed, known := may[f.dir]
+		free := slices.Contains(anything, f.dir)
+		if !known && !free {
+			t.Errorf("%s: package %s is not in the law: decide who may import whom", f.path, f.dir)
+			continue
+		}
+		for _, imp := range f.imports {
+			if ours, ok := strings.CutPrefix(imp, "whohas/"); ok && !free && !slices.Contains(allowed, ours) {
+				t.Errorf("%s: %s may not import %s (it may import: %s)", f.path, f.dir, ours, strings.Join(allowed, ", "))
+			}
+		}
+	}
+}
+
+func TestOutsideImports(t *testing.T) {
+	for _, f := range files(t) {
+		if f.test || atEdge(f.dir) || f.dir == "internal/scenario" || f.dir == "internal/apiserver" {
+			continue
+		}
+		for _, imp := range f.imports {
+			for _, banned := range slices.Sorted(maps.Keys(outside)) {
+				if strings.HasPrefix(imp, banned) {
+					t.Errorf("%s imports %s: %s", f.path, imp, outside[banned])
+				}
+			}
+		}
+	}
+}
+
+func atEdge(dir string) bool {
+	return slices.ContainsFunc(edges, func(e string) bool { return strings.HasPrefix(dir+"/", e) || dir == e })
+}
+
+// TestNoNetIP: addresses are netip, unmapped once at the edge; net.IP has two
+// lengths for one address and cannot be compared.
+func TestNoNetIP(t *testing.T) {
+	for _, f := range files(t) {
+		text, err := os.ReadFile(filepath.Join(root, f.path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, line := range strings.Split(string(text), "\n") {
+			if (strings.Contains(line, "net."+"IP{") || strings.Contains(line, "net."+"ParseIP(") || strings.Contains(line, "net."+"IPNet")) && !f.test {
+				t.Errorf("%s:%d: net.IP: use net/netip", f.path, i+1)
+			}
+		}
+	}
+}
+
+func TestEveryPackageSaysWhatItIs(t *testing.T) {
+	documented := map[string]bool{}
+	seen := map[string]bool{}
+	for _, f := range files(t) {
+		if !strings.HasPrefix(f.dir, "tools/") {
+			seen[f.dir] = true
+			documented[f.dir] = documented[f.dir] || f.doc
+		}
+	}
+	for _, dir := range slices.Sorted(maps.Keys(seen)) {
+		if !documented[dir] {
+			t.Errorf("package %s has no package comment", dir)
+		}
+	}
+}
+
+func TestLicence(t *testing.T) {
+	for _, f := range files(t) {
+		if !strings.HasPrefix(f.head, "// SPDX-License-Identifier: Apache-2.0\n") {
+			t.Errorf("%s: the first line must be the licence's SPDX comment", f.path)
+		}
+	}
+}
+
+// TestNoGrabBags: a package is named after what a network engineer says.
+func TestNoGrabBags(t *testing.T) {
+	for _, f := range files(t) {
+		for _, part := range strings.Split(f.dir, "/") {
+			if slices.Contains([]string{"util", "utils", "common", "helpers", "model", "models", "types", "misc", "pkg"}, part) {
+				t.Errorf("%s: %q says nothing about what is in there", f.path, part)
+			}
+		}
+	}
+}
+
+func files(t *testing.T) []file {
+	t.Helper()
+	var out []file
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == ".git" || d.Name() == "testdata" || d.Name() == "bin") {
+			return filepath.SkipDir
+		}
+		if strings.HasSuffix(path, ".go") {
+			out = append(out, read(t, path))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(out) < 20 {
+		t.Fatalf("only %d Go files found below %s", len(out), root)
+	}
+	return out
+}
+
+func read(t *testing.T, path string) file {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := parser.ParseFile(token.NewFileSet(), path, text, parser.ImportsOnly|parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rel, err := filepath.Rel(root, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := file{path: filepath.ToSlash(rel), dir: filepath.ToSlash(filepath.Dir(rel)), doc: parsed.Doc != nil, head: string(text), test: strings.HasSuffix(path, "_test.go")}
+	for _, i := range parsed.Imports {
+		f.imports = append(f.imports, strings.Trim(i.Path.Value, `"`))
+	}
+	return f
+}
