@@ -38,8 +38,7 @@ type Result struct {
 // wrong with the check itself is asked by Finish, once it is known what is shown.
 func Run(in Input) Result {
 	e := engine{in: in}
-	e.ranges()
-	e.objects()
+	e.visit()
 	return e.result()
 }
 
@@ -72,49 +71,42 @@ func (e *engine) rulesOn(kind rule.KeyKind) []*rule.Rule {
 	return list
 }
 
-// ranges visits every range that is a rule's subject, once.
-func (e *engine) ranges() {
-	rules := e.rulesOn(rule.OnRange)
-	subjects := claim.Roles(0)
-	for _, r := range rules {
-		subjects |= r.Subject
-	}
-	keys := map[claim.Range]claim.Roles{}
-	for c := range e.in.View.All() {
-		if c.Role&subjects != 0 && c.Range.IsValid() {
-			keys[c.Range] |= c.Role
+// visit asks about every range that is a rule's subject, and about every object
+// that claims in such a role. Claims in other roles (the many Pods) are only
+// found from there.
+func (e *engine) visit() {
+	onRange, onObject := e.rulesOn(rule.OnRange), e.rulesOn(rule.OnObject)
+	rangeRoles, objectRoles := subjects(onRange), subjects(onObject)
+	ranges := map[claim.Range]claim.Roles{}
+	objects := map[snapshot.Ref]claim.Roles{}
+	for c := range e.in.View.In(rangeRoles | objectRoles) {
+		if c.Role&rangeRoles != 0 && c.Range.IsValid() {
+			ranges[c.Range] |= c.Role
+		}
+		if c.Role&objectRoles != 0 {
+			objects[c.By] |= c.Role
 		}
 	}
-	for key, roles := range keys {
-		touching := slices.Collect(e.in.View.Overlapping(key))
-		for _, r := range rules {
-			if r.Subject&roles != 0 {
-				e.ask(r, rule.Key{Range: key}, touching)
-			}
-		}
+	for key, roles := range ranges {
+		e.askAll(onRange, roles, rule.Key{Range: key}, slices.Collect(e.in.View.Overlapping(key)))
+	}
+	for ref, roles := range objects {
+		e.askAll(onObject, roles, rule.Key{Ref: ref}, slices.Collect(e.in.View.Of(ref)))
 	}
 }
 
-// objects visits every object that makes a claim in a rule's subject roles.
-func (e *engine) objects() {
-	rules := e.rulesOn(rule.OnObject)
-	keys := map[snapshot.Ref]claim.Roles{}
-	if len(rules) == 0 {
-		return
+func subjects(rules []*rule.Rule) claim.Roles {
+	roles := claim.Roles(0)
+	for _, r := range rules {
+		roles |= r.Subject
 	}
-	for c := range e.in.View.All() {
-		keys[c.By] |= c.Role
-	}
-	for ref, roles := range keys {
-		var claims []claim.Claim
-		for _, r := range rules {
-			if r.Subject&roles == 0 {
-				continue
-			}
-			if claims == nil {
-				claims = slices.Collect(e.in.View.Of(ref))
-			}
-			e.ask(r, rule.Key{Ref: ref}, claims)
+	return roles
+}
+
+func (e *engine) askAll(rules []*rule.Rule, roles claim.Roles, key rule.Key, touching []claim.Claim) {
+	for _, r := range rules {
+		if r.Subject&roles != 0 {
+			e.ask(r, key, touching)
 		}
 	}
 }

@@ -36,7 +36,7 @@ func mentions(lines []snapshot.Coverage, k snapshot.Kind) bool {
 
 func unresolved(v claim.View) int {
 	n := 0
-	for c := range v.All() {
+	for c := range v.In(^(claim.PodIP | claim.Listener | claim.Host)) {
 		if !c.Range.IsValid() && snapshot.Unresolved(c.Text) {
 			n++
 		}

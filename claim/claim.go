@@ -91,8 +91,9 @@ func (p Ports) String() string {
 }
 
 // Scope is where a claim is effective: a tree of the cluster, a host in it, a
-// network namespace on that host. The zero value is the whole cluster.
-type Scope struct{ Host, NetNS string }
+// network namespace on that host, which is a Pod's. The zero value is the whole
+// cluster.
+type Scope struct{ Host, Namespace, Pod string }
 
 // Meets tells whether two scopes can clash: an ancestor and its descendant do,
 // siblings do not.
@@ -100,14 +101,14 @@ func (s Scope) Meets(o Scope) bool {
 	if s.Host == "" || o.Host == "" {
 		return true
 	}
-	return s.Host == o.Host && (s.NetNS == "" || o.NetNS == "" || s.NetNS == o.NetNS)
+	return s.Host == o.Host && (s.Pod == "" || o.Pod == "" || s == o)
 }
 
 // Claim is one statement that an address, or a range, is somebody's. It is a
 // value: nobody changes one after it is in a Register.
 type Claim struct {
 	Range  Range
-	Text   string // the address as written; Range is invalid if it is no address
+	Text   string // the address as written, "" where the source holds no text; Range is invalid if it is no address
 	Ports  Ports
 	Kind   Kind
 	Role   Role
@@ -136,7 +137,8 @@ func Compare(a, b Claim) int {
 		strings.Compare(a.Share, b.Share),
 		strings.Compare(a.Agent, b.Agent),
 		strings.Compare(a.Scope.Host, b.Scope.Host),
-		strings.Compare(a.Scope.NetNS, b.Scope.NetNS),
+		strings.Compare(a.Scope.Namespace, b.Scope.Namespace),
+		strings.Compare(a.Scope.Pod, b.Scope.Pod),
 		strings.Compare(a.Origin.Host, b.Origin.Host),
 		strings.Compare(a.Origin.Table, b.Origin.Table),
 	)

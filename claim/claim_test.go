@@ -92,7 +92,7 @@ func TestPortsMeet(t *testing.T) {
 
 func TestScopeMeets(t *testing.T) {
 	cluster, a, b := claim.Scope{}, claim.Scope{Host: "a"}, claim.Scope{Host: "b"}
-	aX, aY, bX := claim.Scope{Host: "a", NetNS: "x"}, claim.Scope{Host: "a", NetNS: "y"}, claim.Scope{Host: "b", NetNS: "x"}
+	aX, aY, bX := claim.Scope{Host: "a", Namespace: "n", Pod: "x"}, claim.Scope{Host: "a", Namespace: "n", Pod: "y"}, claim.Scope{Host: "b", Namespace: "n", Pod: "x"}
 	for _, tt := range []struct {
 		s, o claim.Scope
 		want bool

@@ -43,6 +43,8 @@ func (o *overlay) Of(by snapshot.Ref) iter.Seq[Claim] {
 
 func (o *overlay) All() iter.Seq[Claim] { return o.join(o.base.All(), o.add.All()) }
 
+func (o *overlay) In(roles Roles) iter.Seq[Claim] { return o.join(o.base.In(roles), o.add.In(roles)) }
+
 func (o *overlay) join(base, add iter.Seq[Claim]) iter.Seq[Claim] {
 	return func(yield func(Claim) bool) {
 		for c := range base {

@@ -23,6 +23,8 @@ type View interface {
 	Of(by snapshot.Ref) iter.Seq[Claim]
 	// All yields every claim.
 	All() iter.Seq[Claim]
+	// In yields the claims in some roles; it need not look at the others.
+	In(roles Roles) iter.Seq[Claim]
 }
 
 // Register is the View that is kept up to date. The zero value is empty and
@@ -278,6 +280,19 @@ func (r *Register) All() iter.Seq[Claim] {
 	return func(yield func(Claim) bool) {
 		for i := range r.claims {
 			if !r.claims[i].By.IsZero() && !yield(r.claims[i]) {
+				return
+			}
+		}
+	}
+}
+
+// In implements View.
+func (r *Register) In(roles Roles) iter.Seq[Claim] { return inRoles(r.All(), roles) }
+
+func inRoles(all iter.Seq[Claim], roles Roles) iter.Seq[Claim] {
+	return func(yield func(Claim) bool) {
+		for c := range all {
+			if c.Role&roles != 0 && !yield(c) {
 				return
 			}
 		}

@@ -52,7 +52,8 @@ func All() []*Claimant {
 func Reads() []snapshot.Read {
 	reads := snapshot.OwnReads()
 	for _, c := range All() {
-		reads = append(reads, snapshot.Read{Kind: c.Of, Names: c.Names, Fields: c.Fields})
+		claiming := slices.DeleteFunc(slices.Clone(c.Fields), func(f string) bool { return slices.Contains(serviceFields, f) })
+		reads = append(reads, snapshot.Read{Kind: c.Of, Names: c.Names, Fields: c.Fields, Traced: claiming})
 	}
 	return reads
 }
@@ -79,7 +80,13 @@ func Claims(o *snapshot.Object) []claim.Claim {
 
 // Register gathers the claims of everything in a snapshot.
 func Register(s *snapshot.Snapshot) *claim.Register {
-	r := claim.NewRegister(len(s.Pods) + 8*len(s.Objects))
+	r := claim.NewRegister(len(s.Pods) + 4*len(s.Objects))
+	registerObjects(s, r)
+	registerPods(s, byKind()[snapshot.PodKind], r)
+	return r
+}
+
+func registerObjects(s *snapshot.Snapshot, r *claim.Register) {
 	kinds := byKind()
 	for of, list := range kinds {
 		for _, c := range list {
@@ -92,9 +99,7 @@ func Register(s *snapshot.Snapshot) *claim.Register {
 			}
 		}
 	}
-	registerPods(s, kinds[snapshot.PodKind], r)
 	registerSlices(s, append(kinds[snapshot.EndpointSliceKind], kinds[snapshot.EndpointsKind]...), r)
-	return r
 }
 
 func (c *Claimant) reads(r snapshot.Ref) bool {

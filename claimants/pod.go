@@ -18,7 +18,7 @@ var PodAddress = add(Claimant{
 		if p.HostNetwork || !p.Live() {
 			return
 		}
-		podAddresses(p, yield, claim.Claim{Scope: claim.Scope{Host: p.Node, NetNS: p.Namespace + "/" + p.Name}})
+		podAddresses(p, yield, claim.Claim{Scope: claim.Scope{Host: p.Node, Namespace: p.Namespace, Pod: p.Name}})
 	},
 })
 
@@ -37,7 +37,7 @@ var PodHostNetwork = add(Claimant{
 
 func podAddresses(p *snapshot.Pod, yield Yield, c claim.Claim) {
 	for _, ip := range p.IPs {
-		c.Range, c.Text = claim.Single(ip), ip.String()
+		c.Range = claim.Single(ip)
 		c.Origin = snapshot.Origin{File: p.File, Line: p.Line, Field: "status.podIPs"}
 		yield(c)
 	}
@@ -62,7 +62,7 @@ var PodHostPort = add(Claimant{
 				continue
 			}
 			yield(claim.Claim{
-				Range: claim.Single(ip), Text: ip.String(), Ports: claim.Ports{hp.Port},
+				Range: claim.Single(ip), Ports: claim.Ports{hp.Port},
 				Scope:  claim.Scope{Host: p.Node},
 				Origin: snapshot.Origin{File: p.File, Line: p.Line, Field: "spec.containers[].ports[].hostPort"},
 			})

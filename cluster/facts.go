@@ -190,6 +190,10 @@ var (
 // KubeadmConfigKind is the kind of kubeadm's own configuration file.
 func KubeadmConfigKind() snapshot.Kind { return kubeadmConfig }
 
+// nodeArgs are the arguments of k3s and RKE2 that matter here; they may hold
+// secrets beside that.
+var nodeArgs = `[^--kube-proxy-arg|--disable-kube-proxy|--flannel-backend]`
+
 var proxyArgs = `[^--proxy-mode|--feature-gates|--run-service-proxy|--kube-proxy-arg]`
 
 // Reads are the fields that conclusions need.
@@ -200,7 +204,7 @@ func Reads() []snapshot.Read {
 			"status.nodeInfo.kubeProxyVersion", "status.nodeInfo.kubeletVersion", "status.nodeInfo.osImage", "spec.podCIDRs", "spec.podCIDR", "spec.providerID",
 			"metadata.labels.node-role.kubernetes.io/control-plane", "metadata.labels.node-role.kubernetes.io/master",
 			"metadata.labels.node-role.kubernetes.io/controlplane", "metadata.labels.node.kubernetes.io/instance-type",
-			"metadata.labels.node.openshift.io/os_id", "metadata.annotations.k3s.io/node-args", "metadata.annotations.rke2.io/node-args",
+			"metadata.labels.node.openshift.io/os_id", "metadata.annotations.k3s.io/node-args<yaml>" + nodeArgs, "metadata.annotations.rke2.io/node-args<yaml>" + nodeArgs,
 			"metadata.annotations.rke.cattle.io/internal-ip", "metadata.annotations.kubeadm.alpha.kubernetes.io/cri-socket",
 			"metadata.annotations.flannel.alpha.coreos.com/backend-type", "metadata.annotations.projectcalico.org/IPv4Address",
 			"metadata.annotations.projectcalico.org/IPv6Address",

@@ -5,6 +5,7 @@ package cluster
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -68,6 +69,7 @@ var modeSources = []modeEvidence{
 	{proxyConfig, proxyConfigMode},
 	{DaemonSetKind, kubeProxyArgs},
 	{snapshot.PodKind, kubeProxyArgs},
+	{NodeKind, nodeArgsIPVS},
 	{NodeKind, nodeArgsMode},
 	{openshiftNet, openshiftMode},
 }
@@ -95,18 +97,41 @@ func (f *Facts) proxyMode(s *snapshot.Snapshot, override dataplane.ProxyMode, fr
 	f.conclude("proxy mode", "unknown", "no proxy configuration among what was read", snapshot.Origin{})
 }
 
-// gate looks for kube-proxy's gate AllowServiceExternalIPs.
+// gate looks for kube-proxy's gate AllowServiceExternalIPs, which its
+// replacements do not know.
 func (f *Facts) gate(s *snapshot.Snapshot) {
-	for _, o := range append(s.Kind(ConfigMapKind), s.Kind(proxyConfig)...) {
-		g := o.Field("data", "config.conf", "featureGates", "AllowServiceExternalIPs")
-		if o.Ref.Kind == proxyConfig.Kind {
-			g = o.Field("featureGates", "AllowServiceExternalIPs")
-		}
-		if g.Text() == "false" {
+	if f.Mode == dataplane.EBPF || f.KubeRouter {
+		return
+	}
+	for _, o := range slices.Concat(s.Kind(ConfigMapKind), s.Kind(proxyConfig), s.Kind(DaemonSetKind)) {
+		if g, off := gateOff(o); off {
 			f.ExternalIPsOff = true
 			f.conclude("externalIPs", "off", o.Ref.String(), g.Origin())
 		}
 	}
+}
+
+func gateOff(o *snapshot.Object) (snapshot.Field, bool) {
+	const name = "AllowServiceExternalIPs"
+	switch o.Ref.Kind {
+	case ConfigMapKind.Kind:
+		g := o.Field("data", "config.conf", "featureGates", name)
+		return g, g.Text() == "false"
+	case proxyConfig.Kind:
+		g := o.Field("featureGates", name)
+		return g, g.Text() == "false"
+	}
+	for c := range o.Field("spec", "template", "spec", "containers").Items() {
+		for _, list := range []string{"command", "args"} {
+			for a := range c.Get(list).Items() {
+				gates, ok := strings.CutPrefix(a.Text(), "--feature-gates=")
+				if ok && c.Get("name").Text() == "kube-proxy" && slices.Contains(strings.Split(gates, ","), name+"=false") {
+					return a, true
+				}
+			}
+		}
+	}
+	return snapshot.Field{}, false
 }
 
 func ciliumMode(o *snapshot.Object) (dataplane.ProxyMode, snapshot.Field, bool) {
@@ -192,20 +217,32 @@ func modeArg(list snapshot.Field) (dataplane.ProxyMode, snapshot.Field, bool) {
 	return "", snapshot.Field{}, false
 }
 
-var nodeArgMode = regexp.MustCompile(`proxy-mode=(ipvs|iptables|nftables)`)
+// nodeArgsIPVS comes before nodeArgsMode: each node of k3s and RKE2 has its own
+// arguments, and one of many whose proxy binds addresses is enough.
+func nodeArgsIPVS(o *snapshot.Object) (dataplane.ProxyMode, snapshot.Field, bool) {
+	mode, at, ok := nodeArgsMode(o)
+	return mode, at, ok && mode == dataplane.IPVS
+}
 
 // nodeArgsMode reads what k3s and RKE2 note on each Node: the arguments they
-// were started with. Without a mode there, their kube-proxy runs iptables.
+// were started with, as a JSON list. Without a mode there, their kube-proxy runs
+// iptables.
 func nodeArgsMode(o *snapshot.Object) (dataplane.ProxyMode, snapshot.Field, bool) {
 	for _, key := range []string{"k3s.io/node-args", "rke2.io/node-args"} {
 		at := o.Annotation(key)
-		if !at.OK() {
+		if !at.OK() || at.Value.Kind != snapshot.List {
 			continue
 		}
-		if m := nodeArgMode.FindStringSubmatch(at.Text()); m != nil {
-			return dataplane.ProxyMode(m[1]), at, true
+		for a := range at.Items() {
+			if _, value, ok := strings.Cut(a.Text(), "proxy-mode="); ok {
+				mode, err := dataplane.ParseProxyMode(value)
+				return mode, a, err == nil
+			}
+			if a.Text() == "--disable-kube-proxy" || a.Text() == "--disable-kube-proxy=true" {
+				return "", a, false
+			}
 		}
-		return dataplane.IPTables, at, !strings.Contains(at.Text(), "--disable-kube-proxy")
+		return dataplane.IPTables, at, true
 	}
 	return "", snapshot.Field{}, false
 }
@@ -242,7 +279,7 @@ func (f *Facts) proxyVersion(s *snapshot.Snapshot) {
 }
 
 func (f *Facts) versionFromImage(o *snapshot.Object, image snapshot.Field) bool {
-	if !imageNamed(image.Text(), "kube-proxy") {
+	if !imageNamed(image.Text(), "kube-proxy") && !imageNamed(image.Text(), "kube-proxy-"+arch(image.Text())) {
 		return false
 	}
 	tag := image.Text()[strings.LastIndexByte(image.Text(), '/')+1:]
@@ -252,6 +289,13 @@ func (f *Facts) versionFromImage(o *snapshot.Object, image snapshot.Field) bool 
 		f.conclude("kube-proxy version", v.String(), o.Ref.String(), image.Origin())
 	}
 	return ok
+}
+
+// arch is the last part of an image's name: up to 1.12 each architecture had a
+// name of its own, "kube-proxy-amd64:v1.10.2".
+func arch(image string) string {
+	name, _, _ := strings.Cut(image[strings.LastIndexByte(image, '/')+1:], ":")
+	return name[strings.LastIndexByte(name, '-')+1:]
 }
 
 // versionFromNodes takes the oldest: which nodes bind depends on it, and during

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"whohas/dataplane"
 	"whohas/explain"
 	"whohas/rule"
 	"whohas/snapshot"
@@ -113,10 +114,14 @@ type jsonNote struct {
 	Evidence []string `json:"evidence,omitempty"`
 }
 
+// jsonFix is one step. Steps of one way out follow each other and name it; where
+// there are several ways, one of them is enough. A way without steps is one
+// entry with no command.
 type jsonFix struct {
 	Text    string `json:"text"`
 	Command string `json:"command"`
 	Where   string `json:"where"`
+	Way     string `json:"way,omitempty"`
 }
 
 type jsonSuppressed struct {
@@ -166,7 +171,8 @@ func newEnvelope(kind, tool string, complete bool, coverage []snapshot.Coverage)
 }
 
 func summary(r *Report) jsonSummary {
-	s := jsonSummary{Findings: len(r.Findings), BySeverity: map[string]int{}, Objects: r.Objects, Addresses: r.Addresses, Concluded: []jsonConclusion{}}
+	s := jsonSummary{Findings: len(r.Findings), BySeverity: map[string]int{}, Objects: r.Objects, Addresses: r.Addresses,
+		ProxyMode: dataplane.ModeUnknown.String(), Concluded: []jsonConclusion{}}
 	for _, c := range r.counts() {
 		s.BySeverity[c.severity.String()] = c.n
 	}
@@ -212,11 +218,20 @@ func jsonFindingOf(f *rule.Finding) jsonFinding {
 		j.Notes = append(j.Notes, jsonNote(n))
 	}
 	for _, fix := range f.Chain.Fixes {
-		for _, s := range fix.Steps {
-			j.Fixes = append(j.Fixes, jsonFix{s.Text, s.Line(), s.Where})
-		}
+		j.Fixes = append(j.Fixes, jsonFixesOf(fix)...)
 	}
 	return j
+}
+
+func jsonFixesOf(f explain.Fix) []jsonFix {
+	if len(f.Steps) == 0 {
+		return []jsonFix{{Text: f.Text}}
+	}
+	out := make([]jsonFix, len(f.Steps))
+	for i, s := range f.Steps {
+		out[i] = jsonFix{Text: s.Text, Command: s.Line(), Where: s.Where, Way: f.Text}
+	}
+	return out
 }
 
 func jsonClaimantOf(c rule.Claimant) jsonClaimant {

@@ -4,8 +4,10 @@ package report
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,7 +25,9 @@ type TextOptions struct {
 // Text writes the report for people: the answer in the first two lines, then
 // each finding from the cause to the fix. Rules of the text: sentences without
 // exclamation marks, commands on lines of their own that can be copied whole,
-// no line broken inside a command or an address.
+// no line broken inside a command, a field or an address, and nothing said
+// three times: the first finding's title is the answer, and a source that bears
+// out many sentences is cited by number and named once, at the end.
 func Text(o TextOptions) Format {
 	if o.Width <= 0 {
 		o.Width = 100
@@ -32,65 +36,83 @@ func Text(o TextOptions) Format {
 		t := textWriter{w: bufio.NewWriter(w), TextOptions: o}
 		t.answer(r)
 		for i := range r.Findings {
-			t.finding(r, &r.Findings[i])
+			t.finding(r, i)
 		}
+		t.hidden(r)
 		t.suppressed(r)
+		t.evidence()
 		t.drawn(r)
 		t.coverage(r)
 		return t.w.Flush()
 	}
 }
 
-type textWriter struct {
-	TextOptions
-	w *bufio.Writer
-}
-
-func (t *textWriter) printf(format string, args ...any) { fmt.Fprintf(t.w, format, args...) }
+// Lists in the text are cut after so many entries; -o json has all of them.
+const mostRows = 10
 
 // answer is the two lines that people read first.
 func (t *textWriter) answer(r *Report) {
 	if len(r.Findings) == 0 {
-		t.answerQuiet(r)
+		t.printf("%s\n", quiet(r))
+		t.wrap("", "", readLine(r))
 		return
 	}
+	first := &r.Findings[0]
+	label := strings.ToUpper(first.Severity.String())
+	t.wrap(t.color(first.Severity, label)+"  ", spaces(len(label)+2), first.Title)
+	t.wrap("", "", tally(r)+" "+readLine(r))
+}
+
+func quiet(r *Report) string {
+	text := "No conflict found"
+	if r.Base {
+		text = "The change makes nothing worse"
+	}
+	if !r.Complete() {
+		text += " in what could be read; not everything could"
+	}
+	return text + "."
+}
+
+// tally counts the findings: "3 findings: 1 critical, 2 warning."
+func tally(r *Report) string {
 	var parts []string
 	for _, c := range r.counts() {
 		parts = append(parts, fmt.Sprintf("%d %s", c.n, c.severity))
 	}
-	first := r.Findings[0]
-	t.wrap("", "", t.color(first.Severity, strings.ToUpper(first.Severity.String()))+"  "+first.Title)
-	t.wrap("", "", fmt.Sprintf("%s: %s. %s", plural(len(r.Findings), "finding"), strings.Join(parts, ", "), t.readLine(r)))
-}
-
-func (t *textWriter) answerQuiet(r *Report) {
-	if r.Complete() {
-		t.printf("No conflict found.\n")
-	} else {
-		t.printf("No conflict found in what could be read; not everything could.\n")
+	text := plural(len(r.Findings), "finding") + ": " + strings.Join(parts, ", ")
+	if len(parts) == 1 {
+		text = plural(len(r.Findings), r.Findings[0].Severity.String()+" finding")
 	}
-	t.wrap("", "", t.readLine(r))
+	if r.Base {
+		text += ", brought or made worse by the change"
+	}
+	return text + "."
 }
 
-func (t *textWriter) readLine(r *Report) string {
+func readLine(r *Report) string {
 	line := fmt.Sprintf("%s read, %s claimed", plural(r.Objects, "object"), plural(r.Addresses, "address"))
 	if r.Facts != nil {
 		line += ", proxy mode " + r.Facts.Mode.String()
 	}
 	if !r.Complete() {
-		line += "; incomplete, see the end"
+		line += "; not everything could be read, see the end"
 	}
 	return line + "."
 }
 
-func (t *textWriter) finding(r *Report, f *rule.Finding) {
-	t.printf("\n%s %s %s", t.color(f.Severity, f.Rule.ID), f.Rule.Name, f.Severity)
-	if f.Place() != "" {
-		t.printf("  %s", t.bold(f.Place()))
-	}
+// finding writes one finding. The first one's title stands in the answer.
+func (t *textWriter) finding(r *Report, i int) {
+	f := &r.Findings[i]
 	t.printf("\n")
-	t.wrap("  ", "  ", f.Title)
-	t.claimants(r, f)
+	t.row("", 2, nil, t.color(f.Severity, f.Rule.ID), f.Severity.String(), t.bold(f.Place()), f.Rule.Name)
+	if i > 0 {
+		t.wrap("  ", "  ", f.Title)
+	}
+	t.claimants(f)
+	if i == 0 {
+		t.notReady(r)
+	}
 	t.losses(f)
 	t.notes(f)
 	t.fixes(f)
@@ -98,24 +120,88 @@ func (t *textWriter) finding(r *Report, f *rule.Finding) {
 
 func (t *textWriter) heading(text string) { t.printf("  %s\n", t.bold(text)) }
 
-func (t *textWriter) claimants(r *Report, f *rule.Finding) {
-	if len(f.Claimants) == 0 {
+// claimants is the table of who claims the address, by part.
+func (t *textWriter) claimants(f *rule.Finding) {
+	rows := claimantRows(f.Claimants)
+	if len(rows) == 0 {
 		return
 	}
 	t.heading("who")
-	for _, c := range f.Claimants {
-		t.wrap("    ", "      ", fmt.Sprintf("%-8s  %s  %s%s", c.Part, c.By, c.Origin.Field, place(c.Origin)))
-		if h := history(c); h != "" {
-			t.wrap("                ", "                ", h)
-		}
-	}
-	if nr := notReady(r); nr != "" {
-		t.wrap("    ", "      ", nr)
+	layout := claimantLayout(rows, t.Width)
+	for _, r := range rows {
+		t.claimant(layout, r)
 	}
 }
 
-// history is since when and through whom a claim stands.
+// claimantRow is a claimant that is shown, and what its row need not repeat.
+type claimantRow struct {
+	rule.Claimant
+	again bool // the row above is the same object in the same part
+	more  int  // how many of its part are cut off after it
+}
+
+// claimantRows cuts each part's list: a pool may contain thousands of nodes.
+func claimantRows(list []rule.Claimant) []claimantRow {
+	var rows []claimantRow
+	count, last := map[rule.Part]int{}, map[rule.Part]int{}
+	for _, c := range list {
+		if count[c.Part]++; count[c.Part] > mostRows {
+			rows[last[c.Part]].more++
+			continue
+		}
+		n := len(rows)
+		last[c.Part] = n
+		rows = append(rows, claimantRow{Claimant: c, again: n > 0 && rows[n-1].Part == c.Part && rows[n-1].By == c.By})
+	}
+	return rows
+}
+
+// layout is how the claimants stand: in columns where all of them fit side by
+// side, else each field on a line of its own below its object.
+type layout struct {
+	widths []int
+	hang   int
+	stack  bool
+}
+
+const partWidth = len("intruder")
+
+func claimantLayout(rows []claimantRow, width int) layout {
+	l := layout{widths: []int{partWidth, 0, 0}, hang: 4 + partWidth + 2}
+	last := 0
+	for _, r := range rows {
+		l.widths[1] = max(l.widths[1], visible(r.By.String()))
+		l.widths[2] = max(l.widths[2], visible(r.Origin.Field))
+		last = max(last, visible(where(r.Origin)))
+	}
+	l.stack = l.hang+l.widths[1]+2+l.widths[2]+2+last > width
+	return l
+}
+
+func (t *textWriter) claimant(l layout, r claimantRow) {
+	part, object := string(r.Part), r.By.String()
+	if r.again {
+		part, object = "", ""
+	}
+	if l.stack {
+		t.row("    ", l.hang, l.widths[:1], part, object)
+		t.row(spaces(l.hang), l.hang+2, nil, r.Origin.Field, where(r.Origin))
+	} else {
+		t.row("    ", l.hang, l.widths, part, object, r.Origin.Field, where(r.Origin))
+	}
+	if h := history(r.Claimant); h != "" {
+		t.wrap(spaces(l.hang), spaces(l.hang), h)
+	}
+	if r.more > 0 {
+		t.wrap(spaces(l.hang), spaces(l.hang), fmt.Sprintf("and %d more (-o json lists them)", r.more))
+	}
+}
+
+// history is since when and through whom a claim stands that may have to go.
 func history(c rule.Claimant) string {
+	if c.Part == rule.Owner || c.Part == rule.Witness {
+		return ""
+	}
 	var parts []string
 	if !c.Since.IsZero() {
 		parts = append(parts, "since "+c.Since.UTC().Format(time.RFC3339))
@@ -123,24 +209,26 @@ func history(c rule.Claimant) string {
 	if c.Writer != "" {
 		parts = append(parts, "written by "+c.Writer)
 	}
-	if c.Keeper != "" && c.Part != rule.Owner {
+	if c.Keeper != "" {
 		parts = append(parts, "kept by "+c.Keeper+", which would put it back")
 	}
 	return strings.Join(parts, ", ")
 }
 
-func notReady(r *Report) string {
+// notReady tells when the trouble became visible: next to since when the claim
+// stands, it says whether the two belong together.
+func (t *textWriter) notReady(r *Report) {
 	if r.Facts == nil || r.Facts.FirstNotReady.Node == "" {
-		return ""
+		return
 	}
 	first := r.Facts.FirstNotReady
-	return fmt.Sprintf("the first node that went NotReady: %s, at %s", first.Node, first.At.UTC().Format(time.RFC3339))
+	t.wrap("    ", "    ", fmt.Sprintf("first node to become NotReady: %s, at %s", first.Node, first.At.UTC().Format(time.RFC3339)))
 }
 
 func (t *textWriter) losses(f *rule.Finding) {
 	if f.Chain.Cause.Text != "" {
 		t.heading("why")
-		t.wrap("    ", "    ", f.Chain.Cause.Text)
+		t.wrap("    ", "    ", f.Chain.Cause.Text+t.cite(f, f.Chain.Cause.Evidence))
 	}
 	if len(f.Chain.Losses) == 0 {
 		return
@@ -148,13 +236,13 @@ func (t *textWriter) losses(f *rule.Finding) {
 	t.heading("what it breaks")
 	for _, l := range f.Chain.Losses {
 		text := l.Text
-		if len(l.Loses) > 0 {
-			text += " [lost: " + strings.Join(l.Loses, ", ") + "]"
-		}
 		if l.Certainty == explain.Assumed {
 			text += " (assumed)"
 		}
-		t.wrap("    - ", "      ", text)
+		t.wrap("    - ", "      ", text+t.cite(f, l.Evidence))
+		if len(l.Loses) > 0 {
+			t.wrap("      lost: ", "            ", strings.Join(l.Loses, ", "))
+		}
 	}
 }
 
@@ -164,24 +252,55 @@ func (t *textWriter) notes(f *rule.Finding) {
 	}
 	t.heading("note")
 	for _, n := range f.Chain.Notes {
-		t.wrap("    - ", "      ", n.Text)
+		t.wrap("    - ", "      ", n.Text+t.cite(f, n.Evidence))
 	}
 }
 
 func (t *textWriter) fixes(f *rule.Finding) {
-	if len(f.Chain.Fixes) == 0 {
-		return
-	}
-	t.heading("fix")
-	for _, fix := range f.Chain.Fixes {
-		t.wrap("    ", "    ", fix.Text)
-		for i, s := range fix.Steps {
-			t.wrap(fmt.Sprintf("    %d. ", i+1), "       ", fmt.Sprintf("on %s: %s", s.Where, s.Text))
+	for i, fix := range f.Chain.Fixes {
+		if i == 0 {
+			t.heading("fix")
+		} else {
+			t.heading("or")
+		}
+		if fix.Text != "" {
+			t.wrap("    ", "    ", fix.Text)
+		}
+		for k, s := range fix.Steps {
+			t.wrap(fmt.Sprintf("    %d. ", k+1), "       ", stepText(s))
 			if line := s.Line(); line != "" {
-				t.printf("       %s\n", t.bold(line))
+				t.printf("       %s\n", t.bold(t.clean(line)))
 			}
 		}
 	}
+}
+
+// stepText says where a step is done and what it does.
+func stepText(s explain.Step) string {
+	switch s.Where {
+	case "":
+		return s.Text
+	case explain.Anywhere:
+		return s.Where + ": " + s.Text
+	}
+	return "on " + s.Where + ": " + s.Text
+}
+
+// hidden names the findings that are only symptoms of those above.
+func (t *textWriter) hidden(r *Report) {
+	if len(r.Hidden) == 0 {
+		return
+	}
+	var names []string
+	for i := range r.Hidden {
+		if i == mostRows {
+			names = append(names, fmt.Sprintf("and %d more", len(r.Hidden)-mostRows))
+			break
+		}
+		names = append(names, strings.TrimSpace(r.Hidden[i].Rule.ID+" "+r.Hidden[i].Place()))
+	}
+	t.printf("\n")
+	t.wrapItems("not shown, because the findings above explain them: ", "  ", names)
 }
 
 func (t *textWriter) suppressed(r *Report) {
@@ -189,12 +308,53 @@ func (t *textWriter) suppressed(r *Report) {
 		return
 	}
 	t.printf("\n%s\n", t.bold("suppressed"))
-	for _, s := range r.Suppressed {
-		line := fmt.Sprintf("%s %s %s: %s (%s", s.Finding.Rule.ID, s.Finding.Place(), s.Finding.Severity, s.Reason, s.By)
+	for i := range r.Suppressed {
+		s := &r.Suppressed[i]
+		t.row("  ", 4, nil, s.Finding.Rule.ID, s.Finding.Severity.String(), s.Finding.Place(), s.Finding.Rule.Name)
+		until := ""
 		if s.Until != "" {
-			line += ", until " + s.Until
+			until = ", until " + s.Until
 		}
-		t.wrap("  ", "    ", line+")")
+		t.wrap("    ", "    ", fmt.Sprintf("%s (%s%s)", s.Reason, s.By, until))
+	}
+}
+
+// cite gives a sentence the numbers of what bears it out. What the table of
+// claimants shows already gets none.
+func (t *textWriter) cite(f *rule.Finding, evidence []string) string {
+	var refs strings.Builder
+	for _, e := range evidence {
+		if shown(f, e) {
+			continue
+		}
+		i := slices.Index(t.sources, e)
+		if i < 0 {
+			i = len(t.sources)
+			t.sources = append(t.sources, e)
+		}
+		fmt.Fprintf(&refs, "[%d]", i+1)
+	}
+	if refs.Len() == 0 {
+		return ""
+	}
+	return " " + t.dim(refs.String())
+}
+
+// shown tells whether evidence is a claim, which stands in the table.
+func shown(f *rule.Finding, evidence string) bool {
+	return slices.ContainsFunc(f.Claimants, func(c rule.Claimant) bool {
+		return strings.HasPrefix(evidence, c.By.String()+" "+c.Origin.Field)
+	})
+}
+
+func (t *textWriter) evidence() {
+	if len(t.sources) == 0 {
+		return
+	}
+	t.printf("\n%s\n", t.bold("evidence"))
+	for i, s := range t.sources {
+		n := fmt.Sprintf("  [%d] ", i+1)
+		t.wrap(n, spaces(len(n)), s)
 	}
 }
 
@@ -209,90 +369,99 @@ func (t *textWriter) drawn(r *Report) {
 	}
 }
 
+// coverage tells what was read in a paragraph, and what was not line by line:
+// last, because the answer sends the reader to the end for it.
 func (t *textWriter) coverage(r *Report) {
-	if len(r.Coverage) == 0 {
+	var read, missing []snapshot.Coverage
+	for _, c := range r.Coverage {
+		if unread(c) {
+			missing = append(missing, c)
+		} else {
+			read = append(read, c)
+		}
+	}
+	if len(read) > 0 {
+		t.printf("\n%s\n", t.bold("read"))
+		t.wasRead(read)
+	}
+	if len(missing) == 0 {
 		return
 	}
-	t.printf("\n%s\n", t.bold("read"))
-	for _, c := range r.Coverage {
-		line := c.Source
-		if c.Line > 0 {
-			line = fmt.Sprintf("%s:%d", c.Source, c.Line)
+	t.printf("\n%s\n", t.bold("not read, or only in part"))
+	for i, c := range missing {
+		if i == 2*mostRows {
+			t.printf("  and %d more (-o json lists them)\n", len(missing)-i)
+			break
 		}
-		if c.Status != snapshot.StatusRead {
-			line += " " + string(c.Status)
-		}
-		if c.Count > 0 {
-			line += fmt.Sprintf(" %d", c.Count)
-		}
-		if c.Complete {
-			line += " (complete)"
-		}
-		if c.Detail != "" {
-			line += ": " + c.Detail
-		}
-		t.wrap("  ", "    ", line)
+		t.wrap("  ", "    ", coverageLine(c))
 	}
 }
 
-func place(o snapshot.Origin) string {
+// coverageLine is a line of the coverage as a sentence.
+func coverageLine(c snapshot.Coverage) string {
+	return strings.TrimSuffix(fmt.Sprintf("%s: %s, %s", sourceName(c), c.Status, c.Detail), ", ")
+}
+
+// wasRead joins the sources of which the same is said.
+func (t *textWriter) wasRead(lines []snapshot.Coverage) {
+	for len(lines) > 0 {
+		status, detail := lines[0].Status, lines[0].Detail
+		var items []string
+		lines = slices.DeleteFunc(slices.Clone(lines), func(c snapshot.Coverage) bool {
+			same := c.Status == status && c.Detail == detail
+			if same {
+				items = append(items, sourceName(c))
+			}
+			return same
+		})
+		t.wrapItems("  "+said(status, detail, len(items)), "    ", items)
+	}
+}
+
+// said is what a line of the coverage says of its sources.
+func said(status snapshot.Status, detail string, n int) string {
+	if status != snapshot.StatusRead && n == 1 {
+		detail = strings.TrimSuffix(string(status)+", "+detail, ", ")
+	}
+	if detail = cmp.Or(detail, string(status)); detail == string(snapshot.StatusRead) {
+		return ""
+	}
+	return detail + ": "
+}
+
+func sourceName(c snapshot.Coverage) string {
+	name := c.Source
+	if c.Line > 0 {
+		name = fmt.Sprintf("%s:%d", c.Source, c.Line)
+	}
+	if c.Count > 0 {
+		name += fmt.Sprintf(" %d", c.Count)
+	}
+	if c.Complete && c.Status == snapshot.StatusRead {
+		name += " (complete)"
+	}
+	return name
+}
+
+// where is the place of a value: a file and line, or a host's table.
+func where(o snapshot.Origin) string {
 	switch {
 	case o.File != "" && o.Line > 0:
-		return fmt.Sprintf("  (%s:%d)", o.File, o.Line)
+		return fmt.Sprintf("%s:%d", o.File, o.Line)
 	case o.File != "":
-		return "  (" + o.File + ")"
+		return o.File
 	case o.Host != "":
-		return "  (" + o.Host + ", " + o.Table + ")"
+		return o.Host + ", " + o.Table
 	}
 	return ""
 }
 
-// wrap writes a paragraph in the width of the terminal, breaking at spaces.
-func (t *textWriter) wrap(first, next, text string) {
-	indent, line := first, ""
-	for word := range strings.FieldsSeq(text) {
-		if line != "" && len(indent)+visible(line)+1+visible(word) > t.Width {
-			t.printf("%s%s\n", indent, line)
-			indent, line = next, ""
-		}
-		if line != "" {
-			line += " "
-		}
-		line += word
+// place is where in brackets, for the end of a sentence.
+func place(o snapshot.Origin) string {
+	if at := where(o); at != "" {
+		return "  (" + at + ")"
 	}
-	t.printf("%s%s\n", indent, line)
-}
-
-// visible is a text's width without colour codes.
-func visible(s string) int {
-	n := 0
-	inCode := false
-	for _, r := range s {
-		switch {
-		case r == '\x1b':
-			inCode = true
-		case inCode:
-			inCode = r != 'm'
-		default:
-			n++
-		}
-	}
-	return n
-}
-
-func (t *textWriter) bold(s string) string {
-	if !t.Color {
-		return s
-	}
-	return "\x1b[1m" + s + "\x1b[0m"
-}
-
-func (t *textWriter) color(s rule.Severity, text string) string {
-	if !t.Color {
-		return text
-	}
-	code := map[rule.Severity]string{rule.Critical: "1;31", rule.Error: "31", rule.Warning: "33", rule.Info: "36"}[s]
-	return "\x1b[" + code + "m" + text + "\x1b[0m"
+	return ""
 }
 
 func plural(n int, noun string) string {

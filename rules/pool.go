@@ -5,6 +5,7 @@ package rules
 import (
 	"fmt"
 	"net/netip"
+	"path"
 	"slices"
 	"strings"
 
@@ -68,6 +69,34 @@ func entryEdit(p *rule.Pass, pool claim.Claim, texts []string) *snapshot.Edit {
 	}
 	return &snapshot.Edit{Kind: kindOf(pool.By), On: pool.By, Ops: ops}
 }
+
+// poolRemoval is the step that takes a whole entry out of a pool. Where the entry
+// is all that the object has, or stands in a text inside it, there is none: what
+// to do then is for a person to decide.
+func poolRemoval(p *rule.Pass, pool claim.Claim, where string) (explain.Step, bool) {
+	pointer := snapshot.Pointer(pool.Origin.Field)
+	block, key := path.Split(pointer)
+	switch {
+	case strings.HasPrefix(pointer, "/data/") && strings.Count(pointer, "/") > 2:
+		return explain.Step{}, false
+	case strings.HasPrefix(pointer, "/data/") || isIndex(key):
+		return removal(p, pool, where)
+	case key != "cidr" && key != "start" || !isIndex(path.Base(block)) || len(p.Objects.Of(pool.By)) == 0:
+		return explain.Step{}, false
+	}
+	first := pool.Text
+	if key == "start" {
+		first, _, _ = strings.Cut(pool.Text, "-")
+	}
+	return explain.Step{
+		Where: where, Text: fmt.Sprintf("remove %s from %s%s", pool.Text, pool.By, standsIn(pool)),
+		Edit: &snapshot.Edit{Kind: kindOf(pool.By), On: pool.By, Ops: []snapshot.Op{
+			{Op: "test", Path: pointer, Value: first}, {Op: "remove", Path: strings.TrimSuffix(block, "/")},
+		}},
+	}, true
+}
+
+func isIndex(key string) bool { return key != "" && strings.Trim(key, "0123456789") == "" }
 
 func standsIn(c claim.Claim) string {
 	if c.Origin.File == "" {

@@ -3,27 +3,24 @@
 package rules
 
 import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+
 	"whohas/claim"
 	"whohas/explain"
 	"whohas/rule"
+	"whohas/snapshot"
 )
 
 // requestsFirst puts the removal of what a controller acts on before the removal
 // of what it wrote: else it writes it again.
 func requestsFirst(p *rule.Pass, intruders []claim.Claim, chain explain.Chain) explain.Chain {
-	var steps []explain.Step
-	for _, r := range p.Others(claim.Request) {
-		for _, s := range intruders {
-			if !claim.SameOwner(r, s) {
-				continue
-			}
-			if step, ok := removal(p, r, explain.Anywhere); ok {
-				steps = append(steps, step)
-			}
-			break
-		}
-	}
-	if len(steps) > 0 && len(chain.Fixes) > 0 {
+	requests := slices.DeleteFunc(p.Others(claim.Request), func(r claim.Claim) bool {
+		return !slices.ContainsFunc(intruders, func(s claim.Claim) bool { return claim.SameOwner(r, s) })
+	})
+	if steps := removals(p, requests); len(steps) > 0 && len(chain.Fixes) > 0 {
 		chain.Fixes[0].Steps = append(steps, chain.Fixes[0].Steps...)
 	}
 	return chain
@@ -32,13 +29,60 @@ func requestsFirst(p *rule.Pass, intruders []claim.Claim, chain explain.Chain) e
 // removeAll is the fix of a finding on which the nodes' reachability does not
 // depend: take the claims away.
 func removeAll(p *rule.Pass, text string, claims []claim.Claim) explain.Fix {
-	f := explain.Fix{Text: text}
+	return explain.Fix{Text: text, Steps: removals(p, claims)}
+}
+
+// removals are the steps that take claims away, in the order that works: what a
+// controller acts on before what it wrote, a list's later item before an earlier
+// one, and once where an object stands in several files.
+func removals(p *rule.Pass, claims []claim.Claim) []explain.Step {
+	claims = slices.Clone(claims)
+	slices.SortStableFunc(claims, func(a, b claim.Claim) int {
+		return cmp.Or(a.By.Compare(b.By), cmp.Compare(b.Role, a.Role), laterFirst(a.Origin.Field, b.Origin.Field))
+	})
+	var steps []explain.Step
 	for _, c := range claims {
-		if step, ok := removal(p, c, explain.Anywhere); ok {
-			f.Steps = append(f.Steps, step)
+		take := removal
+		if c.Role == claim.Pool {
+			take = poolRemoval
+		}
+		step, ok := take(p, c, explain.Anywhere)
+		if ok && !slices.ContainsFunc(steps, func(s explain.Step) bool { return s.Line() == step.Line() }) {
+			steps = append(steps, step)
 		}
 	}
-	return f
+	return steps
+}
+
+// laterFirst orders fields so that a list's later items come first: taking one
+// away moves those behind it.
+func laterFirst(a, b string) int {
+	x, y := strings.Split(snapshot.Pointer(a), "/"), strings.Split(snapshot.Pointer(b), "/")
+	return slices.CompareFunc(x, y, func(a, b string) int {
+		m, errM := strconv.Atoi(a)
+		n, errN := strconv.Atoi(b)
+		if errM == nil && errN == nil {
+			return cmp.Compare(n, m)
+		}
+		return strings.Compare(a, b)
+	})
+}
+
+// against tells who takes what from whom: the subjects that claim what is
+// somebody else's, and the claims of the others that are not every subject's
+// own. That one subject names what is its own hides nobody who takes it.
+func against(subjects, others []claim.Claim) (intruders, owners []claim.Claim) {
+	for _, s := range subjects {
+		if slices.ContainsFunc(others, func(o claim.Claim) bool { return !claim.SameOwner(s, o) }) {
+			intruders = append(intruders, s)
+		}
+	}
+	for _, o := range others {
+		if slices.ContainsFunc(subjects, func(s claim.Claim) bool { return !claim.SameOwner(s, o) }) {
+			owners = append(owners, o)
+		}
+	}
+	return intruders, owners
 }
 
 // simpleChain explains a finding with one sentence each.

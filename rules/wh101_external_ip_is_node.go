@@ -8,6 +8,7 @@ import (
 	"whohas/claim"
 	"whohas/claimants"
 	"whohas/cluster"
+	"whohas/explain"
 	"whohas/rule"
 )
 
@@ -52,17 +53,34 @@ var ExternalIPIsNode = add(rule.Rule{
 })
 
 func externalIPSeverity(p *rule.Pass, intruders []claim.Claim, node cluster.Node) rule.Severity {
-	programmed := byKubeProxy(intruders)
-	switch {
-	case p.Facts.ExternalIPsOff:
-		return rule.Info
-	case len(programmed) == 0:
-		return rule.Warning
-	case p.Facts.Mode.BindsAddress() || takenListener(p, programmed, node):
+	if s, ok := inert(p, intruders); ok {
+		return s
+	}
+	if binds(p.Facts) || takenListener(p, byKubeProxy(intruders), node) {
 		return singleNode(p, rule.Critical)
 	}
 	return singleNode(p, rule.Warning)
 }
+
+// inert gives the severity of claims of which kube-proxy makes nothing: external
+// addresses while its gate is off, and Services that are left to another proxy,
+// of which nothing is known. ok is false if it acts on one of the claims.
+func inert(p *rule.Pass, claims []claim.Claim) (s rule.Severity, ok bool) {
+	for _, c := range claims {
+		switch {
+		case p.Facts.ExternalIPsOff && c.Kind == claimants.ServiceExternalIP.Kind:
+		case c.Role == claim.VIP && c.Agent == claimants.AgentOtherProxy:
+			s = rule.Warning
+		default:
+			return 0, false
+		}
+	}
+	return s, true
+}
+
+// binds tells whether the proxy takes whole addresses: kube-proxy up to 1.10 does
+// not, in ipvs mode either.
+func binds(f *rule.Facts) bool { return explain.EraOf(f).Binds }
 
 // singleNode lowers a severity where there is no other node to suffer.
 func singleNode(p *rule.Pass, s rule.Severity) rule.Severity {
@@ -75,7 +93,7 @@ func singleNode(p *rule.Pass, s rule.Severity) rule.Severity {
 // modeSeverity is critical under a proxy that takes whole addresses, an error
 // under the others.
 func modeSeverity(f *rule.Facts) rule.Severity {
-	if f.Mode.BindsAddress() {
+	if binds(f) {
 		return rule.Critical
 	}
 	return rule.Error

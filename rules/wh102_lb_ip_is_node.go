@@ -49,10 +49,11 @@ var LBIPIsNode = add(rule.Rule{
 })
 
 func ingressSeverity(p *rule.Pass, intruders []claim.Claim) rule.Severity {
+	s, ok := inert(p, intruders)
 	switch {
-	case len(byKubeProxy(intruders)) == 0:
-		return rule.Warning
-	case p.Facts.Mode.BindsAddress():
+	case ok:
+		return s
+	case binds(p.Facts):
 		return singleNode(p, rule.Critical)
 	case nodeLoadBalancer(p, intruders):
 		return rule.Info

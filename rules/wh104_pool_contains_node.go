@@ -51,7 +51,7 @@ var PoolContainsNode = add(rule.Rule{
 func poolSeverity(p *rule.Pass, pools []claim.Claim) rule.Severity {
 	severity := rule.Error
 	for _, pool := range pools {
-		if autoAssigned(p, pool) && (p.Facts.Mode.BindsAddress() || p.Facts.AnnouncedByL2(pool.Agent, pool.By)) {
+		if autoAssigned(p, pool) && (binds(p.Facts) || p.Facts.AnnouncedByL2(pool.Agent, pool.By)) {
 			severity = rule.Critical
 		}
 	}

@@ -29,7 +29,7 @@ var ClaimsControlPlane = add(rule.Rule{
 	Check: func(p *rule.Pass) {
 		intruders := servicesAndPools(p.Subjects())
 		owners := foreign(intruders, p.Others(claim.ControlPlane))
-		if len(intruders) == 0 || len(owners) == 0 {
+		if len(intruders) == 0 || len(owners) == 0 || nodesAlone(p, intruders, owners) {
 			return
 		}
 		const is = "the control plane"
@@ -48,17 +48,32 @@ var ClaimsControlPlane = add(rule.Rule{
 func servicesAndPools(claims []claim.Claim) []claim.Claim { return serviceRequests(claims) }
 
 func controlPlaneSeverity(p *rule.Pass, intruders, owners []claim.Claim) rule.Severity {
-	if p.Facts.Mode.BindsAddress() || l2(p, intruders) {
+	if s, ok := inert(p, intruders); ok {
+		return s
+	}
+	if binds(p.Facts) || l2(p, intruders) || takePort(intruders, owners) {
 		return rule.Critical
 	}
-	for _, i := range intruders {
-		for _, port := range i.Ports {
+	return rule.Error
+}
+
+// nodesAlone tells whether WH101 and WH102 say it all: Services have a node's own
+// address, on which the apiserver listens too, and leave its port alone. People
+// do that on purpose where ports alone are taken.
+func nodesAlone(p *rule.Pass, intruders, owners []claim.Claim) bool {
+	return len(p.Others(claim.Host)) > 0 && len(inRole(intruders, claim.VIP)) == len(intruders) && !takePort(intruders, owners)
+}
+
+// takePort tells whether one of the claims is about a port of the owners.
+func takePort(claims, owners []claim.Claim) bool {
+	for _, c := range claims {
+		for _, port := range c.Ports {
 			if slices.ContainsFunc(owners, func(o claim.Claim) bool { return slices.Contains(o.Ports, port) }) {
-				return rule.Critical
+				return true
 			}
 		}
 	}
-	return rule.Error
+	return false
 }
 
 // l2 tells whether one of the claims is known to be announced on the wire.

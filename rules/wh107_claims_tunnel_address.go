@@ -32,8 +32,12 @@ var ClaimsTunnelAddress = add(rule.Rule{
 			return
 		}
 		cause := fmt.Sprintf("%s claims %s, the tunnel or router address of %s", names(intruders), whichAddress(p, owners), nodeNames(owners))
+		severity := modeSeverity(p.Facts)
+		if s, ok := inert(p, intruders); ok {
+			severity = s
+		}
 		p.Report(rule.Finding{
-			Severity:  modeSeverity(p.Facts),
+			Severity:  severity,
 			Title:     fmt.Sprintf("%s is the tunnel address of %s, and %s claims it", whichAddress(p, owners), nodeNames(owners), names(intruders)),
 			Claimants: append(rule.Claimants(rule.Intruder, intruders...), rule.Claimants(rule.Owner, owners...)...),
 			Chain:     claimChain(p, intruders, owners, "the tunnel of "+nodeNames(owners), cause, "tunnel"),

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"whohas/claim"
+	"whohas/claimants"
 	"whohas/rule"
 )
 
@@ -39,7 +40,7 @@ var ClaimsReserved = add(rule.Rule{
 		}
 		cause := fmt.Sprintf("%s claims %s, which is reserved (%s)", names(intruders), place, what)
 		p.Report(rule.Finding{
-			Severity:  reservedSeverity(p, owners),
+			Severity:  reservedSeverity(p, intruders, owners),
 			Title:     fmt.Sprintf("%s is reserved (%s), and %s claims it", place, what, names(intruders)),
 			Claimants: append(rule.Claimants(rule.Intruder, intruders...), rule.Claimants(rule.Owner, owners...)...),
 			Chain:     claimChain(p, intruders, owners, "whoever has the reserved address", cause, strings.Split(what, ", ")...),
@@ -62,10 +63,16 @@ func reservedFor(owners []claim.Claim) string {
 	return strings.Join(words, ", ")
 }
 
-func reservedSeverity(p *rule.Pass, owners []claim.Claim) rule.Severity {
+func reservedSeverity(p *rule.Pass, intruders, owners []claim.Claim) rule.Severity {
+	if s, ok := inert(p, intruders); ok {
+		return s
+	}
 	for _, o := range owners {
 		switch o.Kind {
-		case "declared.gateway", "declared.dns", "metallb.bgpPeer", "calico.bgpPeer", "cilium.bgpPeer":
+		case "declared.gateway", "declared.dns",
+			claimants.MetalLBBGPPeer.Kind, claimants.MetalLBConfigPeer.Kind,
+			claimants.CalicoBGPPeer.Kind, claimants.CalicoCRDBGPPeer.Kind,
+			claimants.CiliumBGPPeeringPolicy.Kind, claimants.CiliumBGPClusterConfig.Kind:
 			return modeSeverity(p.Facts)
 		}
 	}

@@ -18,8 +18,8 @@ var SharedWithoutAgreement = add(rule.Rule{
 	Name:     "shared-without-agreement",
 	Severity: rule.Warning,
 	Doc: rule.Doc{
-		Problem: "Several Services have one external or load-balancer address on different ports, and no sharing key says that they mean to.",
-		Effect:  "Nothing breaks while the ports differ. But whoever removes, moves or restricts the address for one Service does it for all; and a controller that shares only by agreement refuses one of them.",
+		Problem: "Several Services have, or ask for, one external or load-balancer address, and no sharing key says that they mean to; or their controller will not let them share it.",
+		Effect:  "Nothing breaks while the ports differ. But whoever removes, moves or restricts the address for one Service does it for all; and a controller that shares only by agreement, or was asked for one port twice, refuses one of them.",
 		Why:     "MetalLB and Cilium share an address only between Services with the same key; MetalLB also wants equal selectors with externalTrafficPolicy Local, Cilium a permission across namespaces. An address in externalIPs has no such word at all.",
 		Fix:     "Give each Service its own address, or state the agreement: metallb.io/allow-shared-ip or lbipam.cilium.io/sharing-key with one value on all of them.",
 		Since:   "0.1",
@@ -37,15 +37,17 @@ var SharedWithoutAgreement = add(rule.Rule{
 		if agreed {
 			return
 		}
-		severity, effect := rule.Warning, "what is done to the address for one of them is done to all"
+		severity, title := rule.Warning, fmt.Sprintf("%s is shared by %s without an agreement", p.Key.Range, names(sharers))
+		cause, effect := "no common sharing key says that they mean to", "what is done to the address for one of them is done to all"
 		if refusal != "" {
-			severity, effect = rule.Error, refusal
+			severity, title = rule.Error, fmt.Sprintf("%s cannot be shared by %s", p.Key.Range, names(sharers))
+			cause, effect = refusal, "the controller refuses the address to one of them; which one may change when it restarts"
 		}
 		p.Report(rule.Finding{
 			Severity:  severity,
-			Title:     fmt.Sprintf("%s is shared by %s without an agreement", p.Key.Range, names(sharers)),
+			Title:     title,
 			Claimants: rule.Claimants(rule.Rival, sharers...),
-			Chain: simpleChain(fmt.Sprintf("%s have %s, on different ports, with no common sharing key", names(sharers), p.Key.Range), effect, sharers,
+			Chain: simpleChain(fmt.Sprintf("%s all claim %s: %s", names(sharers), p.Key.Range, cause), effect, sharers,
 				removeAll(p, "leave the address to one of them, or state the agreement; this takes it from all but the first", laterOwners(sharers))),
 		})
 	},
@@ -60,43 +62,48 @@ func owners(claims []claim.Claim) int {
 	return len(seen)
 }
 
-// agreement tells whether all sharers have one key, and if they have not or if
-// the key is not enough, why the controller will refuse one of them.
+// agreement tells whether all sharers agree, two by two, and if not, why the
+// controller will refuse one of them where it is known to. Two by two, because
+// what a third one does makes no pair better.
 func agreement(p *rule.Pass, sharers []claim.Claim) (refusal string, agreed bool) {
-	keys := map[string]bool{}
-	for _, s := range sharers {
-		keys[s.Share] = true
-	}
-	if len(keys) > 1 {
-		if !keys[""] {
-			return "their sharing keys differ: the controller refuses one of them", false
+	agreed = true
+	for i, a := range sharers {
+		for _, b := range sharers[i+1:] {
+			if claim.SameOwner(a, b) {
+				continue
+			}
+			if why := refused(p, a, b); why != "" {
+				return why, false
+			}
+			agreed = agreed && a.Share != "" && b.Share != ""
 		}
-		return "", false
 	}
-	if keys[""] {
-		return "", false
-	}
-	refusal = refusedDespiteKey(p, sharers)
-	return refusal, refusal == ""
+	return "", agreed
 }
 
-func refusedDespiteKey(p *rule.Pass, sharers []claim.Claim) string {
-	var objects []*snapshot.Object
-	for _, s := range sharers {
-		if o := p.Object(s.By); o != nil && !slices.Contains(objects, o) {
-			objects = append(objects, o)
-		}
+// refused says why two claims cannot both be granted, or "". Two that were
+// granted one port are WH201's.
+func refused(p *rule.Pass, a, b claim.Claim) string {
+	if shared, _ := a.Ports.Meet(b.Ports); len(shared) > 0 && (a.Role|b.Role)&claim.Request != 0 {
+		return shared.String() + " of one address can be granted to one of them only"
 	}
-	for _, a := range objects {
-		for _, b := range objects {
-			switch {
-			case a.Ref == b.Ref:
-			case strings.HasPrefix(sharers[0].Share, "metallb:") && (local(a) || local(b)) && !sameSelector(a, b):
-				return "externalTrafficPolicy Local with different selectors: MetalLB refuses to share"
-			case strings.HasPrefix(sharers[0].Share, "cilium:") && a.Ref.Namespace != b.Ref.Namespace && !permits(a, b):
-				return "they are in different namespaces without lbipam.cilium.io/sharing-cross-namespace: Cilium refuses to share"
-			}
-		}
+	switch {
+	case a.Share == "" || b.Share == "":
+		return ""
+	case a.Share != b.Share:
+		return "their sharing keys differ"
+	}
+	return refusedDespiteKey(p, a, b)
+}
+
+func refusedDespiteKey(p *rule.Pass, a, b claim.Claim) string {
+	x, y := p.Object(a.By), p.Object(b.By)
+	switch {
+	case x == nil || y == nil:
+	case strings.HasPrefix(a.Share, "metallb:") && (local(x) || local(y)) && !sameSelector(x, y):
+		return "externalTrafficPolicy Local with different selectors is not shared by MetalLB"
+	case strings.HasPrefix(a.Share, "cilium:") && a.By.Namespace != b.By.Namespace && !(permits(x, y) && permits(y, x)):
+		return "they are in different namespaces, and not both permit it by lbipam.cilium.io/sharing-cross-namespace"
 	}
 	return ""
 }

@@ -26,9 +26,8 @@ var VIPIsClusterIP = add(rule.Rule{
 	Needs:   []rule.Need{{Kind: cluster.ServiceKind, For: "ClusterIPs"}},
 	Subject: claim.VIP | claim.Request,
 	Check: func(p *rule.Pass) {
-		intruders := serviceRequests(p.Subjects())
-		owners := foreign(intruders, p.Others(claim.ClusterIP))
-		if len(intruders) == 0 || len(owners) == 0 {
+		intruders, owners := against(serviceRequests(p.Subjects()), p.Others(claim.ClusterIP))
+		if len(owners) == 0 {
 			return
 		}
 		p.Report(rule.Finding{

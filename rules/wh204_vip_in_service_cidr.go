@@ -25,9 +25,8 @@ var VIPInServiceCIDR = add(rule.Rule{
 	After:   []*rule.Rule{VIPIsClusterIP},
 	Subject: claim.VIP | claim.Request | claim.Pool,
 	Check: func(p *rule.Pass) {
-		intruders := servicesAndPools(p.Subjects())
-		owners := covering(p, foreign(intruders, p.Others(claim.ServiceRange)))
-		if len(intruders) == 0 || len(owners) == 0 {
+		intruders, owners := against(servicesAndPools(p.Subjects()), covering(p, p.Others(claim.ServiceRange)))
+		if len(owners) == 0 {
 			return
 		}
 		p.Report(rule.Finding{

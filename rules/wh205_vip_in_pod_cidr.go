@@ -28,16 +28,12 @@ var VIPInPodCIDR = add(rule.Rule{
 	After:   []*rule.Rule{ClaimsTunnelAddress},
 	Subject: claim.VIP | claim.Request | claim.Pool,
 	Check: func(p *rule.Pass) {
-		intruders := servicesAndPools(p.Subjects())
-		if len(intruders) == 0 {
-			return
-		}
-		ranges := covering(p, foreign(intruders, p.Others(claim.PodRange)))
-		pods := foreign(intruders, p.Others(claim.PodIP))
-		owners := slices.Concat(pods, ranges)
+		intruders, owners := against(servicesAndPools(p.Subjects()),
+			slices.Concat(p.Others(claim.PodIP), covering(p, p.Others(claim.PodRange))))
 		if len(owners) == 0 {
 			return
 		}
+		pods := inRole(owners, claim.PodIP)
 		f := rule.Finding{Severity: rule.Error, Title: fmt.Sprintf("%s of %s lies in a range of Pod addresses (%s)", p.Key.Range, names(intruders), owners[0].Range)}
 		effect := "the network plugin may give the address to a Pod at any time"
 		if len(pods) > 0 {

@@ -27,10 +27,8 @@ var NonCanonicalAddress = add(rule.Rule{
 	On:      rule.OnObject,
 	Subject: claim.VIP | claim.Request | claim.Pool,
 	Check: func(p *rule.Pass) {
-		for c := range p.View.Of(p.Key.Ref) {
-			if c.Role&(claim.VIP|claim.Request|claim.Pool) != 0 {
-				checkForm(p, c)
-			}
+		for _, c := range p.Others(p.Rule.Subject) {
+			checkForm(p, c)
 		}
 	},
 })
@@ -57,13 +55,18 @@ func checkForm(p *rule.Pass, c claim.Claim) {
 	p.Report(f)
 }
 
-// meetsOthers tells whether somebody else claims the canonical form.
+// meetsOthers tells whether the canonical form is another rule's matter: somebody
+// else claims it, or nobody can have it. Services' addresses lie in pools as they
+// should.
 func meetsOthers(p *rule.Pass, c claim.Claim) bool {
-	const roles = claim.Host | claim.ControlPlane | claim.Tunnel | claim.Reserved | claim.ClusterIP | claim.PodIP | claim.ServiceRange | claim.PodRange
+	roles := claim.Host | claim.ControlPlane | claim.Tunnel | claim.Reserved | claim.ClusterIP | claim.PodIP | claim.ServiceRange | claim.PodRange
+	if c.Role != claim.Pool {
+		roles |= claim.VIP | claim.Request
+	}
 	for o := range p.View.On(c.Range.From) {
 		if o.Role&roles != 0 && !claim.SameOwner(o, c) {
 			return true
 		}
 	}
-	return false
+	return unusable(c.Range.From, p.Facts) != ""
 }

@@ -4,8 +4,10 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 
 	"whohas/claim"
+	"whohas/explain"
 	"whohas/rule"
 )
 
@@ -22,14 +24,15 @@ var PoolOverlapsCluster = add(rule.Rule{
 		Since:   "0.1",
 		Refs:    []string{"https://github.com/metallb/metallb/issues/364", "https://github.com/projectcalico/calico/issues/1401"},
 	},
+	After:   []*rule.Rule{VIPInServiceCIDR, VIPInPodCIDR},
 	Subject: claim.Pool,
 	Check: func(p *rule.Pass) {
 		pools := p.Subjects()
-		for _, r := range foreign(pools, p.Others(claim.ServiceRange|claim.PodRange)) {
-			if r.Range.Covers(p.Key.Range) || len(pools) == 0 {
-				continue
+		for _, role := range []claim.Role{claim.ServiceRange, claim.PodRange} {
+			intruders, owners := against(pools, notCovering(p, p.Others(role)))
+			if len(owners) > 0 {
+				reportPoolOverlap(p, intruders, owners, sharedPart(p, owners), fmt.Sprintf("%s of %s", rangesOf(owners), names(owners)))
 			}
-			reportPoolOverlap(p, pools, []claim.Claim{r}, p.Key.Range.Intersect(r.Range), fmt.Sprintf("%s of %s", r.Range, r.By))
 		}
 		for _, s := range p.Facts.Subnets {
 			if subnet := claim.PrefixRange(s); len(pools) > 0 && p.Key.Range.Covers(subnet) {
@@ -38,6 +41,35 @@ var PoolOverlapsCluster = add(rule.Rule{
 		}
 	},
 })
+
+// notCovering keeps the ranges that share a part of the key only.
+func notCovering(p *rule.Pass, ranges []claim.Claim) []claim.Claim {
+	return slices.DeleteFunc(ranges, func(r claim.Claim) bool { return r.Range.Covers(p.Key.Range) })
+}
+
+// sharedPart is what of the key belongs to the ranges: one part of it, or, where
+// they are several, the key. All of them are one finding: else a large cluster
+// would have one for each node.
+func sharedPart(p *rule.Pass, ranges []claim.Claim) claim.Range {
+	shared := p.Key.Range.Intersect(ranges[0].Range)
+	for _, r := range ranges {
+		if !shared.Covers(p.Key.Range.Intersect(r.Range)) {
+			return p.Key.Range
+		}
+	}
+	return shared
+}
+
+// rangesOf lists ranges for a sentence, each once.
+func rangesOf(claims []claim.Claim) string {
+	var texts []string
+	for _, c := range claims {
+		if t := c.Range.String(); !slices.Contains(texts, t) {
+			texts = append(texts, t)
+		}
+	}
+	return explain.Names(texts)
+}
 
 func reportPoolOverlap(p *rule.Pass, pools, owners []claim.Claim, shared claim.Range, what string) {
 	p.Report(rule.Finding{

@@ -4,6 +4,7 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 
 	"whohas/claim"
 	"whohas/claimants"
@@ -30,23 +31,23 @@ var GatewayAddress = add(rule.Rule{
 			return
 		}
 		const roles = claim.Host | claim.ControlPlane | claim.Tunnel | claim.Reserved | claim.ClusterIP | claim.PodIP
-		owners := foreign(gateways, p.Others(roles))
-		if len(owners) == 0 {
-			owners = covering(p, foreign(gateways, p.Others(claim.ServiceRange|claim.PodRange)))
-		}
+		intruders, owners := against(gateways, slices.Concat(p.Others(roles), covering(p, p.Others(claim.ServiceRange|claim.PodRange))))
 		why := unusable(p.Key.Range.From, p.Facts)
-		if len(owners) == 0 && why == "" {
+		if why != "" {
+			intruders = gateways
+		}
+		if len(intruders) == 0 {
 			return
 		}
-		title := fmt.Sprintf("%s asks for %s, which is %s", names(gateways), p.Key.Range, why)
+		title := fmt.Sprintf("%s asks for %s, which is %s", names(intruders), p.Key.Range, why)
 		if len(owners) > 0 {
-			title = fmt.Sprintf("%s asks for %s, which belongs to %s", names(gateways), p.Key.Range, names(owners))
+			title = fmt.Sprintf("%s asks for %s, which belongs to %s", names(intruders), p.Key.Range, names(owners))
 		}
 		p.Report(rule.Finding{
 			Severity:  modeSeverity(p.Facts),
 			Title:     title,
-			Claimants: append(rule.Claimants(rule.Intruder, gateways...), rule.Claimants(rule.Owner, owners...)...),
-			Chain:     gatewayChain(p, gateways, owners, title),
+			Claimants: append(rule.Claimants(rule.Intruder, intruders...), rule.Claimants(rule.Owner, owners...)...),
+			Chain:     gatewayChain(p, intruders, owners, title),
 		})
 	},
 })

@@ -30,6 +30,8 @@ type Read struct {
 	Kind   Kind
 	Names  []string // "namespace/name" of the only objects wanted; empty: all
 	Fields []string
+	// Traced fields are kept as well, and of managedFields who wrote them.
+	Traced []string
 }
 
 // metadataFields are kept of every object: who made it, who keeps it as it is
@@ -45,6 +47,8 @@ type Fields struct {
 	keys     map[string]*Fields
 	prefixes []prefixField
 	whole    bool // the path ends here: keep the subtree
+	traced   bool // a path whose writers are kept goes through here
+	end      bool // or ends here
 	yaml     bool
 	itemKey  string // of a list of maps: keep items whose itemKey is in itemVals
 	itemVals []string
@@ -109,18 +113,43 @@ var everything = &Fields{whole: true}
 // Whole tells whether everything below is kept.
 func (f *Fields) Whole() bool { return f != nil && f.whole && !f.yaml }
 
+// Ends tells whether a path ends here, also where a string holds a document: of
+// that, the items of a list that the path's bracket names are kept.
+func (f *Fields) Ends() bool { return f != nil && f.whole }
+
 // YAML tells whether a string here holds a YAML document of which Fields
 // declares the part that is kept.
 func (f *Fields) YAML() bool { return f != nil && f.yaml }
 
-// Managed is the set that of managedFields' fieldsV1 is kept: the same fields
+// Managed is the set that of managedFields' fieldsV1 is kept: the traced fields
 // under their "f:" names, down to where a path ends. Values it holds are empty.
 func (f *Fields) Managed(key string) *Fields {
 	name, ok := strings.CutPrefix(key, "f:")
-	if !ok || f.Whole() {
+	if !ok || f == nil || f.end {
 		return nil
 	}
-	return f.Child(name)
+	if c := f.Child(name); c != nil && c.traced {
+		return c
+	}
+	return nil
+}
+
+// trace marks the paths whose writers are kept.
+func (f *Fields) trace(paths []string) error {
+	for _, p := range paths {
+		segments, err := splitFieldPath(p)
+		if err != nil {
+			return err
+		}
+		at := f
+		at.traced = true
+		for _, s := range segments {
+			at = at.branch(s)
+			at.traced = true
+		}
+		at.end = true
+	}
+	return nil
 }
 
 // KeepItems filters the items of a list that was decoded with f.
@@ -210,14 +239,21 @@ var errEmptyKey = errors.New("empty key")
 
 func splitFieldPath(path string) ([]fieldSegment, error) {
 	// Annotation and label keys hold dots and slashes: everything after these
-	// two prefixes is one key.
+	// prefixes is one key, up to a <yaml>.
 	for _, p := range []string{"metadata.annotations.", "metadata.labels.", "spec.template.metadata.labels."} {
 		if key, ok := strings.CutPrefix(path, p); ok {
 			head, err := splitFieldPath(strings.TrimSuffix(p, "."))
 			if key == "" {
 				err = errEmptyKey
 			}
-			return append(head, segmentOf(key)), err
+			s, tail, terr := annotationSegment(key)
+			if err == nil {
+				err = terr
+			}
+			if tail != "" && err == nil {
+				err = fmt.Errorf("unexpected %q", tail)
+			}
+			return append(head, s), err
 		}
 	}
 	var segments []fieldSegment
@@ -230,6 +266,24 @@ func splitFieldPath(path string) ([]fieldSegment, error) {
 		segments = append(segments, s)
 	}
 	return segments, nil
+}
+
+func annotationSegment(key string) (s fieldSegment, rest string, err error) {
+	i := strings.Index(key, "<yaml>")
+	if i < 0 {
+		return segmentOf(key), "", nil
+	}
+	s = segmentOf(key[:i])
+	s.yaml = true
+	rest = key[i+len("<yaml>"):]
+	if bracket, ok := strings.CutPrefix(rest, "["); ok {
+		end := strings.IndexByte(bracket, ']')
+		if end < 0 {
+			return s, "", errors.New("bracket is not closed")
+		}
+		return s, bracket[end+1:], s.bracket(bracket[:end])
+	}
+	return s, rest, nil
 }
 
 func segmentOf(key string) fieldSegment {
@@ -266,7 +320,7 @@ func nextSegment(rest string) (s fieldSegment, next string, more bool, err error
 		if end < 0 {
 			return s, "", false, fmt.Errorf("bracket is not closed")
 		}
-		if err := s.items0(rest[1:end]); err != nil {
+		if err := s.bracket(rest[1:end]); err != nil {
 			return s, "", false, err
 		}
 		rest = rest[end+1:]
@@ -278,8 +332,8 @@ func nextSegment(rest string) (s fieldSegment, next string, more bool, err error
 	return s, next, more, nil
 }
 
-// items0 reads what stands between brackets.
-func (s *fieldSegment) items0(text string) error {
+// bracket reads what stands between brackets.
+func (s *fieldSegment) bracket(text string) error {
 	if args, ok := strings.CutPrefix(text, "^"); ok {
 		s.args = strings.Split(args, "|")
 		if slices.Contains(s.args, "") {
@@ -312,7 +366,7 @@ type kindReads struct {
 
 // NewReads joins declarations.
 func NewReads(reads ...Read) (Reads, error) {
-	paths := map[groupKind][]string{}
+	paths, traced := map[groupKind][]string{}, map[groupKind][]string{}
 	common := slices.Clone(metadataFields)
 	out := Reads{kinds: map[groupKind]*kindReads{}}
 	for _, r := range reads {
@@ -329,10 +383,14 @@ func NewReads(reads ...Read) (Reads, error) {
 		}
 		k.restrict(r.Names)
 		paths[gk] = append(paths[gk], r.Fields...)
+		traced[gk] = append(traced[gk], r.Traced...)
 	}
 	for gk, k := range out.kinds {
-		fields, err := ParseFields(append(paths[gk], common...)...)
+		fields, err := ParseFields(slices.Concat(paths[gk], traced[gk], common)...)
 		if err != nil {
+			return Reads{}, err
+		}
+		if err := fields.trace(traced[gk]); err != nil {
 			return Reads{}, err
 		}
 		k.fields = fields

@@ -152,7 +152,16 @@ func TestKeepItems(t *testing.T) {
 }
 
 func TestManaged(t *testing.T) {
-	f := parseFields(t, "spec.externalIPs spec.ports.port status.used.* metadata.annotations.metallb.io/ip")
+	kind := snapshot.Kind{Kind: "Thing"}
+	reads, err := snapshot.NewReads(snapshot.Read{
+		Kind:   kind,
+		Fields: []string{"spec.type"}, // kept, but nobody asks who wrote it
+		Traced: []string{"spec.externalIPs", "spec.ports.port", "status.used.*", "metadata.annotations.metallb.io/ip"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, f, _ := reads.Kind("", "Thing")
 	for keys, want := range map[string]string{
 		"f:spec": "part", "f:spec f:externalIPs": "whole", "f:spec f:type": "nothing", "f:spec externalIPs": "nothing", "spec": "nothing",
 		"f:spec f:externalIPs f:x": "nothing", "f:spec f:ports .": "nothing", `f:spec f:ports k:{"port":80}`: "nothing",

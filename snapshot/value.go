@@ -69,7 +69,7 @@ func (v *Value) Equal(o *Value) bool {
 }
 
 // Field is a place in an object: its path as people write it, and the value
-// there. The zero value is an absent field.
+// there. The zero value is an absent field; an absent field has no path.
 type Field struct {
 	Path   string
 	Value  *Value
@@ -104,10 +104,15 @@ func (f Field) Get(keys ...string) Field {
 	if f.Value == nil {
 		return Field{}
 	}
-	for _, k := range keys {
-		f = Field{Path: joinPath(f.Path, k), Value: f.Value.child(k), object: f.object}
+	v := f.Value.Get(keys...)
+	if v.Kind == Absent {
+		return Field{Value: v, object: f.object} // most questions end here: no path is built
 	}
-	return f
+	path := f.Path
+	for _, k := range keys {
+		path = joinPath(path, k)
+	}
+	return Field{Path: path, Value: v, object: f.object}
 }
 
 // Items yields a list's items.

@@ -62,7 +62,7 @@ func (in *inputs) kubeFlag(name string) bool {
 type world struct {
 	snapshot *snapshot.Snapshot
 	facts    *cluster.Facts
-	register *claim.Register
+	register claim.View
 }
 
 // reads is what all parts together need of the objects.
@@ -86,11 +86,7 @@ func (e *env) world(s *snapshot.Snapshot, in *inputs, cfg *config) (*world, erro
 	if err != nil {
 		return nil, err
 	}
-	w := &world{snapshot: s, facts: cluster.Draw(s, mode, from), register: claimants.Register(s)}
-	for _, c := range cfg.claims() {
-		w.register.Add(c)
-	}
-	return w, nil
+	return &world{snapshot: s, facts: cluster.Draw(s, mode, from), register: claimants.View(s, cfg.claims()...)}, nil
 }
 
 // override is the proxy mode that the flag or the configuration sets.

@@ -152,11 +152,7 @@ func (s *Scenario) Check(rules []*rule.Rule) check.Result {
 // CheckAs runs rules on another snapshot or in another mode: what a fix left, or
 // the same cluster under another proxy.
 func (s *Scenario) CheckAs(snap *snapshot.Snapshot, mode dataplane.ProxyMode, rules []*rule.Rule) check.Result {
-	register := claimants.Register(snap)
-	for _, c := range s.Reserved {
-		register.Add(c)
-	}
-	in := check.Input{View: register, Facts: cluster.Draw(snap, mode, "scenario"), Objects: snap, Coverage: snap.Coverage, Rules: rules}
+	in := check.Input{View: claimants.View(snap, s.Reserved...), Facts: cluster.Draw(snap, mode, "scenario"), Objects: snap, Coverage: snap.Coverage, Rules: rules}
 	return check.Finish(in, check.Run(in), check.ObjectAllows(snap), s.Now)
 }
 

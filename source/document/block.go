@@ -52,31 +52,49 @@ func (d *decoder) yamlBlock(i item) bool {
 
 // blockObject reads the object of which the head is known.
 func (t *yamlTree) blockObject(h head, part bool) bool {
-	s, keep := sieve{}, false
 	group, _ := snapshot.SplitAPIVersion(h.apiVersion)
-	if _, fields, ok := t.reading.Reads.Kind(group, h.kind); ok && h.kind != "" {
-		s, keep = objectSieve(fields), true
+	kind, fields, keep := t.reading.Reads.Kind(group, h.kind)
+	keep = keep && h.apiVersion != ""
+	if keep && t.reading.Reads.Names(kind) != nil {
+		root, _, ok := t.blockTree(sieve{fields: nameFields}, true, part)
+		if !ok {
+			return false
+		}
+		meta := root.Get("metadata")
+		keep = t.wants(kept{kind: kind}, meta.Get("namespace").Text, meta.Get("name").Text)
 	}
-	b := &block{yamlTree: t}
-	if !b.begin(part) {
-		return false
-	}
-	line := t.base + b.row
-	all := t.stack.open()
-	t.held, t.holding = t.held[:0], true
-	root, ok := b.mapping(s, keep, 0)
-	t.holding = false
-	if !ok || !b.over {
-		all.drop()
+	root, line, ok := t.blockTree(objectSieve(fields), keep, part)
+	if !ok {
 		return false
 	}
 	for _, c := range t.held {
 		t.tell(c)
 	}
-	if k, ok := t.classify(h); ok {
+	if k, ok := t.classify(h); ok && keep {
 		t.deliver(k, root, line)
 	}
 	return true
+}
+
+// nameFields are those that tell whether an object is one of the wanted.
+var nameFields = fieldsOf("metadata.name", "metadata.namespace")
+
+// blockTree builds the tree of what is kept of the text's object. What there
+// is to tell of it waits in t.held.
+func (t *yamlTree) blockTree(s sieve, keep, part bool) (root snapshot.Value, line int, ok bool) {
+	b := &block{yamlTree: t}
+	if !b.begin(part) {
+		return root, 0, false
+	}
+	line = t.base + b.row
+	all := t.stack.open()
+	t.held, t.holding = t.held[:0], true
+	defer func() { t.holding = false }()
+	if root, ok = b.mapping(s, keep, 0); !ok || !b.over {
+		all.drop()
+		return root, line, false
+	}
+	return root, line, true
 }
 
 // plainText tells whether a text holds nothing but shown ASCII and line ends.

@@ -31,7 +31,7 @@ func (d *decoder) embedded(text string, s sieve, at, line int, fixed bool) snaps
 		d.embeddedFault(text, at, err)
 		return empty
 	}
-	if all.Kind != snapshot.Map {
+	if all.Kind != snapshot.Map && all.Kind != snapshot.List {
 		return empty
 	}
 	return all
@@ -66,8 +66,11 @@ func (t *yamlTree) documents(s sieve) (all snapshot.Value, err error) {
 		if err != nil {
 			return all, err
 		}
-		if v.Kind == snapshot.Map {
+		switch {
+		case v.Kind == snapshot.Map:
 			all = merge(all, v)
+		case v.Kind == snapshot.List && len(roots) == 1:
+			all = v
 		}
 	}
 	return all, nil

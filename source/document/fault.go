@@ -8,12 +8,14 @@ import (
 	"io"
 	"regexp"
 	"sort"
-	"strings"
+	"strconv"
 
 	"go.yaml.in/yaml/v3"
 )
 
-var yamlPlace = regexp.MustCompile(`^yaml: (line \d+: )?`)
+var yamlPlace = regexp.MustCompile(`^yaml: (line (\d+): )?`)
+
+const longFault = 256 << 10
 
 // yamlMessage is the parser's message without the line, which counts from the
 // document's beginning and often means another place.
@@ -21,11 +23,17 @@ func yamlMessage(err error) string { return yamlPlace.ReplaceAllString(err.Error
 
 // yamlFault is how many lines stand before the one that a text cannot be parsed
 // on. The parser reads on until it must fail, so the first lines alone fail in
-// the same way just when that line is among them.
+// the same way just when that line is among them. That takes some passes; of a
+// long text the parser's own word is good enough.
 func yamlFault(text []byte, err error) int {
 	message := yamlMessage(err)
-	if len(text) > bigItem || !strings.HasPrefix(err.Error(), "yaml: ") {
+	place := yamlPlace.FindStringSubmatch(err.Error())
+	if place == nil {
 		return 0
+	}
+	if len(text) > longFault {
+		line, _ := strconv.Atoi(place[2])
+		return min(max(line-1, 0), bytes.Count(text, newline))
 	}
 	var ends []int
 	for at := 0; at < len(text); {

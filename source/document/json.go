@@ -13,6 +13,7 @@ import (
 	"whohas/snapshot"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"go.yaml.in/yaml/v3"
 )
 
 // jsonLimits are what the API server's decoder lets pass.
@@ -190,6 +191,18 @@ func (d *decoder) jsonString(raw []byte) (string, error) {
 		return "", err
 	}
 	return d.names.string(text), nil
+}
+
+// bracketHead reads what a list says of itself, in JSON or in YAML's brackets.
+func (d *decoder) bracketHead(text []byte) (head, error) {
+	h, err := d.jsonListHead(text)
+	if err == nil {
+		return h, nil
+	}
+	if roots, failed := d.parseYAML(text); failed == nil && len(roots) == 1 && roots[0].Kind == yaml.MappingNode {
+		return headOf(roots[0]), nil
+	}
+	return h, err
 }
 
 // jsonListHead reads what a list says of itself.

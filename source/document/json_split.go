@@ -72,7 +72,7 @@ func (s *splitter) jsonObject(in *list, nesting int) bool {
 func (s *splitter) listHead(l *list, text []byte, whole bool, line int) {
 	h, err := head{}, errTooLarge
 	if whole {
-		h, err = s.crew.own.jsonListHead(text)
+		h, err = s.crew.own.bracketHead(text)
 	}
 	if err != nil {
 		s.crew.own.bad(line, "json: head of a list: "+err.Error())

@@ -18,11 +18,11 @@ var (
 func testReads(tb testing.TB) snapshot.Reads {
 	tb.Helper()
 	reads, err := snapshot.NewReads(append(snapshot.OwnReads(),
-		snapshot.Read{Kind: serviceKind, Fields: []string{
+		snapshot.Read{Kind: serviceKind, Traced: []string{
 			"spec.externalIPs", "spec.ports.port", "spec.ports.name", "spec.type", "status.loadBalancer",
 			"metadata.annotations.metallb.io/*",
 		}},
-		snapshot.Read{Kind: nodeKind, Fields: []string{"status.addresses", "spec.podCIDR"}},
+		snapshot.Read{Kind: nodeKind, Traced: []string{"status.addresses", "spec.podCIDR"}},
 		snapshot.Read{Kind: configMapKind, Names: []string{"kube-system/kube-proxy", "kube-system/kubeadm-config"}, Fields: []string{
 			`data."config.conf"<yaml>.mode`, `data."config.conf"<yaml>.ipvs.strictARP`,
 			"data.ClusterConfiguration<yaml>.networking", "data.*<yaml>.clusterCIDR",

@@ -66,13 +66,16 @@ func (s sieve) entry(key string) (sieve, bool) {
 }
 
 // everything keeps what stands below it.
-var everything = func() *snapshot.Fields {
-	f, err := snapshot.ParseFields("x")
+var everything = fieldsOf("x").Child("x")
+
+// fieldsOf is ParseFields for paths that are constants.
+func fieldsOf(paths ...string) *snapshot.Fields {
+	f, err := snapshot.ParseFields(paths...)
 	if err != nil {
-		panic(err) // the path is a constant
+		panic(err)
 	}
-	return f.Child("x")
-}()
+	return f
+}
 
 // keepMap makes the value of a map. Absent means that the map is left out:
 // nobody may take an empty set for one that owns everything below it.
@@ -105,7 +108,7 @@ func (s sieve) keepList(v snapshot.Value) snapshot.Value {
 // keepScalar drops the text of a scalar that stands where only something below
 // was declared.
 func (s sieve) keepScalar(v snapshot.Value) snapshot.Value {
-	if !s.fields.Whole() {
+	if !s.fields.Whole() && !(s.place == placeText && s.fields.Ends()) {
 		v.Text = ""
 	}
 	return v

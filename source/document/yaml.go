@@ -209,6 +209,9 @@ func (t *yamlTree) object(n *yaml.Node, in *list) error {
 	if !ok {
 		return nil
 	}
+	if t.reading.Reads.Names(k.kind) != nil && !t.wantsNode(k, n) {
+		return nil
+	}
 	root, err := t.tree(n, objectSieve(k.fields))
 	if err != nil {
 		t.result.Objects--
@@ -217,6 +220,15 @@ func (t *yamlTree) object(n *yaml.Node, in *list) error {
 	}
 	t.deliver(k, root, t.lineOf(n))
 	return nil
+}
+
+// wantsNode reads the name of an object of which only some are wanted.
+func (t *yamlTree) wantsNode(k kept, n *yaml.Node) bool {
+	meta := lookup(n, "metadata")
+	if meta == nil {
+		return false
+	}
+	return t.wants(k, textOf(lookup(meta, "namespace")), textOf(lookup(meta, "name")))
 }
 
 // severalHeads tells of a map that names its kind more than once: most often

@@ -146,6 +146,15 @@ func headOf(n *yaml.Node) head {
 	return h
 }
 
+func textOf(n *yaml.Node) string {
+	if n == nil || n.Kind != yaml.ScalarNode {
+		return ""
+	}
+	_, text := scalarOf(n)
+	return text
+}
+
+// word is a string's text.
 func word(n *yaml.Node) string {
 	if n == nil || n.Kind != yaml.ScalarNode {
 		return ""

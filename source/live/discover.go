@@ -58,22 +58,43 @@ func (c *catalogue) readGroups(ctx context.Context) error {
 	defer w.stop()
 	groups, lists, failed, err := c.finder.GroupsAndMaybeResourcesWithContext(ctx)
 	if err != nil {
-		return w.cause(err)
-	}
-	if len(groups.Groups) == 0 {
-		return errors.New("the server serves no API group")
+		return w.cause(c.inFull(ctx, err))
 	}
 	c.lists, c.failed = lists, failed
 	for _, g := range groups.Groups {
-		versions := []string{g.PreferredVersion.Version}
-		for _, v := range g.Versions {
-			if v.Version != g.PreferredVersion.Version {
-				versions = append(versions, v.Version)
-			}
+		if versions := versionsOf(g); len(versions) > 0 {
+			c.groups[g.Name] = versions
 		}
-		c.groups[g.Name] = versions
+	}
+	if len(c.groups) == 0 {
+		return errors.New("the server serves no API group")
 	}
 	return nil
+}
+
+// inFull asks again for what the server says to a refusal, which discovery
+// drops.
+func (c *catalogue) inFull(ctx context.Context, err error) error {
+	if apierrors.ReasonForError(err) == metav1.StatusReasonUnknown {
+		return err // not from the server
+	}
+	for _, path := range []string{"/api", "/apis"} {
+		if said := c.finder.RESTClient().Get().AbsPath(path).Do(ctx).Error(); said != nil {
+			return said
+		}
+	}
+	return err
+}
+
+// versionsOf lists a group's versions, the preferred one first.
+func versionsOf(g metav1.APIGroup) []string {
+	var versions []string
+	for _, v := range append([]metav1.GroupVersionForDiscovery{g.PreferredVersion}, g.Versions...) {
+		if v.Version != "" && !slices.Contains(versions, v.Version) {
+			versions = append(versions, v.Version)
+		}
+	}
+	return versions
 }
 
 // readLists asks an older server what each group holds: only the groups that

@@ -24,7 +24,7 @@ type fault struct {
 func faultOf(err error) fault {
 	switch {
 	case apierrors.IsForbidden(err):
-		return fault{snapshot.StatusDenied, short("forbidden: " + behind(message(err), " is forbidden: ")), false}
+		return fault{snapshot.StatusDenied, short("forbidden: " + behind(message(err), "forbidden: ")), false}
 	case apierrors.IsUnauthorized(err):
 		return fault{snapshot.StatusUnreadable, "not authenticated", true}
 	case errors.Is(err, context.DeadlineExceeded):

@@ -136,25 +136,38 @@ func (l *listing) page(ctx context.Context, at, token string) (document.Result, 
 		params["continue"] = token
 	}
 	res, err := l.request(ctx, at, params)
-	if _, listed := res.Kept[l.kind]; err == nil && !listed {
+	if err == nil && !l.isList(res) {
 		err = fmt.Errorf("the answer is no list of %s", l.resource)
 	}
 	return res, err
 }
 
+// isList tells whether an answer was a list of the kind. Some aggregated servers
+// write an empty one without items, which decodes as an object of its own.
+func (l *listing) isList(res document.Result) bool {
+	name := l.kind.Kind + "List"
+	if l.kind.Group != "" {
+		name += "." + l.kind.Group
+	}
+	_, listed := res.Kept[l.kind]
+	return listed || res.Other[name] > 0
+}
+
 // request decodes an answer while it arrives.
 func (l *listing) request(ctx context.Context, at string, params map[string]string) (document.Result, error) {
-	ctx, w := watch(ctx, l.Idle)
+	asking, w := watch(ctx, l.Idle)
 	defer w.stop()
 	req := l.client.Get().AbsPath(at).SetHeader("Accept", "application/json")
 	for k, v := range params {
 		req.Param(k, v)
 	}
-	body, err := req.Stream(ctx)
+	body, err := req.Stream(asking)
 	if err != nil {
 		return document.Result{}, w.cause(err)
 	}
 	defer func() { _ = body.Close() }()
+	// Not under the request's own context: when that ends, so does the body, and
+	// what came before is kept.
 	res, err := document.Reading{Reads: l.Reads, Into: l.part}.Decode(ctx, w.reading(body))
 	return res, w.cause(err)
 }

@@ -70,6 +70,11 @@ func (r *Register) All() iter.Seq[claim.Claim] {
 	return r.where(func(claim.Claim) bool { return true })
 }
 
+// In implements claim.View.
+func (r *Register) In(roles claim.Roles) iter.Seq[claim.Claim] {
+	return r.where(func(c claim.Claim) bool { return c.Role&roles != 0 })
+}
+
 // Len is the number of claims.
 func (r *Register) Len() int { return len(r.claims) }
 
