@@ -133,7 +133,10 @@ func (e *engine) found(f rule.Finding) {
 }
 
 func (e *engine) result() Result {
-	slices.SortFunc(e.findings, rule.Compare)
+	// An object that stands in several files says the same of itself from each:
+	// the rules ask in the order of claims, so the first file's finding stays.
+	slices.SortStableFunc(e.findings, rule.Compare)
+	e.findings = slices.CompactFunc(e.findings, func(a, b rule.Finding) bool { return rule.Compare(a, b) == 0 })
 	var res Result
 	for _, f := range e.findings {
 		if symptom(f, e.findings) {

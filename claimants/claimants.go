@@ -52,10 +52,18 @@ func All() []*Claimant {
 func Reads() []snapshot.Read {
 	reads := snapshot.OwnReads()
 	for _, c := range All() {
-		claiming := slices.DeleteFunc(slices.Clone(c.Fields), func(f string) bool { return slices.Contains(serviceFields, f) })
-		reads = append(reads, snapshot.Read{Kind: c.Of, Names: c.Names, Fields: c.Fields, Traced: claiming})
+		reads = append(reads, snapshot.Read{Kind: c.Of, Names: c.Names, Fields: c.Fields, Traced: c.traced()})
 	}
 	return reads
+}
+
+// traced are the fields of which it matters who wrote them: those by which
+// somebody takes an address, not those by which its owner has it.
+func (c *Claimant) traced() []string {
+	if c.Role&(claim.VIP|claim.Request|claim.Pool|claim.Endpoint) == 0 {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(c.Fields), func(f string) bool { return slices.Contains(serviceFields, f) })
 }
 
 // byKind lists the claimants that read one kind's objects.

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"net/netip"
 	"slices"
+	"sync"
 
 	"whohas/claim"
 	"whohas/snapshot"
@@ -17,12 +18,16 @@ import (
 // quarter of its memory: the Pods are by far the most, and their claims are made
 // anew each time they are asked for.
 func View(s *snapshot.Snapshot, more ...claim.Claim) claim.View {
-	r := claim.NewRegister(4 * len(s.Objects))
+	var pods *podView
+	var side sync.WaitGroup
+	side.Go(func() { pods = newPodView(s.Pods) })
+	r := claim.NewRegister(2 * len(s.Objects))
 	registerObjects(s, r)
 	for _, c := range more {
 		r.Add(c)
 	}
-	return claim.Join(r, newPodView(s.Pods))
+	side.Wait()
+	return claim.Join(r, pods)
 }
 
 // podView finds the Pods that claim an address. Pods claim single addresses

@@ -3,6 +3,7 @@
 package cluster
 
 import (
+	"slices"
 	"strings"
 
 	"whohas/snapshot"
@@ -13,7 +14,7 @@ import (
 func (f *Facts) distribution(s *snapshot.Snapshot) {
 	for _, sign := range distributionSigns {
 		if o := sign.find(s); o != nil {
-			f.Distribution = sign.name
+			f.Distribution, f.ServiceLB = sign.name, runsServiceLB(sign.name, s)
 			f.conclude("distribution", sign.name, o.Ref.String(), o.Origin())
 			return
 		}
@@ -62,6 +63,29 @@ var distributionSigns = []distributionSign{
 		}
 		return nodeWith(func(o *snapshot.Object) bool { return o.Annotation("kubeadm.alpha.kubernetes.io/cri-socket").OK() })(s)
 	}},
+}
+
+// runsServiceLB: k3s runs ServiceLB unless a server was told not to, RKE2 only if
+// one was told to (k3s docs networking-services, rke2 docs server configuration).
+func runsServiceLB(distribution string, s *snapshot.Snapshot) bool {
+	runs := distribution == "k3s"
+	for _, o := range s.Kind(NodeKind) {
+		before := ""
+		for a := range o.Annotation(distribution + ".io/node-args").Items() {
+			name, value, ok := strings.Cut(a.Text(), "=")
+			if !ok {
+				name, value = before, a.Text()
+			}
+			switch {
+			case (name == "--disable" || name == "--no-deploy") && slices.Contains(strings.Split(value, ","), "servicelb"):
+				runs = false
+			case strings.HasPrefix(a.Text(), "--enable-servicelb"):
+				runs = true
+			}
+			before = a.Text()
+		}
+	}
+	return runs
 }
 
 func firstOf(objects []*snapshot.Object) *snapshot.Object {

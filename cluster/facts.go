@@ -40,13 +40,16 @@ type Facts struct {
 	ExternalIPsOff bool
 	CNI            CNI
 	Distribution   string
-	Nodes          []Node // sorted by name
-	NodesComplete  bool
-	APIServers     []Endpoint // where nodes and kube-proxy reach the apiserver
-	L2             []Announcer
-	Subnets        []netip.Prefix // the nodes' own, as far as objects tell; sorted
-	FirstNotReady  NotReady
-	Conclusions    []Conclusion
+	// ServiceLB: k3s' or RKE2's ServiceLB runs, which publishes nodes' addresses as
+	// those of Services.
+	ServiceLB     bool
+	Nodes         []Node // sorted by name
+	NodesComplete bool
+	APIServers    []Endpoint // where nodes and kube-proxy reach the apiserver
+	L2            []Announcer
+	Subnets       []netip.Prefix // the nodes' own, as far as objects tell; sorted
+	FirstNotReady NotReady
+	Conclusions   []Conclusion
 }
 
 // Node is what the rules need of a Node.
@@ -192,7 +195,7 @@ func KubeadmConfigKind() snapshot.Kind { return kubeadmConfig }
 
 // nodeArgs are the arguments of k3s and RKE2 that matter here; they may hold
 // secrets beside that.
-var nodeArgs = `[^--kube-proxy-arg|--disable-kube-proxy|--flannel-backend]`
+var nodeArgs = `[^--kube-proxy-arg|--disable|--no-deploy|--enable-servicelb|--flannel-backend]`
 
 var proxyArgs = `[^--proxy-mode|--feature-gates|--run-service-proxy|--kube-proxy-arg]`
 

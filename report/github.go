@@ -30,7 +30,7 @@ func GitHub(w io.Writer, r *Report) error {
 		fmt.Fprintf(b, "::%s %s::%s\n", kind, annotationProperties(f), dataEscapes.Replace(message(f)))
 	}
 	if most > mostAnnotations {
-		fmt.Fprintf(b, "whohas: %s; GitHub shows the first %d of each type, this log has all\n", tally(r), mostAnnotations)
+		fmt.Fprintf(b, "whohas: %s; GitHub shows the first %d of each type, this log has all\n", strings.TrimSuffix(tally(r), "."), mostAnnotations)
 	}
 	return b.Flush()
 }

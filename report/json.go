@@ -68,6 +68,7 @@ type jsonFinding struct {
 	Fingerprint string         `json:"fingerprint"`
 	Title       string         `json:"title"`
 	Cause       string         `json:"cause,omitempty"`
+	Evidence    []string       `json:"causeEvidence,omitempty"`
 	Claimants   []jsonClaimant `json:"claimants"`
 	Effects     []jsonEffect   `json:"effects"`
 	Notes       []jsonNote     `json:"notes,omitempty"`
@@ -200,7 +201,8 @@ func jsonFindings(findings []rule.Finding) []jsonFinding {
 func jsonFindingOf(f *rule.Finding) jsonFinding {
 	j := jsonFinding{
 		Rule: f.Rule.ID, Name: f.Rule.Name, Severity: f.Severity.String(), Fingerprint: f.Fingerprint(),
-		Title: f.Title, Cause: f.Chain.Cause.Text, Claimants: []jsonClaimant{}, Effects: []jsonEffect{}, Fixes: []jsonFix{},
+		Title: f.Title, Cause: f.Chain.Cause.Text, Evidence: f.Chain.Cause.Evidence,
+		Claimants: []jsonClaimant{}, Effects: []jsonEffect{}, Fixes: []jsonFix{},
 	}
 	switch {
 	case f.Address().IsValid():

@@ -4,6 +4,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"whohas/explain"
@@ -41,10 +42,10 @@ func (m *prose) finding(f *rule.Finding) {
 	} else {
 		m.lines = append(m.lines, f.Title)
 	}
-	if f.Chain.Cause.Text != "" {
-		m.paragraph("Why: " + f.Chain.Cause.Text)
+	if why := f.Chain.Cause.Text; !told(f, why) {
+		m.paragraph("Why: " + why)
 	}
-	m.effects(f.Chain.Losses)
+	m.effects(slices.DeleteFunc(slices.Clone(f.Chain.Losses), func(l explain.Loss) bool { return repeats(f, l) }))
 	for i, fix := range f.Chain.Fixes {
 		m.fix(i, fix)
 	}

@@ -5,7 +5,6 @@ package report
 import (
 	"bufio"
 	"fmt"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -28,10 +27,11 @@ func (t *textWriter) wrap(first, next, text string) {
 	t.fill(first, next, strings.Fields(text))
 }
 
-// wrapItems writes a list in the width of the terminal, breaking between items.
-func (t *textWriter) wrapItems(first, next string, items []string) {
-	words := slices.Clone(items)
-	for i := range words[:max(len(words)-1, 0)] {
+// wrapItems writes a label and a list in the width of the terminal, breaking
+// between items only.
+func (t *textWriter) wrapItems(first, next, label string, items []string) {
+	words := append(strings.Fields(label), items...)
+	for i := len(words) - len(items); i < len(words)-1; i++ {
 		words[i] += ","
 	}
 	t.fill(first, next, words)
@@ -62,8 +62,10 @@ func (t *textWriter) row(indent string, hang int, widths []int, cells ...string)
 	pad := 0 // blanks owed before the next cell
 	for i, cell := range cells {
 		cell = t.clean(cell)
-		if begun && cell != "" && visible(line)+pad+visible(cell) > t.Width {
-			t.printf("%s\n", line)
+		if cell != "" && visible(line)+pad+visible(cell) > t.Width {
+			if begun {
+				t.printf("%s\n", line)
+			}
 			line, pad = spaces(hang), 0
 		}
 		width := visible(cell)
@@ -110,10 +112,10 @@ func (t *textWriter) paint(code, s string) string {
 }
 
 // clean replaces what a terminal would obey instead of showing: control
-// characters, and those that turn the direction of the text. The writer's own
-// colours stay.
+// characters, those that turn the direction of the text, and bytes that are no
+// text. The writer's own colours stay.
 func (t *textWriter) clean(s string) string {
-	if !strings.ContainsFunc(s, obeyed) {
+	if utf8.ValidString(s) && !strings.ContainsFunc(s, obeyed) {
 		return s
 	}
 	var out strings.Builder

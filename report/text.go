@@ -95,6 +95,9 @@ func readLine(r *Report) string {
 	if r.Facts != nil {
 		line += ", proxy mode " + r.Facts.Mode.String()
 	}
+	if r.Facts != nil && len(r.Facts.Nodes) == 0 {
+		line += ", no Node to compare with"
+	}
 	if !r.Complete() {
 		line += "; not everything could be read, see the end"
 	}
@@ -157,24 +160,27 @@ func claimantRows(list []rule.Claimant) []claimantRow {
 }
 
 // layout is how the claimants stand: in columns where all of them fit side by
-// side, else each field on a line of its own below its object.
+// side, else each with its field behind its object or on the next line.
 type layout struct {
 	widths []int
 	hang   int
-	stack  bool
+	whole  bool
 }
 
 const partWidth = len("intruder")
 
 func claimantLayout(rows []claimantRow, width int) layout {
-	l := layout{widths: []int{partWidth, 0, 0}, hang: 4 + partWidth + 2}
-	last := 0
+	object, field, at := 0, 0, 0
 	for _, r := range rows {
-		l.widths[1] = max(l.widths[1], visible(r.By.String()))
-		l.widths[2] = max(l.widths[2], visible(r.Origin.Field))
-		last = max(last, visible(where(r.Origin)))
+		object = max(object, visible(r.By.String()))
+		field = max(field, visible(r.Origin.Field))
+		at = max(at, visible(where(r.Origin)))
 	}
-	l.stack = l.hang+l.widths[1]+2+l.widths[2]+2+last > width
+	l := layout{widths: []int{partWidth, object, field}, hang: 4 + partWidth + 2}
+	l.whole = l.hang+object+2+field+2+at <= width
+	if !l.whole && object > width/3 {
+		l.widths = l.widths[:1]
+	}
 	return l
 }
 
@@ -183,12 +189,11 @@ func (t *textWriter) claimant(l layout, r claimantRow) {
 	if r.again {
 		part, object = "", ""
 	}
-	if l.stack {
-		t.row("    ", l.hang, l.widths[:1], part, object)
-		t.row(spaces(l.hang), l.hang+2, nil, r.Origin.Field, where(r.Origin))
-	} else {
-		t.row("    ", l.hang, l.widths, part, object, r.Origin.Field, where(r.Origin))
+	at := []string{r.Origin.Field, where(r.Origin)}
+	if joined := strings.TrimSpace(at[0] + "  " + at[1]); !l.whole && l.hang+visible(joined) <= t.Width {
+		at = []string{joined} // the two stay together
 	}
+	t.row("    ", l.hang, l.widths, append([]string{part, object}, at...)...)
 	if h := history(r.Claimant); h != "" {
 		t.wrap(spaces(l.hang), spaces(l.hang), h)
 	}
@@ -226,25 +231,39 @@ func (t *textWriter) notReady(r *Report) {
 }
 
 func (t *textWriter) losses(f *rule.Finding) {
-	if f.Chain.Cause.Text != "" {
+	if why := f.Chain.Cause.Text; !told(f, why) {
 		t.heading("why")
-		t.wrap("    ", "    ", f.Chain.Cause.Text+t.cite(f, f.Chain.Cause.Evidence))
+		t.wrap("    ", "    ", why+t.cite(f, f.Chain.Cause.Evidence))
 	}
-	if len(f.Chain.Losses) == 0 {
-		return
-	}
-	t.heading("what it breaks")
+	headed := false
 	for _, l := range f.Chain.Losses {
-		text := l.Text
-		if l.Certainty == explain.Assumed {
-			text += " (assumed)"
+		if repeats(f, l) {
+			continue
 		}
-		t.wrap("    - ", "      ", text+t.cite(f, l.Evidence))
-		if len(l.Loses) > 0 {
-			t.wrap("      lost: ", "            ", strings.Join(l.Loses, ", "))
+		if !headed {
+			t.heading("what it breaks")
+			headed = true
 		}
+		t.loss(f, l)
 	}
 }
+
+func (t *textWriter) loss(f *rule.Finding, l explain.Loss) {
+	text := l.Text
+	if l.Certainty == explain.Assumed {
+		text += " (assumed)"
+	}
+	t.wrap("    - ", "      ", text+t.cite(f, l.Evidence))
+	if len(l.Loses) > 0 {
+		t.wrap("      lost: ", "            ", strings.Join(l.Loses, ", "))
+	}
+}
+
+// told tells whether the title says it already.
+func told(f *rule.Finding, text string) bool { return strings.Contains(f.Title, text) }
+
+// repeats tells whether a loss adds nothing to the title.
+func repeats(f *rule.Finding, l explain.Loss) bool { return told(f, l.Text) && len(l.Loses) == 0 }
 
 func (t *textWriter) notes(f *rule.Finding) {
 	if len(f.Chain.Notes) == 0 {
@@ -300,7 +319,7 @@ func (t *textWriter) hidden(r *Report) {
 		names = append(names, strings.TrimSpace(r.Hidden[i].Rule.ID+" "+r.Hidden[i].Place()))
 	}
 	t.printf("\n")
-	t.wrapItems("not shown, because the findings above explain them: ", "  ", names)
+	t.wrapItems("", "  ", "not shown, because the findings above explain them: ", names)
 }
 
 func (t *textWriter) suppressed(r *Report) {
@@ -322,7 +341,7 @@ func (t *textWriter) suppressed(r *Report) {
 // cite gives a sentence the numbers of what bears it out. What the table of
 // claimants shows already gets none.
 func (t *textWriter) cite(f *rule.Finding, evidence []string) string {
-	var refs strings.Builder
+	var refs []int
 	for _, e := range evidence {
 		if shown(f, e) {
 			continue
@@ -332,12 +351,13 @@ func (t *textWriter) cite(f *rule.Finding, evidence []string) string {
 			i = len(t.sources)
 			t.sources = append(t.sources, e)
 		}
-		fmt.Fprintf(&refs, "[%d]", i+1)
+		refs = append(refs, i+1)
 	}
-	if refs.Len() == 0 {
+	if len(refs) == 0 {
 		return ""
 	}
-	return " " + t.dim(refs.String())
+	slices.Sort(refs)
+	return " " + t.dim(strings.ReplaceAll(fmt.Sprint(slices.Compact(refs)), " ", "]["))
 }
 
 // shown tells whether evidence is a claim, which stands in the table.
@@ -399,34 +419,34 @@ func (t *textWriter) coverage(r *Report) {
 
 // coverageLine is a line of the coverage as a sentence.
 func coverageLine(c snapshot.Coverage) string {
-	return strings.TrimSuffix(fmt.Sprintf("%s: %s, %s", sourceName(c), c.Status, c.Detail), ", ")
+	what := []string{string(c.Status), c.Detail}
+	if c.Status == snapshot.StatusRead && c.Detail != "" {
+		what = what[1:]
+	}
+	return sourceName(c) + ": " + strings.TrimSuffix(strings.Join(what, ", "), ", ")
 }
 
 // wasRead joins the sources of which the same is said.
 func (t *textWriter) wasRead(lines []snapshot.Coverage) {
 	for len(lines) > 0 {
-		status, detail := lines[0].Status, lines[0].Detail
-		var items []string
+		first := lines[0]
+		var names []string
 		lines = slices.DeleteFunc(slices.Clone(lines), func(c snapshot.Coverage) bool {
-			same := c.Status == status && c.Detail == detail
+			same := c.Status == first.Status && c.Detail == first.Detail
 			if same {
-				items = append(items, sourceName(c))
+				names = append(names, sourceName(c))
 			}
 			return same
 		})
-		t.wrapItems("  "+said(status, detail, len(items)), "    ", items)
+		switch {
+		case first.Status == snapshot.StatusRead && first.Detail == "":
+			t.wrapItems("  ", "    ", "", names)
+		case len(names) == 1:
+			t.wrap("  ", "    ", coverageLine(first))
+		default:
+			t.wrapItems("  ", "    ", cmp.Or(first.Detail, string(first.Status))+": ", names)
+		}
 	}
-}
-
-// said is what a line of the coverage says of its sources.
-func said(status snapshot.Status, detail string, n int) string {
-	if status != snapshot.StatusRead && n == 1 {
-		detail = strings.TrimSuffix(string(status)+", "+detail, ", ")
-	}
-	if detail = cmp.Or(detail, string(status)); detail == string(snapshot.StatusRead) {
-		return ""
-	}
-	return detail + ": "
 }
 
 func sourceName(c snapshot.Coverage) string {

@@ -8,6 +8,7 @@ import (
 	"whohas/claim"
 	"whohas/claimants"
 	"whohas/cluster"
+	"whohas/explain"
 	"whohas/rule"
 )
 
@@ -39,6 +40,11 @@ var LBIPIsNode = add(rule.Rule{
 		}
 		t := target(p, byKubeProxy(intruders), "the node")
 		chain := takeoverChain(p, intruders, t, fmt.Sprintf("the status of %s publishes %s, but it is %s's own", names(intruders), t.Address, hostOf(owners)))
+		if binds(p.Facts) && nodeLoadBalancer(p, intruders) {
+			chain.Notes = append(chain.Notes, explain.Link{
+				Text: "a controller that publishes nodes' addresses on purpose writes the status again: run kube-proxy in another mode, or give the Service to a controller with a pool",
+			})
+		}
 		p.Report(rule.Finding{
 			Severity:  ingressSeverity(p, intruders),
 			Title:     fmt.Sprintf("%s belongs to node %s, and %s publishes it as load-balancer address", t.Address, hostOf(owners), names(intruders)),
@@ -76,12 +82,12 @@ func nodeLoadBalancer(p *rule.Pass, intruders []claim.Claim) bool {
 	return true
 }
 
-// serviceLB tells whether k3s' ServiceLB (klipper-lb) serves a Service: it
-// serves those of no class, or of its own, unless it is disabled; where another
-// controller allocated the address, that one left its mark.
+// serviceLB tells whether k3s' ServiceLB (klipper-lb), where it runs, serves a
+// Service: it serves those of no class, or of its own; where another controller
+// allocated the address, that one left its mark.
 func serviceLB(p *rule.Pass, c claim.Claim) bool {
 	o := p.Object(c.By)
-	if o == nil || p.Facts.Distribution != "k3s" && p.Facts.Distribution != "rke2" {
+	if o == nil || !p.Facts.ServiceLB {
 		return false
 	}
 	class := o.Field("spec", "loadBalancerClass").Text()

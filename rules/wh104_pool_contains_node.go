@@ -51,11 +51,28 @@ var PoolContainsNode = add(rule.Rule{
 func poolSeverity(p *rule.Pass, pools []claim.Claim) rule.Severity {
 	severity := rule.Error
 	for _, pool := range pools {
-		if autoAssigned(p, pool) && (binds(p.Facts) || p.Facts.AnnouncedByL2(pool.Agent, pool.By)) {
+		if autoAssigned(p, pool) && !onRequest(p, pool) && (binds(p.Facts) || p.Facts.AnnouncedByL2(pool.Agent, pool.By)) {
 			severity = rule.Critical
 		}
 	}
 	return singleNode(p, severity)
+}
+
+// onRequest tells whether a pool of Calico, or an entry of MetalLB's ConfigMap,
+// gives addresses only to those who ask for them.
+func onRequest(p *rule.Pass, pool claim.Claim) bool {
+	o := p.Object(pool.By)
+	if o == nil {
+		return false
+	}
+	for entry := range o.Field("data", "config", "address-pools").Items() {
+		for a := range entry.Get("addresses").Items() {
+			if a.Path == pool.Origin.Field {
+				return entry.Get("auto-assign").Text() == "false"
+			}
+		}
+	}
+	return o.Field("spec", "assignmentMode").Text() == "Manual"
 }
 
 // nodeNames lists on whose behalf the claims stand, by bare name.

@@ -24,12 +24,15 @@ var ClaimsControlPlane = add(rule.Rule{
 		Since:   "kube-proxy 1.11 (IPVS)",
 		Refs:    []string{"https://github.com/kubernetes/kubernetes/issues/66966", "https://gitlab.com/sylva-projects/sylva-core/-/issues/2628"},
 	},
-	After:   []*rule.Rule{ExternalIPIsNode, LBIPIsNode, LBRequestIsNode, PoolContainsNode},
+	After:   []*rule.Rule{ExternalIPIsNode, LBIPIsNode, LBRequestIsNode},
 	Subject: claim.VIP | claim.Request | claim.Pool,
 	Check: func(p *rule.Pass) {
 		intruders := servicesAndPools(p.Subjects())
 		owners := foreign(intruders, p.Others(claim.ControlPlane))
-		if len(intruders) == 0 || len(owners) == 0 || nodesAlone(p, intruders, owners) {
+		if !takePort(intruders, owners) {
+			owners = notOfNodes(p, owners)
+		}
+		if len(intruders) == 0 || len(owners) == 0 {
 			return
 		}
 		const is = "the control plane"
@@ -57,11 +60,13 @@ func controlPlaneSeverity(p *rule.Pass, intruders, owners []claim.Claim) rule.Se
 	return rule.Error
 }
 
-// nodesAlone tells whether WH101 and WH102 say it all: Services have a node's own
-// address, on which the apiserver listens too, and leave its port alone. People
-// do that on purpose where ports alone are taken.
-func nodesAlone(p *rule.Pass, intruders, owners []claim.Claim) bool {
-	return len(p.Others(claim.Host)) > 0 && len(inRole(intruders, claim.VIP)) == len(intruders) && !takePort(intruders, owners)
+// notOfNodes leaves out what stands at a node's own address: WH101 to WH104 judge
+// that, and know when it is meant so. Others of a pool's range stay.
+func notOfNodes(p *rule.Pass, owners []claim.Claim) []claim.Claim {
+	hosts := p.Others(claim.Host)
+	return slices.DeleteFunc(owners, func(o claim.Claim) bool {
+		return slices.ContainsFunc(hosts, func(h claim.Claim) bool { return h.Range == o.Range })
+	})
 }
 
 // takePort tells whether one of the claims is about a port of the owners.

@@ -25,11 +25,14 @@ var ClaimsReserved = add(rule.Rule{
 		Since:   "0.1",
 		Refs:    []string{"https://github.com/metallb/metallb/issues/306", "https://github.com/metallb/metallb/issues/157"},
 	},
-	After:   []*rule.Rule{ExternalIPIsNode, LBIPIsNode, LBRequestIsNode, PoolContainsNode},
+	After:   []*rule.Rule{ExternalIPIsNode, LBIPIsNode, LBRequestIsNode},
 	Subject: claim.VIP | claim.Request | claim.Pool,
 	Check: func(p *rule.Pass) {
 		intruders := servicesAndPools(p.Subjects())
 		owners := notTheServer(intruders, foreign(intruders, p.Others(claim.Reserved)))
+		if len(inRole(intruders, claim.Pool)) == len(intruders) {
+			owners = notOfNodes(p, owners)
+		}
 		if len(intruders) == 0 || len(owners) == 0 {
 			return
 		}

@@ -4,6 +4,7 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"whohas/claim"
@@ -34,7 +35,7 @@ var NonCanonicalAddress = add(rule.Rule{
 })
 
 func checkForm(p *rule.Pass, c claim.Claim) {
-	if snapshot.Unresolved(c.Text) {
+	if snapshot.Unresolved(c.Text) || !c.Range.IsValid() && besidePlaceholder(p, c) {
 		return
 	}
 	f := rule.Finding{Severity: rule.Warning, Range: c.Range, Claimants: rule.Claimants(rule.Intruder, c)}
@@ -53,6 +54,14 @@ func checkForm(p *rule.Pass, c claim.Claim) {
 		return
 	}
 	p.Report(f)
+}
+
+// besidePlaceholder tells whether another part of the same field is filled in
+// later: a placeholder that holds a comma looks like a list of several texts.
+func besidePlaceholder(p *rule.Pass, c claim.Claim) bool {
+	return slices.ContainsFunc(p.Others(p.Rule.Subject), func(o claim.Claim) bool {
+		return o.Origin == c.Origin && snapshot.Unresolved(o.Text)
+	})
 }
 
 // meetsOthers tells whether the canonical form is another rule's matter: somebody

@@ -83,6 +83,7 @@ type Builder struct {
 	mu    sync.Mutex
 	snap  Snapshot
 	names map[string]string
+	keys  map[string][]string
 }
 
 // Add takes an object over; the caller gives it up. A Pod or EndpointSlice is
@@ -106,12 +107,36 @@ func (b *Builder) Add(o *Object) {
 	case isPod:
 		b.addPod(pod)
 		if carriesConfiguration(o) {
-			b.snap.Objects = append(b.snap.Objects, o)
+			b.addObject(o)
 		}
 	case isSlice:
 		b.snap.Slices = append(b.snap.Slices, slice)
 	default:
-		b.snap.Objects = append(b.snap.Objects, o)
+		b.addObject(o)
+	}
+}
+
+func (b *Builder) addObject(o *Object) {
+	b.shareKeys(&o.Root)
+	b.snap.Objects = append(b.snap.Objects, o)
+}
+
+// shareKeys lets the many maps of one shape share one list of keys.
+func (b *Builder) shareKeys(v *Value) {
+	if len(v.Keys) > 0 {
+		shape := strings.Join(v.Keys, "\x00")
+		keys, ok := b.keys[shape]
+		if !ok {
+			if b.keys == nil {
+				b.keys = map[string][]string{}
+			}
+			keys = v.Keys
+			b.keys[shape] = keys
+		}
+		v.Keys = keys
+	}
+	for i := range v.Items {
+		b.shareKeys(&v.Items[i])
 	}
 }
 
@@ -141,7 +166,7 @@ func (b *Builder) AddSlice(s EndpointSlice) {
 func (b *Builder) AddObject(o *Object) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.snap.Objects = append(b.snap.Objects, o)
+	b.addObject(o)
 }
 
 // Cover records what was read or not.
@@ -192,7 +217,7 @@ func (b *Builder) Snapshot() *Snapshot {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.snap
-	b.snap, b.names = Snapshot{}, nil
+	b.snap, b.names, b.keys = Snapshot{}, nil, nil
 	return arrange(&s)
 }
 

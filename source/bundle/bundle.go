@@ -5,7 +5,7 @@
 //
 // A file is gzip over lines of JSON. The first line is the header
 //
-//	{"format":"whohas/snapshot","version":1,"tool":"...","taken":"..."}
+//	{"format":"whohas/snapshot","version":1,"tool":"...","taken":"...","objects":N,"pods":N,"slices":N}
 //
 // then comes one record a line, an array whose first element names its sort
 //

@@ -186,7 +186,7 @@ func TestEmpty(t *testing.T) {
 }
 
 func TestText(t *testing.T) {
-	want := `{"format":"whohas/snapshot","version":1,"tool":"whohas test","taken":"2026-05-04T03:02:01.000000987Z"}
+	want := `{"format":"whohas/snapshot","version":1,"tool":"whohas test","taken":"2026-05-04T03:02:01.000000987Z","objects":1,"pods":1,"slices":1}
 ["object",["Service","web","demo"],"v1",{"spec":{"externalIPs":["192.0.2.7"]},"odd":["0x1F",-1.5e3,"True",false,"~",null,"",""],"odd":"é\"\\\n\u0000` + "\u2028" + `"},"a b.yaml",7,[0,2,1,0,-7,0,0,1,0,0,0,-4,0,11],[5,"number",7,"bool",9,"null",11,"absent"]]
 ["pod","demo","web-1","n1","Running","192.0.2.1",["10.1.2.3","fd00::1"],["ReplicaSet","web","demo","apps"],true,[["TCP",80],["UDP",53,"192.0.2.1"]],"pods.json",12]
 ["slice",["EndpointSlice","web-x","demo","discovery.k8s.io"],"web",["10.1.2.3"],[["SCTP",65535]],"m",["Service","web","demo"],"2026-01-01T00:00:00Z","s",1]
@@ -238,6 +238,8 @@ func TestBroken(t *testing.T) {
 		{"no version", magic + "}\n", "header names no version", false},
 		{"later version", magic + `,"version":2,"tool":"whohas v9"}` + "\n", "snapshot of format version 2, written by whohas v9; this program reads version 1", false},
 		{"bad time", magic + `,"version":1,"taken":"now"}` + "\n", `header: parsing time "now"`, false},
+		{"header says anything", magic + `,"version":1,"objects":-1,"pods":9223372036854775807,"slices":1e99}` + "\n", "not a snapshot of whohas", false},
+		{"header promises much", magic + `,"version":1,"objects":-1,"pods":9223372036854775807}` + "\n", "truncated after record 0", true},
 		{"header only", lines[0], "truncated after record 0", true},
 		{"no end", strings.Join(lines[:3], ""), "truncated after record 2", true},
 		{"cut in a record", text[:len(lines[0])+len(lines[1])+9], "truncated after record 1", true},
@@ -497,4 +499,18 @@ func drawValue(t *rapid.T, depth int) snapshot.Value {
 		v.Text = drawText(t)
 	}
 	return v
+}
+
+// TestRecordSize reads a record of just the largest size, and one byte more.
+func TestRecordSize(t *testing.T) {
+	record := func(size int) []byte {
+		const begin, end = `["object",["X"],"v1","`, `"]`
+		return zipped(t, magic+`,"version":1}`+"\n"+begin+strings.Repeat("x", size-len(begin)-len(end))+end+"\n"+`{"end":1}`+"\n")
+	}
+	if s, err := read(record(maxRecord)); err != nil || len(s.Objects) != 1 {
+		t.Errorf("got %v", err)
+	}
+	if _, err := read(record(maxRecord + 1)); err == nil || !strings.Contains(err.Error(), "record 1: larger than 64 MiB") {
+		t.Errorf("got %v", err)
+	}
 }

@@ -21,6 +21,7 @@ type pipe struct {
 	work   chan job
 	order  chan chan *batch
 	free   chan []byte
+	spent  chan *batch
 	done   chan struct{}
 	ending sync.WaitGroup
 }
@@ -32,7 +33,8 @@ type job struct {
 
 func start(in *text) *pipe {
 	n := runtime.GOMAXPROCS(0)
-	p := &pipe{work: make(chan job, n), order: make(chan chan *batch, 2*n), free: make(chan []byte, 4*n), done: make(chan struct{})}
+	p := &pipe{work: make(chan job, n), order: make(chan chan *batch, 2*n), free: make(chan []byte, 4*n),
+		spent: make(chan *batch, 4*n), done: make(chan struct{})}
 	p.ending.Go(func() {
 		defer close(p.order)
 		defer close(p.work)
@@ -42,8 +44,10 @@ func start(in *text) *pipe {
 		p.ending.Go(func() {
 			c := &cursor{}
 			for j := range p.work {
-				j.out <- c.decode(j.text) // which has room
+				b := p.batch()
+				c.decode(j.text, b)
 				p.giveBack(j.text)
+				j.out <- b // which has room
 			}
 		})
 	}
@@ -58,6 +62,24 @@ func (p *pipe) next() (b *batch, more bool) {
 		return nil, false
 	}
 	return <-out, true
+}
+
+func (p *pipe) batch() *batch {
+	select {
+	case b := <-p.spent:
+		return b
+	default:
+		return &batch{}
+	}
+}
+
+// giveBackBatch lets a batch be filled again.
+func (p *pipe) giveBackBatch(b *batch) {
+	b.empty()
+	select {
+	case p.spent <- b:
+	default:
+	}
 }
 
 // stop ends the work; it waits for a Read that is under way.
@@ -99,7 +121,7 @@ func (p *pipe) room(buf []byte, end int) ([]byte, error) {
 	if len(buf) > maxRecord {
 		return nil, errRecordSize
 	}
-	return slices.Grow(buf, len(buf)), nil
+	return slices.Grow(buf, min(len(buf), maxRecord+1-len(buf))), nil
 }
 
 // finish hands over what stands before the end of the text. A last line that

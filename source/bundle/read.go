@@ -23,12 +23,16 @@ func Read(r io.Reader, name string, into *snapshot.Builder) error {
 		return fmt.Errorf("read %s: %w", name, err)
 	}
 	into.TakenAt(in.taken)
+	into.Expect(room(in.header.Objects), room(in.header.Pods), room(in.header.Slices))
 	l := loader{name: name, into: into}
 	if err := l.load(in); err != nil {
 		return &PartialError{File: name, Err: err}
 	}
 	return nil
 }
+
+// room is how much is made for what a header says: it may say anything.
+func room(n int) int { return max(0, min(n, 1<<18)) }
 
 var errForeign = errors.New("not a snapshot of whohas")
 
@@ -44,8 +48,8 @@ func open(r io.Reader) (*text, error) {
 	if err != nil {
 		return nil, err
 	}
-	var h header
-	if err := json.Unmarshal(line, &h); err != nil || h.Format != format {
+	h := &in.header
+	if err := json.Unmarshal(line, h); err != nil || h.Format != format {
 		return nil, errForeign
 	}
 	switch {
@@ -94,6 +98,7 @@ func (l *loader) load(in *text) error {
 			break
 		}
 		err = l.add(b)
+		p.giveBackBatch(b)
 	}
 	p.stop()
 	if err == nil && !l.ended {
@@ -123,11 +128,11 @@ func (l *loader) add(b *batch) error {
 	for _, o := range b.objects {
 		l.into.AddObject(o)
 	}
-	for _, p := range b.pods {
-		l.into.AddPod(p)
+	for i := range b.pods {
+		l.into.AddPod(b.pods[i])
 	}
-	for _, s := range b.slices {
-		l.into.AddSlice(s)
+	for i := range b.slices {
+		l.into.AddSlice(b.slices[i])
 	}
 	l.coverage = append(l.coverage, b.coverage...)
 	l.records += b.records
@@ -160,6 +165,7 @@ func (l *loader) cover(err error) {
 type text struct {
 	zipped counted
 	zip    *gzip.Reader
+	header header
 	rest   []byte // behind the header
 	read   int64
 	taken  time.Time

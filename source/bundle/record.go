@@ -24,9 +24,16 @@ type batch struct {
 	err      error
 }
 
+// empty makes a batch ready to be filled again; what it held is elsewhere.
+func (b *batch) empty() {
+	clear(b.objects)
+	clear(b.pods)
+	clear(b.slices)
+	*b = batch{objects: b.objects[:0], pods: b.pods[:0], slices: b.slices[:0]}
+}
+
 // decode reads lines, each with its line end.
-func (c *cursor) decode(text []byte) *batch {
-	b := &batch{}
+func (c *cursor) decode(text []byte, b *batch) {
 	for len(text) > 0 && b.err == nil {
 		end := bytes.IndexByte(text, '\n')
 		line := text[:end]
@@ -37,7 +44,6 @@ func (c *cursor) decode(text []byte) *batch {
 		}
 		c.line(line, b)
 	}
-	return b
 }
 
 var errBehind = errors.New("text behind the last line")
@@ -45,6 +51,10 @@ var errBehind = errors.New("text behind the last line")
 func (c *cursor) line(line []byte, b *batch) {
 	if n, ok := lastLine(line); ok {
 		b.ended, b.promised = true, n
+		return
+	}
+	if len(line) > maxRecord {
+		b.err = errRecordSize
 		return
 	}
 	c.text, c.at, c.err, c.values = line, 0, nil, 0

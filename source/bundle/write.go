@@ -20,6 +20,11 @@ type header struct {
 	Version int    `json:"version"`
 	Tool    string `json:"tool,omitempty"`
 	Taken   string `json:"taken,omitempty"`
+
+	// How much room the reader needs; no promise.
+	Objects int `json:"objects,omitempty"`
+	Pods    int `json:"pods,omitempty"`
+	Slices  int `json:"slices,omitempty"`
 }
 
 // flushSize is how much text is gathered before it is compressed.
@@ -47,7 +52,7 @@ type writer struct {
 }
 
 func (w *writer) all(s *snapshot.Snapshot, tool string) error {
-	if err := w.header(s.Taken, tool); err != nil {
+	if err := w.header(s, tool); err != nil {
 		return err
 	}
 	for _, o := range s.Objects {
@@ -76,10 +81,10 @@ func (w *writer) all(s *snapshot.Snapshot, tool string) error {
 	return w.flush(0)
 }
 
-func (w *writer) header(taken time.Time, tool string) error {
-	h := header{Format: format, Version: version, Tool: tool}
-	if !taken.IsZero() {
-		h.Taken = taken.UTC().Format(time.RFC3339Nano)
+func (w *writer) header(s *snapshot.Snapshot, tool string) error {
+	h := header{Format: format, Version: version, Tool: tool, Objects: len(s.Objects), Pods: len(s.Pods), Slices: len(s.Slices)}
+	if !s.Taken.IsZero() {
+		h.Taken = s.Taken.UTC().Format(time.RFC3339Nano)
 	}
 	text, err := json.Marshal(h)
 	if err != nil {

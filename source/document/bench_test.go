@@ -125,6 +125,15 @@ func BenchmarkJSONCompact(b *testing.B) {
 
 func BenchmarkYAML(b *testing.B) { benchmarkDecode(b, kubectlYAML(b, podList(500, false))) }
 
+// BenchmarkSmall is one file of a repository of manifests.
+func BenchmarkSmall(b *testing.B) { benchmarkDecode(b, []byte(seeds[7])) }
+
+// BenchmarkYAMLParser is what block does not accept: here for the line ends.
+func BenchmarkYAMLParser(b *testing.B) {
+	text := kubectlYAML(b, podList(200, false))
+	benchmarkDecode(b, bytes.ReplaceAll(text, []byte("\n"), []byte("\r\n")))
+}
+
 // BenchmarkSplit is the one goroutine that nothing can take work from.
 func BenchmarkSplit(b *testing.B) {
 	text := pretty(b, podList(2000, false))

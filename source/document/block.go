@@ -4,6 +4,7 @@ package document
 
 import (
 	"bytes"
+	"unicode/utf8"
 
 	"whohas/snapshot"
 
@@ -97,14 +98,31 @@ func (t *yamlTree) blockTree(s sieve, keep, part bool) (root snapshot.Value, lin
 	return root, line, true
 }
 
-// plainText tells whether a text holds nothing but shown ASCII and line ends.
+// plainText tells whether a text holds nothing but shown characters and line
+// ends that are line feeds.
 func plainText(text []byte) bool {
-	for _, c := range text {
-		if c != '\n' && c-' ' >= 0x7f-' ' {
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		if c == '\n' || c-' ' < 0x7f-' ' {
+			continue
+		}
+		r, size := utf8.DecodeRune(text[i:])
+		if c < utf8.RuneSelf || !plainRune(r, size) {
 			return false
 		}
+		i += size - 1
 	}
 	return len(text) > 0 && text[len(text)-1] == '\n'
+}
+
+// plainRune tells whether a character beyond ASCII is a plain one: YAML has
+// other line ends there, and some that must not stand in it.
+func plainRune(r rune, size int) bool {
+	switch {
+	case r == utf8.RuneError && size == 1, r == '\u2028', r == '\u2029', r == '\ufeff':
+		return false
+	}
+	return r >= 0xa0 && r <= 0xfffd || r >= 0x10000
 }
 
 // begin goes to the first line of the object; in a part of a list, behind the

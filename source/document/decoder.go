@@ -67,6 +67,9 @@ func (d *decoder) partial(line int, detail string) {
 }
 
 func (d *decoder) tell(c snapshot.Coverage) {
+	if d.ctx.Err() != nil {
+		return // what fails now fails for that, and the caller is told
+	}
 	if d.holding {
 		d.held = append(d.held, c)
 		return

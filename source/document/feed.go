@@ -11,6 +11,7 @@ import (
 const (
 	chunkSize  = 64 << 10
 	chunkCount = 4
+	firstChunk = 8 << 10 // most files are not larger
 )
 
 // feed reads a stream in a goroutine of its own, so that reading and splitting
@@ -31,7 +32,7 @@ type chunk struct {
 func newFeed(ctx context.Context, in io.Reader) *feed {
 	f := &feed{ctx: ctx, full: make(chan chunk, chunkCount), free: make(chan []byte, chunkCount), stop: make(chan struct{})}
 	for range chunkCount {
-		f.free <- nil // made when first needed: most files are small
+		f.free <- nil // made when first needed
 	}
 	go f.read(in)
 	return f
@@ -41,7 +42,7 @@ func newFeed(ctx context.Context, in io.Reader) *feed {
 func (f *feed) close() { close(f.stop) }
 
 func (f *feed) read(in io.Reader) {
-	idle := 0
+	idle, size := 0, firstChunk
 	for {
 		var buf []byte
 		select {
@@ -50,9 +51,10 @@ func (f *feed) read(in io.Reader) {
 			return
 		}
 		if buf == nil {
-			buf = make([]byte, chunkSize)
+			buf = make([]byte, size)
+			size = chunkSize
 		}
-		n, err := in.Read(buf[:chunkSize])
+		n, err := in.Read(buf[:cap(buf)])
 		if idle++; n > 0 {
 			idle = 0
 		}

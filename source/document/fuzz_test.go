@@ -28,6 +28,7 @@ var seeds = []string{
 	`{"apiVersion":"v1","kind":"Node","metadata":{"name":"a"}}`, `[{"a":"\u00e4\\"},{}] {}`, `{"kind":"NodeList","apiVersion":"v1","items":[{"metadata":{"name":"a"}}]}`,
 	`{"items":[{"metadata":{"name":"a"}},{"items":[]}],"kind":"NodeList","apiVersion":"v1"}`, `{"items":[{"a":"b},{"c":1}]`, "{\"a\":\"\n", "{{ x }}\n", "{% x %}\n", "{a: b}\n", "}\n" + nodeA,
 	"==== START logs for container c of pod n/p ====\nx\n==== END logs for container c of pod n/p ====\n" + nodeA,
+	strings.ReplaceAll(nodeA, "a}", "\u00e4\u2028\U0001f600}"), "apiVersion: v1\nkind: Node\nmetadata:\n  name: \u00e4\n  namespace: \"\u4e2d\"\n",
 	bomb(), "\xff\xfea\x00", "a\x00", "a: b: c\n---\n" + nodeA, "kind: Node\nkind: Node\napiVersion: v1\nmetadata: {}\nmetadata: {name: 1}\n",
 	"apiVersion: v1\nkind: Service\nmetadata:\n  name: {{ .x }}\n  name: b\n", "apiVersion: v1\nkind: Service\nstatus:\n  loadBalancer: &a [*a]\n",
 }

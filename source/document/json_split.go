@@ -2,15 +2,19 @@
 
 package document
 
+import "bytes"
+
 // maxNesting bounds lists in lists: what is deeper counts as one object.
 const maxNesting = 8
+
+const tooNested = "lists are nested too deep"
 
 // The stops of passBody.
 type stop int
 
 const (
 	stopEnd   stop = iota // behind the object
-	stopItems             // at the bracket of "items": [
+	stopItems             // at what follows "items":, which is an array or null
 	stopCut               // the stream is over
 )
 
@@ -187,15 +191,17 @@ func (s *splitter) atItems() bool {
 		return false
 	}
 	n := len(key)
-	for _, want := range []byte(":[") {
-		n += spaces(s.need(n + farSight)[n:])
-		text := s.need(n + 1)
-		if len(text) <= n || text[n] != want {
-			return false
-		}
-		n++
+	n += spaces(s.need(n + farSight)[n:])
+	if text := s.need(n + 1); len(text) <= n || text[n] != ':' {
+		return false
 	}
-	s.at += n - 1
+	n++
+	n += spaces(s.need(n + farSight)[n:])
+	text := s.need(n + len("null"))[n:]
+	if !bytes.HasPrefix(text, []byte("[")) && !bytes.HasPrefix(text, []byte("null")) {
+		return false
+	}
+	s.at += n
 	return true
 }
 
@@ -208,9 +214,14 @@ func spaces(text []byte) int {
 	return len(text)
 }
 
-// jsonElements passes over an array, each of whose elements is an item.
+// jsonElements passes over an array, each of whose elements is an item, or over
+// the null that Go makes of a list without items.
 func (s *splitter) jsonElements(l *list, nesting int) bool {
 	line := s.lineNumber()
+	if s.buf[s.at] == 'n' {
+		s.at += len("null")
+		return true
+	}
 	s.at++
 	want := false // an element must follow
 	for first := true; ; first = false {
@@ -264,7 +275,7 @@ func (s *splitter) jsonScalar() bool {
 		s.at++
 		ok := true
 		if c == '[' {
-			s.crew.own.bad(line, "lists are nested too deep")
+			s.crew.own.bad(line, tooNested)
 			ok = s.passBody(1, false) == stopEnd
 		} else {
 			ok = s.passQuoted()

@@ -55,7 +55,7 @@ Node b f:3 v1 { metadata: { name: "b"@3 }@3 }@3
 Node c f:4 v1 { metadata: { name: "c"@4 }@4 }@4
 `, "3 objects, 0 strangers, 0 bad"},
 		{"no list", `{"items":[{"a":1},{"b":2}],"kind":1}`, "", "0 objects, 1 strangers, 0 bad"},
-		{"empty lists", `{"items":[],"kind":"List"} {"kind":"NodeList","apiVersion":"v1","items":[ ]} {"kind":"X","items":null}`, "", "0 objects, 1 strangers, 0 bad"},
+		{"empty lists", `{"items":[],"kind":"List"} {"kind":"NodeList","apiVersion":"v1","items":[ ]} {"kind":"X","items":null}`, "", "0 objects, 0 strangers, 0 bad"},
 		{"items elsewhere", `{"kind":"Node","apiVersion":"v1","metadata":{"name":"a","items":[{"x":1}]},"x":"items","spec":{"items":[]}}`, `
 Node a f:1 v1 { metadata: { name: "a"@1 }@1 spec: { }@1 }@1
 `, "1 objects, 0 strangers, 0 bad"},
@@ -163,6 +163,10 @@ f:3 unreadable: json: unexpected end of text (failed)
 Node a f:1 v1 { metadata: { name: "a"@1 }@1 }@1
 f:1 unreadable: lists are nested too deep (failed)
 `, "1 objects, 0 strangers, 1 bad"},
+		{"nested too deep in YAML", "- " + strings.Repeat("[", 12) + strings.Repeat("]", 12) + "\n- {apiVersion: v1, kind: Node, metadata: {name: a}}\n", `
+Node a f:2 v1 { metadata: { name: "a"@2 }@2 }@2
+f:1 unreadable: lists are nested too deep (failed)
+`, "1 objects, 0 strangers, 1 bad"},
 	} {
 		t.Run(tt.name, tt.run)
 	}
@@ -173,7 +177,9 @@ func TestEmptyListOfAKind(t *testing.T) {
 	for _, in := range []string{
 		`{"kind":"NodeList","apiVersion":"v1","items":[]}`,
 		`{"apiVersion":"v1","items":[],"kind":"NodeList"}`,
+		`{"kind":"NodeList","apiVersion":"v1","metadata":{},"items":null}`,
 		"apiVersion: v1\nkind: NodeList\nitems: []\n",
+		"apiVersion: v1\nkind: NodeList\nitems:\n",
 	} {
 		_, result := decode(t, strings.NewReader(in))
 		if diff := cmp.Diff(map[snapshot.Kind]int{nodeKind: 0}, result.Kept); diff != "" {

@@ -58,8 +58,8 @@ func (w *window) slide(need int) {
 	}
 	w.count(keep)
 	rest := w.buf[keep:]
-	if len(rest)+need <= windowSize && cap(w.buf) != windowSize {
-		// The first time, and after an object that made the window grow.
+	if need == chunkSize && len(rest)+need <= windowSize && cap(w.buf) != windowSize {
+		// A stream that is not small, and after an object that made the window grow.
 		w.buf = append(make([]byte, 0, windowSize), rest...)
 	} else {
 		w.buf = w.buf[:copy(w.buf, rest)]

@@ -136,23 +136,20 @@ func (t *yamlTree) document(n *yaml.Node, in *list, nesting int) error {
 	case err != nil:
 		return err
 	case n.Kind == yaml.SequenceNode:
-		return t.elements(n, nil, nesting)
+		return t.elements(n, nil, nesting+1)
 	case n.Kind == yaml.ScalarNode && isNull(n):
 		return nil // an empty document
 	case n.Kind != yaml.MappingNode:
 		t.result.Strangers++
 		return nil
 	}
-	if items := lookup(n, "items"); items != nil && items.Kind == yaml.SequenceNode {
+	if items := lookup(n, "items"); items != nil && (items.Kind == yaml.SequenceNode || items.Kind == yaml.ScalarNode && isNull(items)) {
 		return t.items(n, items, nesting)
 	}
 	return t.object(n, in)
 }
 
 func (t *yamlTree) items(n, items *yaml.Node, nesting int) error {
-	if nesting >= maxNesting {
-		return errNesting
-	}
 	l := &list{object: true}
 	h := headOf(n)
 	l.learn(h)
@@ -167,8 +164,6 @@ func (t *yamlTree) items(n, items *yaml.Node, nesting int) error {
 	return t.elements(items, l, nesting+1)
 }
 
-var errNesting = errors.New("lists are nested too deep")
-
 func anyKind(items *yaml.Node) bool {
 	for _, n := range items.Content {
 		if n = aliased(n); n.Kind == yaml.MappingNode && lookup(n, "kind") != nil {
@@ -180,14 +175,12 @@ func anyKind(items *yaml.Node) bool {
 
 func (t *yamlTree) elements(n *yaml.Node, in *list, nesting int) error {
 	if nesting > maxNesting {
-		return errNesting
+		t.bad(t.lineOf(n), tooNested)
+		return nil
 	}
 	for _, c := range n.Content {
 		if c.Kind == yaml.ScalarNode {
 			continue
-		}
-		if c.Kind == yaml.SequenceNode {
-			nesting++
 		}
 		if err := t.document(c, in, nesting); err != nil {
 			return err

@@ -32,7 +32,7 @@ var (
 func reads(tb testing.TB) snapshot.Reads {
 	tb.Helper()
 	r, err := snapshot.NewReads(append(snapshot.OwnReads(),
-		snapshot.Read{Kind: serviceKind, Fields: []string{"spec.externalIPs", "spec.clusterIP"}},
+		snapshot.Read{Kind: serviceKind, Traced: []string{"spec.externalIPs"}, Fields: []string{"spec.clusterIP"}},
 		snapshot.Read{Kind: nodeKind, Fields: []string{"status.addresses"}},
 		snapshot.Read{Kind: poolKind, Fields: []string{"spec.addresses"}},
 		snapshot.Read{Kind: configMapKind, Names: []string{"kube-system/kube-proxy", "kube-system/none"}, Fields: []string{`data."config.conf"<yaml>.mode`}},

@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd/api"
 )
 
 // fake is a server that errs in ways in which a real one errs only when it is
@@ -49,8 +50,8 @@ func status(code int, reason, message, next string) http.HandlerFunc {
 
 func hang(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 
-// cluster is a fake that serves nodes, services and pods, and MetalLB's group.
-func cluster(change fake) fake {
+// fakeCluster is a fake that serves nodes, services and pods, and MetalLB's group.
+func fakeCluster(change fake) fake {
 	f := fake{
 		"/api":  body(`{"kind":"APIVersions","versions":["v1"]}`),
 		"/apis": body(`{"kind":"APIGroupList","apiVersion":"v1","groups":[` + group("metallb.io", "v1beta1") + `]}`),
@@ -164,7 +165,7 @@ func TestFaults(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			f := cluster(c.change)
+			f := fakeCluster(c.change)
 			for path, h := range f {
 				if h == nil {
 					delete(f, path)
@@ -209,7 +210,7 @@ func TestBrokenAggregated(t *testing.T) {
 		}
 	}
 	for _, freshness := range []string{"Current", "Stale"} {
-		f := cluster(fake{
+		f := fakeCluster(fake{
 			"/api":  aggregated("", "v1", "Service", "services", "Current"),
 			"/apis": aggregated("metallb.io", "v1beta1", "IPAddressPool", "ipaddresspools", freshness),
 		})
@@ -266,7 +267,7 @@ func TestExpired(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var mu sync.Mutex
 			var asked []string
-			s := read(t, live.Options{PageSize: 7, Reads: reads(t), Config: serve(t, cluster(fake{"/api/v1/services": func(w http.ResponseWriter, r *http.Request) {
+			s := read(t, live.Options{PageSize: 7, Reads: reads(t), Config: serve(t, fakeCluster(fake{"/api/v1/services": func(w http.ResponseWriter, r *http.Request) {
 				q := r.URL.Query()
 				mu.Lock()
 				defer mu.Unlock()
@@ -308,6 +309,9 @@ func TestNoCluster(t *testing.T) {
 		want   string
 	}{
 		{"nobody listens", &rest.Config{Host: "http://" + closed.Addr().String()}, "dial tcp " + closed.Addr().String() + ": connect: connection refused"},
+		{"dial takes too long", &rest.Config{Host: "http://192.0.2.1", Dial: (&net.Dialer{Timeout: time.Nanosecond}).DialContext}, "dial tcp 192.0.2.1:80: i/o timeout"},
+		{"no credentials", &rest.Config{Host: "https://192.0.2.1", ExecProvider: &api.ExecConfig{Command: "/nonexistent", APIVersion: "client.authentication.k8s.io/v1", InteractiveMode: api.NeverExecInteractiveMode}},
+			"getting credentials: exec: fork/exec /nonexistent: no such file or directory"},
 		{"hangs", serve(t, http.HandlerFunc(hang)), "no answer for 1s"},
 		{"not authenticated", serve(t, status(401, "Unauthorized", "Unauthorized", "")), "not authenticated"},
 		{"forbidden", serve(t, status(403, "Forbidden", `forbidden: User "system:anonymous" cannot get path "/api"`, "")), `forbidden: User "system:anonymous" cannot get path "/api"`},
@@ -342,7 +346,7 @@ func TestDeadline(t *testing.T) {
 			defer cancel()
 			var into snapshot.Builder
 			begun := time.Now()
-			if err := live.Read(ctx, live.Options{Config: serve(t, cluster(c.change)), Reads: reads(t)}, &into); err != nil {
+			if err := live.Read(ctx, live.Options{Config: serve(t, fakeCluster(c.change)), Reads: reads(t)}, &into); err != nil {
 				t.Fatal(err)
 			}
 			if took := time.Since(begun); took > 5*time.Second {

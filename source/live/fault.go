@@ -22,11 +22,14 @@ type fault struct {
 }
 
 func faultOf(err error) fault {
+	var request *url.Error
 	switch {
 	case apierrors.IsForbidden(err):
 		return fault{snapshot.StatusDenied, short("forbidden: " + behind(message(err), "forbidden: ")), false}
 	case apierrors.IsUnauthorized(err):
 		return fault{snapshot.StatusUnreadable, "not authenticated", true}
+	case errors.As(err, &request): // before the next: a dial that takes too long is a deadline as well
+		return fault{snapshot.StatusUnreadable, short(request.Err.Error()), true}
 	case errors.Is(err, context.DeadlineExceeded):
 		return fault{snapshot.StatusUnreadable, "time is up", true}
 	case errors.Is(err, context.Canceled):
@@ -35,17 +38,14 @@ func faultOf(err error) fault {
 	return fault{snapshot.StatusUnreadable, short(message(err)), true}
 }
 
-// message is what went wrong, without the address of the request.
+// message is what the server said.
 func message(err error) string {
 	var status *apierrors.StatusError
-	var request *url.Error
 	switch {
 	case errors.As(err, &status) && status.ErrStatus.Code >= 500:
 		return fmt.Sprintf("server error %d: %s", status.ErrStatus.Code, status.ErrStatus.Message)
 	case errors.As(err, &status):
 		return status.ErrStatus.Message
-	case errors.As(err, &request):
-		return request.Err.Error()
 	}
 	return err.Error()
 }

@@ -182,6 +182,7 @@ func (l *listing) take(res document.Result) {
 // deliver hands over what was read. A stream from a server has no lines.
 func (l *listing) deliver() {
 	s := l.part.Snapshot()
+	l.into.Expect(len(s.Objects), len(s.Pods), len(s.Slices))
 	for _, o := range s.Objects {
 		o.Line = 0
 		unlined(&o.Root)

@@ -100,10 +100,11 @@ func (r *reader) addEntry(named int, path string) {
 	}
 }
 
-// add takes a source in, once.
+// add takes a source in, once for each path that leads to it.
 func (r *reader) add(s source) {
-	if slices.ContainsFunc(r.sources, func(o source) bool { return o.name == s.name && o.named == s.named }) {
-		return
+	key := found{s.named, s.name}
+	if !r.found[key] {
+		r.found[key] = true
+		r.sources = append(r.sources, s)
 	}
-	r.sources = append(r.sources, s)
 }

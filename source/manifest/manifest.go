@@ -33,11 +33,18 @@ type source struct {
 	open  func(context.Context) (io.ReadCloser, error)
 }
 
+// found is a source that is listed.
+type found struct {
+	named int
+	name  string
+}
+
 // reader is one call of Read.
 type reader struct {
 	Options
 	into    *snapshot.Builder
 	sources []source
+	found   map[found]bool
 	charts  charts
 
 	mu     sync.Mutex
@@ -56,7 +63,7 @@ type holding struct {
 // not be read is in the coverage, Failed where it was asked for; so is what was
 // read, by kind. The error is that of ctx.
 func Read(ctx context.Context, o Options, into *snapshot.Builder) (document.Result, error) {
-	r := &reader{Options: o, into: into, held: make([]holding, len(o.Paths))}
+	r := &reader{Options: o, into: into, found: map[found]bool{}, held: make([]holding, len(o.Paths))}
 	for i, path := range o.Paths {
 		r.find(i, path)
 	}
