@@ -315,9 +315,15 @@ func flags(names ...string) func(*rapid.T) map[string]string {
 
 func claimsIn(most int, texts *rapid.Generator[string], fields ...string) func(*rapid.T) []stake {
 	return func(t *rapid.T) []stake {
-		return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) stake {
+		claims := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) stake {
 			return stake{rapid.SampledFrom(fields).Draw(t, "field"), texts.Draw(t, "text")}
 		}), 1, most).Draw(t, "claims")
+		seen := map[string]bool{}
+		return slices.DeleteFunc(claims, func(c stake) bool {
+			second := seen[c.field]
+			seen[c.field] = true
+			return second && (c.field == "clusterIP" || c.field == "loadBalancerIP") // these hold one text
+		})
 	}
 }
 

@@ -9,8 +9,10 @@ import (
 )
 
 // Worse keeps the findings that a change made worse. A finding after a change is
-// not worse if one before it has the same rule, the same address or a range that
-// covers the one after, at least its severity, and a superset of its claimants.
+// not worse if everything it says was said before by findings of the same rule, on
+// the same address or on a range around it: each of the conflicts that it is made
+// of (who takes from whom), and its severity of one of these.
+//
 // Fingerprints would not do: a conflict of three that loses one has a new
 // fingerprint, and one that escalates keeps its own. Nor would the same range: a
 // pool that gives back a part of its addresses has a new one.
@@ -20,35 +22,82 @@ import (
 func Worse(before, after Result) Result {
 	// The few findings on a range are looked through; the many on an address are
 	// looked up.
-	old := map[string][]rule.Finding{}
+	old := map[string][]said{}
 	for _, f := range slices.Concat(before.Findings, before.Hidden) {
 		key := findingKey(&f)
 		if f.Range.IsValid() && !f.Range.IsSingle() {
 			key = f.Rule.ID
 		}
-		old[key] = append(old[key], f)
+		old[key] = append(old[key], said{f, f.Owners()})
 	}
 	worse := func(f rule.Finding) bool {
-		tolerated := func(b rule.Finding) bool { return tolerates(&b, &f) }
-		return !slices.ContainsFunc(old[findingKey(&f)], tolerated) && !slices.ContainsFunc(old[f.Rule.ID], tolerated)
+		return !tolerated(&f, slices.Concat(old[findingKey(&f)], old[f.Rule.ID]))
 	}
 	return Result{Findings: filter(after.Findings, worse), Hidden: filter(after.Hidden, worse), Unsure: after.Unsure}
 }
 
 func findingKey(f *rule.Finding) string { return f.Rule.ID + " " + f.Place() }
 
-// tolerates tells whether the finding before is at least as bad as the one after.
-func tolerates(before, after *rule.Finding) bool {
-	if before.Severity < after.Severity || before.Range != after.Range && !before.Range.Covers(after.Range) {
-		return false
+// said is a finding before the change, with its sorted claimants.
+type said struct {
+	rule.Finding
+	owners []string
+}
+
+
+func (s *said) names(owners ...string) bool {
+	return !slices.ContainsFunc(owners, func(o string) bool {
+		_, found := slices.BinarySearch(s.owners, o)
+		return !found
+	})
+}
+
+// tolerated tells whether findings before say all that f says.
+func tolerated(f *rule.Finding, before []said) bool {
+	before = slices.DeleteFunc(before, func(s said) bool { return s.Range != f.Range && !s.Range.Covers(f.Range) })
+	all := f.Owners()
+	if slices.ContainsFunc(before, func(s said) bool { return s.Severity >= f.Severity && s.names(all...) }) {
+		return true
 	}
-	was := before.Owners()
-	for _, o := range after.Owners() {
-		if !slices.Contains(was, o) {
+	// A pool that shrinks to the address of a Service, or to another pool's range,
+	// joins its finding: there is one where there were two.
+	severe := false
+	for _, conflict := range conflicts(f) {
+		named := slices.DeleteFunc(slices.Clone(before), func(s said) bool { return !s.names(conflict...) })
+		if len(named) == 0 {
 			return false
 		}
+		severe = severe || slices.ContainsFunc(named, func(s said) bool { return s.Severity >= f.Severity })
 	}
-	return true
+	return severe
+}
+
+// conflicts lists what a finding is made of: each intruder with each owner, each
+// two rivals, or who stands there alone.
+func conflicts(f *rule.Finding) [][]string {
+	take, from := partsOf(f, rule.Intruder), partsOf(f, rule.Owner, rule.Witness)
+	var out [][]string
+	for _, t := range take {
+		if len(from) == 0 {
+			out = append(out, []string{t})
+		}
+		for _, o := range from {
+			out = append(out, []string{t, o})
+		}
+	}
+	rivals := partsOf(f, rule.Rival)
+	for i, a := range rivals {
+		for _, b := range rivals[i:] {
+			out = append(out, []string{a, b})
+		}
+	}
+	return out
+}
+
+// partsOf lists on whose behalf the claims in some parts are made.
+func partsOf(f *rule.Finding, parts ...rule.Part) []string {
+	part := rule.Finding{Claimants: slices.DeleteFunc(slices.Clone(f.Claimants), func(c rule.Claimant) bool { return !slices.Contains(parts, c.Part) })}
+	return part.Owners()
 }
 
 func filter(findings []rule.Finding, keep func(rule.Finding) bool) []rule.Finding {

@@ -48,6 +48,15 @@ func known(was, is check.Input, f *rule.Finding) bool {
 			}
 		}
 	}
+	// A pool that shrinks until it lies wholly inside a range of the cluster moves
+	// from WH302 to WH204 or WH205.
+	if f.Rule == rules.VIPInServiceCIDR || f.Rule == rules.VIPInPodCIDR {
+		for c := range was.View.Overlapping(f.Range) {
+			if c.Role == claim.Pool && c.Range != f.Range && c.Range.Covers(f.Range) && slices.Contains(f.Owners(), c.Owner.Group+"|"+c.Owner.String()) {
+				return true
+			}
+		}
+	}
 	// A cluster of one node counts as milder; one of none does not, where
 	// something else than a Node still tells of hosts.
 	return was.Facts.SingleNode() && len(is.Facts.Nodes) == 0

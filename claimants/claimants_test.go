@@ -51,7 +51,7 @@ func TestScenes(t *testing.T) {
 // agent and owner.
 func row(c claim.Claim) string {
 	s := c.Role.String() + " " + c.Range.String()
-	if c.Text != c.Range.String() {
+	if c.Text != "" && c.Text != c.Range.String() {
 		s += fmt.Sprintf(" %q", c.Text)
 	}
 	if len(c.Ports) > 0 {

@@ -113,7 +113,7 @@ func (t *textWriter) finding(r *Report, i int) {
 		t.wrap("  ", "  ", f.Title)
 	}
 	t.claimants(f)
-	if i == 0 {
+	if i == 0 && f.Severity >= rule.Error {
 		t.notReady(r)
 	}
 	t.losses(f)

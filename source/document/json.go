@@ -30,7 +30,8 @@ type jsonTree struct {
 	fixed   bool // every token counts as on that line
 }
 
-// jsonItem decodes a text that should hold one JSON object.
+// jsonItem decodes a text that should hold one JSON object. What nobody reads is
+// not looked at behind its kind: most of a dump is that.
 func (d *decoder) jsonItem(i item) {
 	h, err := d.jsonHead(i.text)
 	if err != nil {
@@ -59,7 +60,7 @@ func (d *decoder) jsonItem(i item) {
 	root, err := t.object(objectSieve(k.fields))
 	if err != nil {
 		d.result.Objects--
-		if err == errTooDeep {
+		if errors.Is(err, errTooDeep) {
 			d.bad(i.line, "json: "+err.Error())
 			return
 		}
@@ -268,7 +269,7 @@ func (t *jsonTree) object(s sieve) (snapshot.Value, error) {
 	all := t.stack.open()
 	v, err := t.value(s, 0)
 	if err == nil {
-		if _, err = t.json.ReadToken(); err == io.EOF {
+		if _, err = t.json.ReadToken(); errors.Is(err, io.EOF) {
 			return v, nil
 		}
 		err = orElse(err, errors.New("text after the object"))
@@ -379,7 +380,7 @@ func (t *jsonTree) scalar(s sieve) (snapshot.Value, error) {
 		v.Kind, v.Text = snapshot.Number, t.names.string(raw)
 	case '"':
 		v.Kind = snapshot.String
-		if !s.fields.Whole() && !s.embeds() {
+		if !s.keepsText() && !s.embeds() {
 			return v, nil
 		}
 		if v.Text, err = t.jsonString(raw); err != nil {

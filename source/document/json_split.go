@@ -47,8 +47,7 @@ func (s *splitter) jsonObject(in *list, nesting int) bool {
 		text, whole := s.release()
 		switch {
 		case at == stopCut:
-			s.truncated(line, "json: unexpected end of text")
-			return false
+			return s.truncated(line, "json: unexpected end of text")
 		case at == stopEnd && own == nil:
 			s.emit(item{text: text, whole: whole, line: line, list: in})
 			return true
@@ -228,8 +227,7 @@ func (s *splitter) jsonElements(l *list, nesting int) bool {
 		c, ok := s.passSpace()
 		switch {
 		case !ok:
-			s.truncated(line, "json: unexpected end of text")
-			return false
+			return s.truncated(line, "json: unexpected end of text")
 		case c == ']':
 			s.at++
 			if want {
@@ -270,20 +268,13 @@ func (s *splitter) passSpace() (byte, bool) {
 // too deep to be unfolded.
 func (s *splitter) jsonScalar() bool {
 	line := s.lineNumber()
-	c := s.buf[s.at]
-	if c == '"' || c == '[' {
+	switch s.buf[s.at] {
+	case '"':
 		s.at++
-		ok := true
-		if c == '[' {
-			s.crew.own.bad(line, tooNested)
-			ok = s.passBody(1, false) == stopEnd
-		} else {
-			ok = s.passQuoted()
-		}
-		if !ok {
-			s.truncated(line, "json: unexpected end of text")
-		}
-		return ok
+		return s.passQuoted() || s.truncated(line, "json: unexpected end of text")
+	case '[':
+		s.crew.own.bad(line, tooNested)
+		return s.passBody(0, false) == stopEnd || s.truncated(line, "json: unexpected end of text")
 	}
 	for {
 		for ; s.at < len(s.buf); s.at++ {

@@ -108,10 +108,16 @@ func (s sieve) keepList(v snapshot.Value) snapshot.Value {
 // keepScalar drops the text of a scalar that stands where only something below
 // was declared.
 func (s sieve) keepScalar(v snapshot.Value) snapshot.Value {
-	if !s.fields.Whole() && !(s.place == placeText && s.fields.Ends()) {
+	if !s.keepsText() {
 		v.Text = ""
 	}
 	return v
+}
+
+// keepsText tells whether what is said here was declared: also by the items of
+// a list that is the whole of a document in a string.
+func (s sieve) keepsText() bool {
+	return s.fields.Whole() || s.place == placeText && s.fields.Ends()
 }
 
 // embeds tells whether a string here holds a document.

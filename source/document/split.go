@@ -136,11 +136,13 @@ func (s *splitter) passLog() {
 	}
 }
 
-// truncated tells that the stream ends in the middle of what began at line.
-func (s *splitter) truncated(line int, what string) {
+// truncated tells that the stream ends in the middle of what began at line; it
+// is false, as what goes on after it.
+func (s *splitter) truncated(line int, what string) bool {
 	if s.cut || s.feed != nil && (s.feed.err != nil || s.feed.ctx.Err() != nil) {
-		return // the caller is told of these
+		return false // the caller is told of these
 	}
 	s.cut = true
 	s.crew.own.bad(line, what)
+	return false
 }

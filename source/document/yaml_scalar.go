@@ -14,9 +14,8 @@ import (
 
 // words are the plain scalars that kubectl takes for something else than a
 // string: it reads YAML 1.1.
-var words = map[string]snapshot.Value{}
-
-func init() {
+var words = func() map[string]snapshot.Value {
+	words := map[string]snapshot.Value{}
 	for text, names := range map[string]string{
 		"true": "y Y yes Yes YES true True TRUE on On ON", "false": "n N no No NO false False FALSE off Off OFF",
 	} {
@@ -27,7 +26,8 @@ func init() {
 	for _, n := range []string{"", "~", "null", "Null", "NULL"} {
 		words[n] = snapshot.Value{Kind: snapshot.Null}
 	}
-}
+	return words
+}()
 
 // scalarOf is what the API server would see of a scalar.
 func scalarOf(n *yaml.Node) (snapshot.ValueKind, string) {

@@ -16,14 +16,14 @@ import (
 var extensions = []string{".json", ".yaml", ".yml"}
 
 // find lists the sources that a path on the command line stands for.
-func (r *reader) find(named int, path string) {
+func (r *reader) find(ctx context.Context, named int, path string) {
 	switch {
 	case path == "-":
-		r.add(source{name: path, named: named, open: r.stdin})
+		r.add(named, path, r.stdin)
 	case strings.HasPrefix(path, "http://"), strings.HasPrefix(path, "https://"):
-		r.add(source{name: path, named: named, open: get(path)})
+		r.add(named, path, get(path))
 	default:
-		r.findFile(named, path)
+		r.findFile(ctx, named, path)
 	}
 }
 
@@ -34,51 +34,54 @@ func (r *reader) stdin(context.Context) (io.ReadCloser, error) {
 	return io.NopCloser(r.Stdin), nil
 }
 
-func (r *reader) findFile(named int, path string) {
+func (r *reader) findFile(ctx context.Context, named int, path string) {
 	info, err := os.Stat(path)
 	if err == nil {
-		r.addPath(named, path, info)
+		r.addPath(ctx, named, path, info)
 		return
 	}
 	matches, _ := filepath.Glob(path) // a broken pattern is a file that is not there
 	if len(matches) == 0 {
-		r.fail(named, path, reason(err))
+		r.fail(path, reason(err), named)
 		return
 	}
 	for _, m := range matches {
 		info, err := os.Stat(m)
 		if err != nil {
-			r.fail(named, m, reason(err))
+			r.fail(m, reason(err), named)
 			continue
 		}
-		r.addPath(named, m, info)
+		r.addPath(ctx, named, m, info)
 	}
 }
 
-func (r *reader) addPath(named int, path string, info fs.FileInfo) {
+func (r *reader) addPath(ctx context.Context, named int, path string, info fs.FileInfo) {
 	switch {
 	case info.IsDir():
-		r.walk(named, path)
+		r.walk(ctx, named, path)
 	case info.Mode()&fs.ModeDevice != 0 && info.Mode()&fs.ModeCharDevice == 0:
-		r.fail(named, path, "block device")
+		r.fail(path, "block device", named)
 	default:
-		r.add(source{name: path, named: named, open: file(path)})
+		r.add(named, path, file(path))
 	}
 }
 
 // walk lists the files of a directory, in order. Links to directories are not
 // followed, so that no loop of them holds it up.
-func (r *reader) walk(named int, dir string) {
+func (r *reader) walk(ctx context.Context, named int, dir string) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		r.fail(named, dir, reason(err))
+		r.fail(dir, reason(err), named)
 	}
 	for _, e := range entries {
+		if ctx.Err() != nil {
+			return // Read says so
+		}
 		path := filepath.Join(dir, e.Name())
 		switch {
 		case e.IsDir():
 			if r.Recursive {
-				r.walk(named, path)
+				r.walk(ctx, named, path)
 			}
 		case slices.Contains(extensions, filepath.Ext(path)):
 			r.addEntry(named, path)
@@ -90,21 +93,25 @@ func (r *reader) addEntry(named int, path string) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		r.fail(named, path, reason(err))
+		r.fail(path, reason(err), named)
 	case info.IsDir():
 		r.pass(path, "link to a directory, not followed")
 	case !info.Mode().IsRegular():
 		r.pass(path, "no regular file")
 	default:
-		r.add(source{name: path, named: named, open: file(path)})
+		r.add(named, path, file(path))
 	}
 }
 
-// add takes a source in, once for each path that leads to it.
-func (r *reader) add(s source) {
-	key := found{s.named, s.name}
-	if !r.found[key] {
-		r.found[key] = true
-		r.sources = append(r.sources, s)
+// add takes a source in: once, however many paths lead to it.
+func (r *reader) add(named int, name string, open opener) {
+	i, ok := r.places[name]
+	if !ok {
+		i = len(r.sources)
+		r.places[name] = i
+		r.sources = append(r.sources, source{name: name, open: open})
+	}
+	if s := &r.sources[i]; !slices.Contains(s.named, named) {
+		s.named = append(s.named, named)
 	}
 }

@@ -4,6 +4,7 @@ package manifest
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -111,7 +112,7 @@ func TestKustomizeEndsWithContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var into snapshot.Builder
-	if _, err := Kustomize(ctx, t.TempDir(), Options{Reads: testReads(t)}, &into); err != context.Canceled {
+	if _, err := Kustomize(ctx, t.TempDir(), Options{Reads: testReads(t)}, &into); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 	if !into.Snapshot().Failed() {

@@ -29,22 +29,18 @@ type Options struct {
 // source is one stream to read: a file, most often.
 type source struct {
 	name  string // as given, joined with the rest
-	named int    // the index of the path that it came from
-	open  func(context.Context) (io.ReadCloser, error)
+	named []int  // the indexes of the paths that led to it
+	open  opener
 }
 
-// found is a source that is listed.
-type found struct {
-	named int
-	name  string
-}
+type opener func(context.Context) (io.ReadCloser, error)
 
 // reader is one call of Read.
 type reader struct {
 	Options
 	into    *snapshot.Builder
 	sources []source
-	found   map[found]bool
+	places  map[string]int // of the sources, by name
 	charts  charts
 
 	mu     sync.Mutex
@@ -63,9 +59,9 @@ type holding struct {
 // not be read is in the coverage, Failed where it was asked for; so is what was
 // read, by kind. The error is that of ctx.
 func Read(ctx context.Context, o Options, into *snapshot.Builder) (document.Result, error) {
-	r := &reader{Options: o, into: into, found: map[found]bool{}, held: make([]holding, len(o.Paths))}
+	r := &reader{Options: o, into: into, places: map[string]int{}, held: make([]holding, len(o.Paths))}
 	for i, path := range o.Paths {
-		r.find(i, path)
+		r.find(ctx, i, path)
 	}
 	r.readAll(ctx)
 	if ctx.Err() == nil {
@@ -94,13 +90,13 @@ func (r *reader) readAll(ctx context.Context) {
 
 func (r *reader) read(ctx context.Context, s source) {
 	if err := ctx.Err(); err != nil {
-		r.fail(s.named, s.name, reason(err))
+		r.fail(s.name, reason(err), s.named...)
 		return
 	}
 	r.progress(s.name)
 	in, err := open(ctx, s)
 	if err != nil {
-		r.fail(s.named, s.name, reason(err))
+		r.fail(s.name, reason(err), s.named...)
 		return
 	}
 	defer in.Close()
@@ -109,14 +105,16 @@ func (r *reader) read(ctx context.Context, s source) {
 	}
 	result, err := reading.Decode(ctx, in)
 	if err != nil {
-		r.fail(s.named, s.name, reason(err))
+		r.fail(s.name, reason(err), s.named...)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.result.Add(result)
-	h := &r.held[s.named]
-	h.objects += result.Objects
-	h.failed = h.failed || result.Bad > 0
+	for _, n := range s.named {
+		h := &r.held[n]
+		h.objects += result.Objects
+		h.failed = h.failed || result.Bad > 0
+	}
 }
 
 func (r *reader) progress(name string) {
@@ -128,10 +126,12 @@ func (r *reader) progress(name string) {
 	r.Progress(name)
 }
 
-// fail covers something that was asked for and cannot be read.
-func (r *reader) fail(named int, name, why string) {
+// fail covers something that the named paths asked for and that cannot be read.
+func (r *reader) fail(name, why string, named ...int) {
 	r.mu.Lock()
-	r.held[named].failed = true
+	for _, n := range named {
+		r.held[n].failed = true
+	}
 	r.mu.Unlock()
 	r.into.Cover(snapshot.Coverage{Source: name, Status: snapshot.StatusUnreadable, Detail: why, Failed: true})
 }
@@ -146,7 +146,7 @@ func (r *reader) pass(name, why string) {
 func (r *reader) coverEmpty() {
 	for i, path := range r.Paths {
 		if h := r.held[i]; h.objects == 0 && !h.failed {
-			r.fail(i, path, "holds no kubernetes object")
+			r.fail(path, "holds no kubernetes object", i)
 		}
 	}
 }

@@ -4,6 +4,7 @@ package manifest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -81,6 +82,7 @@ func TestRead(t *testing.T) {
 		{"a file of any name", "d.txt", false, "Service default/d d.txt:1\n"},
 		{"several", "a.yaml b.yml", false, "Service default/a a.yaml:1\nService default/b b.yml:2\n"},
 		{"one twice", "a.yaml a.yaml", false, "Service default/a a.yaml:1\n"},
+		{"by two paths", "sub sub/e.yaml", false, "Service default/e sub/e.yaml:1\n"},
 		{"a directory", "sub", false, "Service default/e sub/e.yaml:1\n"},
 		{"a directory and below", "sub/", true, "Service default/e sub/e.yaml:1\nService default/f sub/deeper/f.yaml:1\n"},
 		{"a pattern", "*.y*ml", false, "Service default/a a.yaml:1\nService default/b b.yml:2\nbroken.yaml unreadable: yaml: mapping values are not allowed in this context (failed)\n"},
@@ -141,6 +143,16 @@ func TestResult(t *testing.T) {
 	}
 }
 
+// TestCountsOnce: a file that two paths name is read once.
+func TestCountsOnce(t *testing.T) {
+	dir := tree(t, map[string]string{"a.yaml": service("a")})
+	var into snapshot.Builder
+	result, err := Read(t.Context(), Options{Paths: []string{dir, dir + "/a.yaml"}, Reads: testReads(t)}, &into)
+	if err != nil || result.Objects != 1 || into.Snapshot().Failed() {
+		t.Errorf("result %+v, error %v", result, err)
+	}
+}
+
 func TestLinks(t *testing.T) {
 	dir := tree(t, map[string]string{"real/a.yaml": service("a"), "d/b.yaml": service("b")})
 	for name, target := range map[string]string{
@@ -198,7 +210,7 @@ func TestURL(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	var into snapshot.Builder
-	if _, err := Read(ctx, Options{Paths: []string{server.URL + "/slow"}, Reads: testReads(t)}, &into); err != context.DeadlineExceeded {
+	if _, err := Read(ctx, Options{Paths: []string{server.URL + "/slow"}, Reads: testReads(t)}, &into); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error %v", err)
 	}
 }

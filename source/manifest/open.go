@@ -42,12 +42,12 @@ func open(ctx context.Context, s source) (io.ReadCloser, error) {
 	}
 }
 
-func file(path string) func(context.Context) (io.ReadCloser, error) {
+func file(path string) opener {
 	return func(context.Context) (io.ReadCloser, error) { return os.Open(path) }
 }
 
 // get downloads a URL.
-func get(url string) func(context.Context) (io.ReadCloser, error) {
+func get(url string) opener {
 	return func(ctx context.Context) (io.ReadCloser, error) {
 		ctx, cancel := context.WithTimeout(ctx, urlTimeout)
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)

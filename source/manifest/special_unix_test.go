@@ -6,6 +6,7 @@ package manifest
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,7 +42,7 @@ func TestFIFO(t *testing.T) {
 		defer cancel()
 		var into snapshot.Builder
 		_, err := Read(ctx, Options{Paths: []string{fifo}, Reads: testReads(t)}, &into)
-		if err != context.DeadlineExceeded {
+		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error %v", err)
 		}
 		if got := strings.ReplaceAll(show(into.Snapshot()), dir+"/", ""); got != "fifo.yaml unreadable: not read within the time limit (failed)\n" {
