@@ -24,20 +24,34 @@ var allowKey = regexp.MustCompile(`\b(rule|reason|until)["']?\s*[=:]\s*`)
 //	WH101 until=2026-12-31 reason=lab cluster, nobody depends on it
 //	rule=WH202, reason=both are mine
 //
-// The same keys as a YAML or JSON map are read too. An entry without a reason is
-// kept: rule WH902 speaks about it.
+// The same keys as YAML or JSON maps, or a list of them, are read too, on one
+// line or on several. Each key counts once: what looks like it again belongs to
+// the reason. An entry without a reason is kept: rule WH902 speaks about it.
 func ParseAllows(text string) []rule.Allow {
 	var allows []rule.Allow
-	for _, entry := range strings.FieldsFunc(strings.ReplaceAll(text, "},", "};"), func(r rune) bool { return r == ';' || r == '\n' }) {
-		if a, ok := parseAllow(entry); ok {
-			allows = append(allows, a)
+	for part := range strings.SplitSeq(strings.ReplaceAll(text, "},", "};"), ";") {
+		var entries []rule.Allow
+		for line := range strings.Lines(part) {
+			a := parseAllow(line)
+			if last := len(entries) - 1; last >= 0 && continues(entries[last], a) {
+				entries[last] = joined(entries[last], a)
+			} else {
+				entries = append(entries, a)
+			}
 		}
+		allows = append(allows, slices.DeleteFunc(entries, func(a rule.Allow) bool { return a == rule.Allow{} })...)
 	}
 	return allows
 }
 
-func parseAllow(entry string) (rule.Allow, bool) {
-	keys := allowKey.FindAllStringSubmatchIndex(entry, -1)
+func parseAllow(entry string) rule.Allow {
+	seen := map[string]bool{}
+	keys := slices.DeleteFunc(allowKey.FindAllStringSubmatchIndex(entry, -1), func(k []int) bool {
+		key := entry[k[2]:k[3]]
+		again := seen[key] || key == "rule" && trimAllow(entry[:k[0]]) != ""
+		seen[key] = true
+		return again
+	})
 	head := entry
 	if len(keys) > 0 {
 		head = entry[:keys[0][0]]
@@ -58,7 +72,17 @@ func parseAllow(entry string) (rule.Allow, bool) {
 			a.Until = value
 		}
 	}
-	return a, a != rule.Allow{}
+	return a
+}
+
+// continues tells whether a line is more of the map that the line before began:
+// it says nothing that was said.
+func continues(a, more rule.Allow) bool {
+	return (a.Rule == "" || more.Rule == "") && (a.Reason == "" || more.Reason == "") && (a.Until == "" || more.Until == "")
+}
+
+func joined(a, more rule.Allow) rule.Allow {
+	return rule.Allow{Rule: a.Rule + more.Rule, Reason: a.Reason + more.Reason, Until: a.Until + more.Until}
 }
 
 func trimAllow(s string) string { return strings.Trim(s, " \t\r,\"'{}[]-") }

@@ -44,7 +44,6 @@ type said struct {
 	owners []string
 }
 
-
 func (s *said) names(owners ...string) bool {
 	return !slices.ContainsFunc(owners, func(o string) bool {
 		_, found := slices.BinarySearch(s.owners, o)

@@ -4,16 +4,166 @@ package check_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"whohas/check"
 	"whohas/claim"
+	"whohas/claimants"
+	"whohas/dataplane"
 	"whohas/internal/scenario"
 	"whohas/rule"
 	"whohas/rules"
+	"whohas/snapshot"
 )
+
+// finding makes a finding for tables: intruders, then owners.
+func finding(r *rule.Rule, s rule.Severity, place string, intruders, owners string) rule.Finding {
+	f := rule.Finding{Rule: r, Severity: s}
+	if place != "" {
+		f.Range, _ = claim.ParseRange(place)
+	}
+	for part, names := range map[rule.Part]string{rule.Intruder: intruders, rule.Owner: owners} {
+		for n := range strings.FieldsSeq(names) {
+			ref := snapshot.Ref{Kind: "Service", Name: n}
+			f.Claimants = append(f.Claimants, rule.Claimant{Claim: claim.Claim{By: ref, Owner: ref}, Part: part})
+		}
+	}
+	return f
+}
+
+// rivals makes a finding among equals.
+func rivals(r *rule.Rule, s rule.Severity, place, names string) rule.Finding {
+	f := finding(r, s, place, names, "")
+	for i := range f.Claimants {
+		f.Claimants[i].Part = rule.Rival
+	}
+	return f
+}
+
+func TestWorse(t *testing.T) {
+	const ip = "10.0.0.1"
+	cause, other := rules.ExternalIPIsNode, rules.LBIPIsNode
+	shown := func(f ...rule.Finding) check.Result { return check.Result{Findings: f} }
+	hidden := func(f ...rule.Finding) check.Result { return check.Result{Hidden: f} }
+	both := func(f, symptom rule.Finding) check.Result {
+		return check.Result{Findings: []rule.Finding{f}, Hidden: []rule.Finding{symptom}}
+	}
+	for name, tt := range map[string]struct {
+		before, after check.Result
+		worse         bool
+	}{
+		"nothing changed": {
+			shown(finding(cause, rule.Error, ip, "a", "node")),
+			shown(finding(cause, rule.Error, ip, "a", "node")), false,
+		},
+		"all gone": {
+			shown(finding(cause, rule.Error, ip, "a", "node")),
+			shown(), false,
+		},
+		"new": {
+			shown(),
+			shown(finding(cause, rule.Info, ip, "a", "node")), true,
+		},
+		"one of two is gone": {
+			shown(finding(cause, rule.Error, ip, "a b", "node")),
+			shown(finding(cause, rule.Error, ip, "a", "node")), false,
+		},
+		"a second joins": {
+			shown(finding(cause, rule.Error, ip, "a", "node")),
+			shown(finding(cause, rule.Error, ip, "a b", "node")), true,
+		},
+		"another in its place": {
+			shown(finding(cause, rule.Error, ip, "a", "node")),
+			shown(finding(cause, rule.Error, ip, "b", "node")), true,
+		},
+		"another owner": {
+			shown(finding(cause, rule.Error, ip, "a", "node")),
+			shown(finding(cause, rule.Error, ip, "a", "node pod")), true,
+		},
+		"escalates": {
+			shown(finding(cause, rule.Warning, ip, "a b", "node")),
+			shown(finding(cause, rule.Critical, ip, "a", "node")), true,
+		},
+		"milder": {
+			shown(finding(cause, rule.Critical, ip, "a", "node")),
+			shown(finding(cause, rule.Warning, ip, "a", "node")), false,
+		},
+		"another address": {
+			shown(finding(cause, rule.Error, ip, "a", "node")),
+			shown(finding(cause, rule.Error, "10.0.0.2", "a", "node")), true,
+		},
+		"another rule": {
+			shown(finding(cause, rule.Error, ip, "a", "node")),
+			shown(finding(other, rule.Error, ip, "a", "node")), true,
+		},
+		"a symptom comes to light": {
+			both(finding(cause, rule.Error, ip, "a", "node"), finding(other, rule.Error, ip, "a", "node")),
+			shown(finding(other, rule.Error, ip, "a", "node")), false,
+		},
+		"a symptom comes to light worse": {
+			hidden(finding(other, rule.Warning, ip, "a", "node")),
+			shown(finding(other, rule.Error, ip, "a", "node")), true,
+		},
+		"it becomes a symptom": {
+			shown(finding(other, rule.Error, ip, "a", "node")),
+			hidden(finding(other, rule.Error, ip, "a", "node")), false,
+		},
+		"a new symptom": {
+			shown(finding(cause, rule.Error, ip, "a", "node")),
+			both(finding(cause, rule.Error, ip, "a", "node"), finding(other, rule.Error, ip, "a", "node")), true,
+		},
+		"a pool shrinks": {
+			shown(finding(other, rule.Error, "10.0.0.0/24", "pool", "n1 n2")),
+			shown(finding(other, rule.Error, "10.0.0.0/25", "pool", "n1")), false,
+		},
+		"a pool grows": {
+			shown(finding(other, rule.Error, "10.0.0.0/25", "pool", "n1")),
+			shown(finding(other, rule.Error, "10.0.0.0/24", "pool", "n1")), true,
+		},
+		"a pool shrinks, a node joins": {
+			shown(finding(other, rule.Error, "10.0.0.0/24", "pool", "n1")),
+			shown(finding(other, rule.Error, "10.0.0.0/25", "pool", "n1 n2")), true,
+		},
+		"two findings become one": {
+			shown(finding(other, rule.Error, "10.0.0.0/31", "pool", "range"), finding(other, rule.Warning, ip, "a", "range")),
+			shown(finding(other, rule.Error, ip, "a pool", "range")), false,
+		},
+		"no address": {
+			shown(finding(other, rule.Error, "", "a", "")),
+			shown(finding(other, rule.Error, "", "a", "")), false,
+		},
+		"no address, another object": {
+			shown(finding(other, rule.Error, "", "a", "")),
+			shown(finding(other, rule.Error, "", "b", "")), true,
+		},
+		"a rival leaves": {
+			shown(rivals(other, rule.Error, ip, "a b c")),
+			shown(rivals(other, rule.Error, ip, "a c")), false,
+		},
+		"rivals that never met": {
+			shown(rivals(other, rule.Error, ip, "a b"), rivals(other, rule.Error, ip, "b c")),
+			shown(rivals(other, rule.Error, ip, "a c")), true,
+		},
+		"a mild one hides no escalation": {
+			shown(finding(other, rule.Critical, "10.0.0.0/24", "pool", "node"), finding(other, rule.Warning, ip, "a", "node")),
+			shown(finding(other, rule.Critical, ip, "a", "node")), true,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			worse := check.Worse(tt.before, tt.after)
+			if got := len(worse.Findings)+len(worse.Hidden) > 0; got != tt.worse {
+				t.Errorf("worse: %v, want %v", got, tt.worse)
+			}
+			if again := check.Worse(tt.after, tt.after); len(again.Findings)+len(again.Hidden) > 0 {
+				t.Error("a result is worse than itself")
+			}
+		})
+	}
+}
 
 // TestRemovingMakesNothingWorse: a guard must never stand between an operator
 // and the repair.
@@ -57,9 +207,83 @@ func known(was, is check.Input, f *rule.Finding) bool {
 			}
 		}
 	}
-	// A cluster of one node counts as milder; one of none does not, where
-	// something else than a Node still tells of hosts.
-	return was.Facts.SingleNode() && len(is.Facts.Nodes) == 0
+	// A Service of another proxy counts as a warning, on a single node and of a
+	// controller that publishes nodes' addresses too, where kube-proxy's are milder.
+	other := func(c rule.Claimant) bool { return c.Agent == claimants.AgentOtherProxy }
+	if intruders := f.Intruders(); f.Severity == rule.Warning && len(slices.DeleteFunc(intruders, other)) == 0 {
+		return f.Rule == rules.ExternalIPIsNode || f.Rule == rules.LBIPIsNode
+	}
+	// What makes a finding milder, and only Nodes tell (k3s; that there is but one
+	// node), is not known without any, where something else still tells of hosts.
+	return len(was.Facts.Nodes) > 0 && len(is.Facts.Nodes) == 0
+}
+
+// TestKnownWorse shows what known leaves out, each with the removal that brings
+// it to light. One that no longer does is mended: it goes from both places.
+func TestKnownWorse(t *testing.T) {
+	svc := func(name, proxy, field string) thing {
+		return thing{kind: "Service", name: name, traits: map[string]string{"ports": "80/TCP", "namespace": "default", "proxy": proxy}, claims: []stake{{field, "10.0.0.1"}}}
+	}
+	node := thing{kind: "Node", name: "n1", claims: []stake{{"InternalIP", "10.0.0.1"}}}
+	other := thing{kind: "Node", name: "n2", claims: []stake{{"InternalIP", "10.0.0.9"}}}
+	hostPod := thing{kind: "Pod", name: "p", traits: map[string]string{"hostNetwork": "yes", "node": "n1"}, claims: []stake{{"podIP", "10.0.0.1"}}}
+	pool := thing{kind: "IPAddressPool", name: "pool", claims: []stake{{"address", "10.0.0.4-10.0.0.11"}}}
+	shrunk := thing{kind: "IPAddressPool", name: "pool", claims: []stake{{"address", "10.0.0.8-10.0.0.11"}}}
+	web := svc("web", "", "externalIP")
+	elsewhere := web
+	elsewhere.traits = map[string]string{"ports": "443/TCP", "namespace": "default"}
+	elsewhere.name = "elsewhere"
+	for name, tt := range map[string]struct {
+		world world
+		less  func(world) world
+		want  string
+	}{
+		"WH202 is silent at a node's address": {
+			world{objects: []thing{node, other, web, elsewhere}}, func(w world) world { return w.without(0) },
+			"WH202 warning 10.0.0.1 | Service default/elsewhere, Service default/web",
+		},
+		"WH106 is silent at a node's address": {
+			world{objects: []thing{node, other, web, {kind: "ClusterConfiguration", name: "c", claims: []stake{{"endpoint", "10.0.0.1:6443"}}}}},
+			func(w world) world { return w.without(0) },
+			"WH106 error 10.0.0.1 | ClusterConfiguration c, Service default/web",
+		},
+		"WH108 is silent at a node's address": {
+			world{objects: []thing{node, other, {kind: "IPAddressPool", name: "pool", claims: []stake{{"address", "10.0.0.1-10.0.0.2"}}}, {kind: "BGPPeer", name: "tor", claims: []stake{{"peer", "10.0.0.1"}}}}},
+			func(w world) world { return w.without(0) },
+			"WH108 error 10.0.0.1-10.0.0.2 | BGPPeer default/tor, IPAddressPool default/pool",
+		},
+		"a pool shrinks from WH302 into WH204": {
+			world{objects: []thing{pool, {kind: "ServiceCIDR", name: "s", claims: []stake{{"cidr", "10.0.0.8/29"}}}}},
+			func(w world) world { return w.with(0, shrunk) },
+			"WH204 error 10.0.0.8/30 | IPAddressPool default/pool, ServiceCIDR s",
+		},
+		"another proxy's Service is left alone on a single node": {
+			world{complete: true, objects: []thing{node, web, svc("foreign", "other", "externalIP")}},
+			func(w world) world { return w.without(1) },
+			"WH101 warning 10.0.0.1 | Node n1, Service default/foreign",
+		},
+		"the only Node tells that it is the only one": {
+			world{complete: true, objects: []thing{node, hostPod, web}}, func(w world) world { return w.without(0) },
+			"WH101 warning 10.0.0.1 | Pod default/p, Service default/web",
+		},
+		"the only Node tells that this is k3s": {
+			world{k3s: true, objects: []thing{node, hostPod, svc("web", "", "ingress")}}, func(w world) world { return w.without(0) },
+			"WH102 error 10.0.0.1 | Pod default/p, Service default/web",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tt.world.mode = dataplane.IPTables
+			was, is := tt.world.input(t), tt.less(tt.world).input(t)
+			worse := check.Worse(check.Run(was), check.Run(is))
+			all := slices.Concat(worse.Findings, worse.Hidden)
+			if diff := cmp.Diff([]string{tt.want}, scenario.Summaries(all)); diff != "" {
+				t.Fatalf("worse (-want +got):\n%s", diff)
+			}
+			if !known(was, is, &all[0]) {
+				t.Error("known does not know it")
+			}
+		})
+	}
 }
 
 // removal takes one object, one claim, or a part of a pool out of a world.

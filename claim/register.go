@@ -31,7 +31,8 @@ type View interface {
 // ready. One writer at a time, and no reader beside it; any number of readers
 // where nobody writes. It must not be copied.
 type Register struct {
-	claims []Claim // a removed claim's place is free: By is zero
+	claims [][]Claim // in blocks, which never move; a removed claim's place is free: By is zero
+	places int32     // taken and free
 	free   []int32
 	by     map[snapshot.Ref]int32 // head of the chain of one object's claims
 	nextBy []int32
@@ -52,11 +53,13 @@ func wideLink(entry int32) int32 { return -2 - entry }
 
 // NewRegister makes a Register with room for n claims.
 func NewRegister(n int) *Register {
-	return &Register{
-		claims: make([]Claim, 0, n), nextBy: make([]int32, 0, n), nextAt: make([]int32, 0, n),
-		by: make(map[snapshot.Ref]int32, n),
-	}
+	return &Register{nextBy: make([]int32, 0, n), nextAt: make([]int32, 0, n), by: make(map[snapshot.Ref]int32, n)}
 }
+
+// block is how many claims are allocated at once.
+const block = 512
+
+func (r *Register) at(i int32) *Claim { return &r.claims[i/block][i%block] }
 
 // Add registers one claim beside those its object has already.
 func (r *Register) Add(c Claim) {
@@ -85,13 +88,18 @@ func (r *Register) place(c Claim) int32 {
 	if n := len(r.free); n > 0 {
 		i := r.free[n-1]
 		r.free = r.free[:n-1]
-		r.claims[i] = c
+		*r.at(i) = c
 		return i
 	}
-	r.claims = append(r.claims, c)
+	if r.places%block == 0 {
+		r.claims = append(r.claims, make([]Claim, block))
+	}
+	i := r.places
+	r.places++
+	*r.at(i) = c
 	r.nextBy = append(r.nextBy, none)
 	r.nextAt = append(r.nextAt, none)
-	return int32(len(r.claims) - 1)
+	return i
 }
 
 func (r *Register) entry(claim int32) int32 {
@@ -122,7 +130,7 @@ func (r *Register) Replace(by snapshot.Ref, now []Claim) (before []Claim) {
 	head, ok := r.by[by]
 	for i := head; ok && i != none; {
 		next := r.nextBy[i]
-		before = append(before, r.claims[i])
+		before = append(before, *r.at(i))
 		r.remove(i)
 		i = next
 	}
@@ -135,7 +143,7 @@ func (r *Register) Replace(by snapshot.Ref, now []Claim) (before []Claim) {
 }
 
 func (r *Register) remove(i int32) {
-	c := &r.claims[i]
+	c := r.at(i)
 	switch {
 	case c.Range.IsSingle():
 		r.unlink(netip.PrefixFrom(c.Range.From, c.Range.From.BitLen()), i)
@@ -207,7 +215,7 @@ func (r *Register) On(ip netip.Addr) iter.Seq[Claim] {
 		}
 		for _, head := range r.index.Supernets(netip.PrefixFrom(ip, ip.BitLen())) {
 			for v := head; v != none; v = r.next(v) {
-				if !yield(r.claims[r.claimAt(v)]) {
+				if !yield(*r.at(r.claimAt(v))) {
 					return
 				}
 			}
@@ -227,7 +235,7 @@ func (r *Register) Overlapping(rg Range) iter.Seq[Claim] {
 				}
 				seen = append(seen, i)
 			}
-			return yield(r.claims[i])
+			return yield(*r.at(i))
 		}
 		for p := range rg.Prefixes() {
 			if !r.overlappingPrefix(p, once) {
@@ -268,7 +276,7 @@ func (r *Register) Of(by snapshot.Ref) iter.Seq[Claim] {
 	return func(yield func(Claim) bool) {
 		head, ok := r.by[by]
 		for i := head; ok && i != none; i = r.nextBy[i] {
-			if !yield(r.claims[i]) {
+			if !yield(*r.at(i)) {
 				return
 			}
 		}
@@ -278,8 +286,8 @@ func (r *Register) Of(by snapshot.Ref) iter.Seq[Claim] {
 // All implements View.
 func (r *Register) All() iter.Seq[Claim] {
 	return func(yield func(Claim) bool) {
-		for i := range r.claims {
-			if !r.claims[i].By.IsZero() && !yield(r.claims[i]) {
+		for i := range r.places {
+			if c := r.at(i); !c.By.IsZero() && !yield(*c) {
 				return
 			}
 		}
@@ -300,4 +308,4 @@ func inRoles(all iter.Seq[Claim], roles Roles) iter.Seq[Claim] {
 }
 
 // Len is the number of claims.
-func (r *Register) Len() int { return len(r.claims) - len(r.free) }
+func (r *Register) Len() int { return int(r.places) - len(r.free) }

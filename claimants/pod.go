@@ -15,7 +15,7 @@ var PodAddress = add(Claimant{
 	Doc:  "`status.podIPs` of a Pod that has its own network: the CNI gave it the address.",
 	Of:   snapshot.PodKind,
 	Pod: func(p *snapshot.Pod, yield Yield) {
-		if p.HostNetwork || !p.Live() {
+		if p.HostNetwork || p.Finished {
 			return
 		}
 		podAddresses(p, yield, claim.Claim{Scope: claim.Scope{Host: p.Node, Namespace: p.Namespace, Pod: p.Name}})
@@ -29,7 +29,7 @@ var PodHostNetwork = add(Claimant{
 	Doc:  "`status.podIPs` of a Pod with hostNetwork: its node's own address, which shows whose it is even where Nodes may not be read.",
 	Of:   snapshot.PodKind,
 	Pod: func(p *snapshot.Pod, yield Yield) {
-		if p.HostNetwork && p.Live() && p.Node != "" {
+		if p.HostNetwork && !p.Finished && p.Node != "" {
 			podAddresses(p, yield, claim.Claim{Owner: cluster.NodeKind.Ref("", p.Node)})
 		}
 	},
@@ -50,14 +50,11 @@ var PodHostPort = add(Claimant{
 	Doc:  "`hostPort` of a container: a port of the node's address.",
 	Of:   snapshot.PodKind,
 	Pod: func(p *snapshot.Pod, yield Yield) {
-		if !p.Live() {
+		if p.Finished {
 			return
 		}
 		for _, hp := range p.HostPorts {
 			ip := hp.IP
-			if !ip.IsValid() {
-				ip = p.HostIP
-			}
 			if !ip.IsValid() {
 				continue
 			}

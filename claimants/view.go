@@ -3,6 +3,7 @@
 package claimants
 
 import (
+	"bytes"
 	"cmp"
 	"iter"
 	"net/netip"
@@ -21,7 +22,7 @@ func View(s *snapshot.Snapshot, more ...claim.Claim) claim.View {
 	var pods *podView
 	var side sync.WaitGroup
 	side.Go(func() { pods = newPodView(s.Pods) })
-	r := claim.NewRegister(2 * len(s.Objects))
+	r := claim.NewRegister(len(s.Objects))
 	registerObjects(s, r)
 	for _, c := range more {
 		r.Add(c)
@@ -39,9 +40,16 @@ type podView struct {
 	index []podAddr // by address, then by Pod
 }
 
+// podAddr is an address in 16 bytes, IPv4 mapped: claims hold no zones and no
+// mapped addresses, so that this is one to one, and ordered as addresses are
+// within a family.
 type podAddr struct {
-	ip  netip.Addr
+	ip  [16]byte
 	pod int32
+}
+
+func (a podAddr) compare(b podAddr) int {
+	return cmp.Or(bytes.Compare(a.ip[:], b.ip[:]), cmp.Compare(a.pod, b.pod))
 }
 
 func newPodView(pods []snapshot.Pod) *podView {
@@ -54,10 +62,10 @@ func newPodView(pods []snapshot.Pod) *podView {
 	}
 	for i := range pods {
 		for c := range v.claims(i) {
-			v.index = append(v.index, podAddr{c.Range.From, int32(i)})
+			v.index = append(v.index, podAddr{c.Range.From.As16(), int32(i)})
 		}
 	}
-	slices.SortFunc(v.index, func(a, b podAddr) int { return cmp.Or(a.ip.Compare(b.ip), cmp.Compare(a.pod, b.pod)) })
+	slices.SortFunc(v.index, podAddr.compare)
 	v.index = slices.Compact(v.index)
 	return v
 }
@@ -83,10 +91,11 @@ func (v *podView) Overlapping(r claim.Range) iter.Seq[claim.Claim] {
 		if !r.IsValid() {
 			return
 		}
-		at, _ := slices.BinarySearchFunc(v.index, r.From, func(e podAddr, ip netip.Addr) int { return e.ip.Compare(ip) })
-		for ; at < len(v.index) && r.Contains(v.index[at].ip); at++ {
+		from, to := r.From.As16(), r.To.As16()
+		at, _ := slices.BinarySearchFunc(v.index, podAddr{ip: from, pod: -1}, podAddr.compare)
+		for ; at < len(v.index) && bytes.Compare(v.index[at].ip[:], to[:]) <= 0; at++ {
 			for c := range v.claims(int(v.index[at].pod)) {
-				if c.Range.From == v.index[at].ip && !yield(c) {
+				if c.Range.From.As16() == v.index[at].ip && r.Contains(c.Range.From) && !yield(c) {
 					return
 				}
 			}

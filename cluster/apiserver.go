@@ -32,8 +32,27 @@ func (f *Facts) apiServers(s *snapshot.Snapshot) {
 	if len(f.APIServers) == 0 && !f.localProxy() {
 		f.kubernetesEndpoints(s)
 	}
+	f.apiBackends(s)
 	for _, e := range f.APIServers {
 		f.conclude("apiserver", e.String(), e.From, snapshot.Origin{})
+	}
+}
+
+// apiBackends finds what a proxy on each node leads to: the endpoints of
+// default/kubernetes, else the control-plane nodes.
+func (f *Facts) apiBackends(s *snapshot.Snapshot) {
+	for i := range s.Slices {
+		if IsKubernetesEndpoints(&s.Slices[i]) {
+			f.APIBackends = append(f.APIBackends, s.Slices[i].Addresses...)
+		}
+	}
+	if len(f.APIBackends) > 0 {
+		return
+	}
+	for _, n := range f.Nodes {
+		if n.ControlPlane && len(n.Addresses) > 0 {
+			f.APIBackends = append(f.APIBackends, n.Addresses[0])
+		}
 	}
 }
 
@@ -139,7 +158,8 @@ const (
 )
 
 // WithoutAddress tells what losing an address does to the nodes' way to the
-// apiserver.
+// apiserver. A proxy on each node takes another apiserver where one is lost, but
+// it stands on the node: if the only one is lost to the node, it is to the proxy.
 func (f *Facts) WithoutAddress(ip netip.Addr) APICut {
 	if len(f.APIServers) == 0 {
 		return APIUnknown
@@ -147,7 +167,7 @@ func (f *Facts) WithoutAddress(ip netip.Addr) APICut {
 	lost, named := 0, 0
 	for _, e := range f.APIServers {
 		switch {
-		case e.IP == ip:
+		case e.IP == ip, e.IP.IsLoopback() && f.onlyBackend(ip):
 			lost++
 		case e.Host != "":
 			named++ // a name: where it leads is not known here
@@ -162,4 +182,8 @@ func (f *Facts) WithoutAddress(ip netip.Addr) APICut {
 		return APIUnknown
 	}
 	return APIReached
+}
+
+func (f *Facts) onlyBackend(ip netip.Addr) bool {
+	return len(f.APIBackends) > 0 && !slices.ContainsFunc(f.APIBackends, func(b netip.Addr) bool { return b != ip })
 }

@@ -45,7 +45,8 @@ type Facts struct {
 	ServiceLB     bool
 	Nodes         []Node // sorted by name
 	NodesComplete bool
-	APIServers    []Endpoint // where nodes and kube-proxy reach the apiserver
+	APIServers    []Endpoint   // where nodes and kube-proxy reach the apiserver
+	APIBackends   []netip.Addr // the apiservers' own, behind whatever leads there
 	L2            []Announcer
 	Subnets       []netip.Prefix // the nodes' own, as far as objects tell; sorted
 	FirstNotReady NotReady
@@ -56,6 +57,7 @@ type Facts struct {
 type Node struct {
 	Name         string
 	Addresses    []netip.Addr // InternalIP and ExternalIP
+	Internal     []netip.Addr // InternalIP alone: what the node's own traffic comes from
 	ControlPlane bool
 	NotReady     time.Time // since when; zero: Ready or not known
 }
@@ -115,8 +117,13 @@ func (f *Facts) nodes(s *snapshot.Snapshot) {
 			if t := a.Get("type").Text(); t != "InternalIP" && t != "ExternalIP" {
 				continue
 			}
-			if ip, _, err := snapshot.ParseAddr(a.Get("address").Text()); err == nil && !slices.Contains(n.Addresses, ip) {
-				n.Addresses = append(n.Addresses, ip)
+			ip, _, err := snapshot.ParseAddr(a.Get("address").Text())
+			if err != nil {
+				continue
+			}
+			n.Addresses = joined(n.Addresses, ip)
+			if a.Get("type").Text() == "InternalIP" {
+				n.Internal = joined(n.Internal, ip)
 			}
 		}
 		n.NotReady = notReadySince(o)
@@ -146,14 +153,21 @@ func (f *Facts) addNode(n Node) {
 	if k := len(f.Nodes); k > 0 && f.Nodes[k-1].Name == n.Name {
 		last := &f.Nodes[k-1]
 		last.ControlPlane = last.ControlPlane || n.ControlPlane
-		for _, ip := range n.Addresses {
-			if !slices.Contains(last.Addresses, ip) {
-				last.Addresses = append(last.Addresses, ip)
-			}
-		}
+		last.Addresses = joined(last.Addresses, n.Addresses...)
+		last.Internal = joined(last.Internal, n.Internal...)
 		return
 	}
 	f.Nodes = append(f.Nodes, n)
+}
+
+// joined adds what is not yet in a list.
+func joined(list []netip.Addr, more ...netip.Addr) []netip.Addr {
+	for _, ip := range more {
+		if !slices.Contains(list, ip) {
+			list = append(list, ip)
+		}
+	}
+	return list
 }
 
 func isControlPlane(o *snapshot.Object) bool {

@@ -88,7 +88,7 @@ func (f *Facts) proxyMode(s *snapshot.Snapshot, override dataplane.ProxyMode, fr
 				continue
 			}
 			f.Mode, f.ModeFrom = mode, o.Ref.String()
-			f.KubeRouter = strings.Contains(at.Text(), "service-proxy")
+			f.KubeRouter = strings.Contains(at.Text(), "service-proxy") || imageNamed(at.Text(), "kube-router")
 			f.conclude("proxy mode", mode.String(), o.Ref.String(), at.Origin())
 			f.gate(s)
 			return
@@ -154,11 +154,13 @@ func kubeRouterMode(o *snapshot.Object) (dataplane.ProxyMode, snapshot.Field, bo
 		if !imageNamed(c.Get("image").Text(), "kube-router") {
 			continue
 		}
+		at := c.Get("image") // without the flag its service proxy is on
 		for a := range c.Get("args").Items() {
 			if strings.HasPrefix(a.Text(), "--run-service-proxy") {
-				return dataplane.IPVS, a, !strings.HasSuffix(a.Text(), "=false")
+				at = a
 			}
 		}
+		return dataplane.IPVS, at, !strings.HasSuffix(at.Text(), "=false")
 	}
 	return "", snapshot.Field{}, false
 }

@@ -76,8 +76,8 @@ func replaceText(kind snapshot.Kind, o *snapshot.Object, f snapshot.Field, gone 
 }
 
 func standsIn(o snapshot.Origin) string {
-	if o.File == "" {
-		return ""
+	if o.File == "" || strings.HasPrefix(o.Field, "status.") {
+		return "" // nobody applies a status
 	}
 	return fmt.Sprintf(" (and in %s:%d, or the next apply puts it back)", o.File, o.Line)
 }

@@ -80,10 +80,17 @@ func (x *takeover) place() {
 	slices.Sort(x.victims)
 }
 
+// internal tells whether the address is the one that its owner's kubelet is
+// reached at and sends from, and not a second one.
+func (x *takeover) internal() bool { return slices.Contains(x.Owner.Internal, x.Address) }
+
 // who names the victims, also where no Nodes were read.
 func (x *takeover) who() string {
 	if len(x.victims) == 0 {
 		return "every other node"
+	}
+	if x.API && x.Owner.Name == "" && !x.era.OwnerBinds {
+		return Names(x.victims) + ", but for the one that holds the address"
 	}
 	return Names(x.victims)
 }
@@ -163,11 +170,14 @@ func (x *takeover) flowsToOwner() ([]dataplane.Flow, []string) {
 			loses = append(loses, name)
 		}
 	}
-	want(x.API || x.Owner.ControlPlane, "TCP", x.apiPort(), "apiserver")
-	want(true, "TCP", 10250, "kubelet")
-	want(x.Owner.ControlPlane && len(x.planes) > 0, "TCP", 2380, "etcd")
-	want(x.f.CNI.BGP, "TCP", 179, "bgp")
-	x.wantTunnel(want)
+	want(x.API || x.Owner.ControlPlane && x.internal(), "TCP", x.apiPort(), "apiserver")
+	want(x.internal(), "TCP", 10250, "kubelet")
+	want(x.internal() && x.Owner.ControlPlane && len(x.planes) > 0, "TCP", 2380, "etcd")
+	// A second address that stands in an annotation is the network plugin's.
+	if x.internal() || !slices.Contains(x.Owner.Addresses, x.Address) {
+		want(x.f.CNI.BGP, "TCP", 179, "bgp")
+		x.wantTunnel(want)
+	}
 	return flows, loses
 }
 
@@ -194,7 +204,10 @@ func (x *takeover) apiPort() uint16 {
 // martians: the nodes that hold the address drop everything its owner sends.
 func (x *takeover) martians() {
 	loses := []string{"ping"}
-	if x.Owner.Name != "" {
+	text := fmt.Sprintf("%s reaches none of them: they drop its packets as martians, first time-outs, then Destination Host Unreachable once its ARP entries expire", x.owner)
+	if x.Owner.Name != "" && !x.internal() {
+		text = fmt.Sprintf("what %s sends from this address is dropped by them as martian", x.owner)
+	} else if x.Owner.Name != "" {
 		loses = append(loses, "kubelet")
 		if len(x.planes) > 0 && !x.Owner.ControlPlane {
 			loses = append(loses, "apiserver")
@@ -203,7 +216,7 @@ func (x *takeover) martians() {
 	flow := dataplane.Flow{Name: "everything"}
 	x.add(Loss{
 		Nodes: nonEmpty(x.Owner.Name), Loses: loses,
-		Text: fmt.Sprintf("%s reaches none of them: they drop its packets as martians, first time-outs, then Destination Host Unreachable once its ARP entries expire", x.owner),
+		Text: text,
 		Effects: []Effect{
 			x.effect(nonEmpty(x.owner), x.victims, flow, dataplane.Dropped, basisMartian),
 			x.effect(nonEmpty(x.owner), x.victims, dataplane.Flow{Name: "arp request"}, dataplane.NoNeighbour, "linux net/ipv4/arp.c arp_process: a request from an own address fails ip_route_input"),
@@ -234,7 +247,7 @@ func (x *takeover) notReady() {
 			hedge = " where their kubelet uses this one of several apiservers"
 		}
 		x.add(Loss{Nodes: x.victims, Loses: []string{"node-lease"}, Text: fmt.Sprintf("%s: the kubelet no longer reaches the apiserver%s, %s", x.who(), hedge, after)})
-	case x.Owner.Name != "" && !x.Owner.ControlPlane && len(x.planes) > 0:
+	case x.internal() && !x.Owner.ControlPlane && len(x.planes) > 0:
 		x.add(Loss{Nodes: []string{x.Owner.Name}, Loses: []string{"node-lease"}, Text: fmt.Sprintf("%s: its kubelet no longer reaches the apiserver on %s, %s", x.owner, Names(x.planes), after)})
 	}
 }
@@ -261,7 +274,7 @@ func (x *takeover) portOnly() {
 	case x.era.PodsOnly:
 		where = "for Pods and traffic from outside"
 	case x.f.Mode == dataplane.IPVS:
-		where = "for traffic that the nodes themselves send (kube-proxy up to 1.10 does not bind the address)"
+		where = "for what the nodes themselves send, and at its owner (kube-proxy up to 1.10 does not bind the address)"
 	}
 	ports := x.Ports.String()
 	if ports == "" {

@@ -3,6 +3,7 @@
 package report
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"slices"
@@ -28,10 +29,8 @@ type envelope struct {
 
 type jsonReport struct {
 	envelope
-	Summary    jsonSummary      `json:"summary"`
-	Findings   []jsonFinding    `json:"findings"`
-	Symptoms   []jsonFinding    `json:"symptoms,omitempty"`
-	Suppressed []jsonSuppressed `json:"suppressed"`
+	Summary jsonSummary `json:"summary"`
+	// findings, symptoms and suppressed follow, written one by one
 }
 
 type jsonSummary struct {
@@ -143,17 +142,65 @@ type jsonCoverage struct {
 
 // JSON writes the report for scripts.
 func JSON(w io.Writer, r *Report) error {
-	out := jsonReport{
-		envelope:   newEnvelope("Report", r.Tool, r.Complete(), r.Coverage),
-		Summary:    summary(r),
-		Findings:   jsonFindings(r.Findings),
-		Symptoms:   jsonFindings(r.Hidden),
-		Suppressed: []jsonSuppressed{},
+	out := jsonReport{envelope: newEnvelope("Report", r.Tool, r.Complete(), r.Coverage), Summary: summary(r)}
+	head, err := json.MarshalIndent(out, "", "  ")
+	if err != nil {
+		return err
 	}
-	for _, s := range r.Suppressed {
-		out.Suppressed = append(out.Suppressed, jsonSuppressed{jsonFindingOf(&s.Finding), s.Reason, s.Until, s.By})
+	s := jsonStream{w: w}
+	s.text(strings.TrimSuffix(string(head), "\n}"))
+	s.list("findings", len(r.Findings), func(i int) any { return jsonFindingOf(&r.Findings[i]) })
+	if len(r.Hidden) > 0 {
+		s.list("symptoms", len(r.Hidden), func(i int) any { return jsonFindingOf(&r.Hidden[i]) })
 	}
-	return encode(w, out)
+	s.list("suppressed", len(r.Suppressed), func(i int) any {
+		a := &r.Suppressed[i]
+		return jsonSuppressed{jsonFindingOf(&a.Finding), a.Reason, a.Until, a.By}
+	})
+	s.text("\n}\n")
+	return s.err
+}
+
+// jsonStream writes the long lists of a report item by item: with thousands of
+// nodes in each finding, the whole report as one value would take more memory
+// than the check.
+type jsonStream struct {
+	w   io.Writer
+	err error
+}
+
+func (s *jsonStream) text(text string) {
+	if s.err == nil {
+		_, s.err = io.WriteString(s.w, text)
+	}
+}
+
+func (s *jsonStream) list(name string, n int, item func(int) any) {
+	s.text(",\n  \"" + name + "\": [")
+	for i := range n {
+		if i > 0 {
+			s.text(",")
+		}
+		s.text("\n    ")
+		s.value(item(i))
+	}
+	if n > 0 {
+		s.text("\n  ")
+	}
+	s.text("]")
+}
+
+func (s *jsonStream) value(v any) {
+	if s.err != nil {
+		return
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("    ", "  ")
+	if s.err = enc.Encode(v); s.err == nil {
+		s.text(strings.TrimSuffix(b.String(), "\n"))
+	}
 }
 
 func encode(w io.Writer, v any) error {

@@ -45,7 +45,7 @@ var ExternalIPIsNode = add(rule.Rule{
 			Severity:  externalIPSeverity(p, intruders, t.Owner),
 			Title:     fmt.Sprintf("%s belongs to node %s, and %s claims it as externalIP", t.Address, hostOf(owners), names(intruders)),
 			Claimants: append(rule.Claimants(rule.Intruder, intruders...), rule.Claimants(rule.Owner, owners...)...),
-			Chain:     takeoverChain(p, intruders, t, cause),
+			Chain:     vipChain(p, intruders, t, cause),
 		}
 		f.Claimants = append(f.Claimants, rule.Claimants(rule.Witness, p.Others(claim.ControlPlane)...)...)
 		p.Report(f)
@@ -76,6 +76,20 @@ func inert(p *rule.Pass, claims []claim.Claim) (s rule.Severity, ok bool) {
 		}
 	}
 	return s, true
+}
+
+// vipChain explains what Services take; where kube-proxy makes nothing of their
+// claims, that they take nothing.
+func vipChain(p *rule.Pass, intruders []claim.Claim, t explain.Target, cause string) explain.Chain {
+	s, ok := inert(p, intruders)
+	if !ok {
+		return takeoverChain(p, intruders, t, cause)
+	}
+	effect := "nothing as it is: kube-proxy's gate AllowServiceExternalIPs is off; where it is on, the address is taken"
+	if s > rule.Info {
+		effect = "kube-proxy leaves the Service to another proxy (label service.kubernetes.io/service-proxy-name): what that one does with the address is not known"
+	}
+	return simpleChain(cause, effect, intruders, removeAll(p, "take the claim away", intruders))
 }
 
 // binds tells whether the proxy takes whole addresses: kube-proxy up to 1.10 does

@@ -39,7 +39,7 @@ var LBIPIsNode = add(rule.Rule{
 			return
 		}
 		t := target(p, byKubeProxy(intruders), "the node")
-		chain := takeoverChain(p, intruders, t, fmt.Sprintf("the status of %s publishes %s, but it is %s's own", names(intruders), t.Address, hostOf(owners)))
+		chain := vipChain(p, intruders, t, fmt.Sprintf("the status of %s publishes %s, but it is %s's own", names(intruders), t.Address, hostOf(owners)))
 		if binds(p.Facts) && nodeLoadBalancer(p, intruders) {
 			chain.Notes = append(chain.Notes, explain.Link{
 				Text: "a controller that publishes nodes' addresses on purpose writes the status again: run kube-proxy in another mode, or give the Service to a controller with a pool",

@@ -3,7 +3,11 @@
 package rules
 
 import (
+	"cmp"
 	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
 
 	"whohas/claim"
 	"whohas/cluster"
@@ -33,20 +37,34 @@ var PoolContainsNode = add(rule.Rule{
 			return
 		}
 		inside := insideAddrs(owners)
-		var fixes []explain.Fix
-		for _, pool := range pools {
-			fixes = append(fixes, poolEdit(p, pool, inside))
-		}
 		addresses := plainAddrs(inside)
 		p.Report(rule.Finding{
 			Severity:  poolSeverity(p, pools),
 			Title:     fmt.Sprintf("%s of %s contains %s of node %s", pools[0].Text, names(pools), addresses, nodeNames(owners)),
 			Claimants: append(rule.Claimants(rule.Intruder, pools...), rule.Claimants(rule.Owner, owners...)...),
 			Chain: simpleChain(fmt.Sprintf("%s may hand out %s, which is in use by %s", names(pools), addresses, nodeNames(owners)),
-				"a Service that gets the address takes it from the node (WH102 tells what breaks then)", pools, fixes...),
+				"a Service that gets the address takes it from the node (WH102 tells what breaks then)", pools, poolsEdit(p, pools, inside)),
 		})
 	},
 })
+
+// poolsEdit takes addresses out of all pools that have one range: one alone would
+// leave the conflict to the others.
+func poolsEdit(p *rule.Pass, pools []claim.Claim, out []netip.Addr) explain.Fix {
+	pools = slices.Clone(pools)
+	slices.SortStableFunc(pools, func(a, b claim.Claim) int {
+		return cmp.Or(a.By.Compare(b.By), laterFirst(a.Origin.Field, b.Origin.Field))
+	})
+	var all explain.Fix
+	var texts []string
+	for _, pool := range pools {
+		f := poolEdit(p, pool, out)
+		texts = append(texts, f.Text)
+		all.Steps = append(all.Steps, f.Steps...)
+	}
+	all.Text = strings.Join(slices.Compact(texts), "; ")
+	return all
+}
 
 func poolSeverity(p *rule.Pass, pools []claim.Claim) rule.Severity {
 	severity := rule.Error

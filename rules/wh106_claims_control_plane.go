@@ -3,6 +3,7 @@
 package rules
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -106,15 +107,13 @@ func claimChain(p *rule.Pass, intruders, owners []claim.Claim, is, cause string,
 	switch {
 	case len(vips) > 0:
 		t := target(p, byKubeProxy(vips), is, loses...)
-		return requestsFirst(p, intruders, takeoverChain(p, intruders, t, cause))
+		// What a controller acts on goes before what it wrote: else it writes it again.
+		slices.SortStableFunc(intruders, func(a, b claim.Claim) int { return cmp.Compare(b.Role, a.Role) })
+		return vipChain(p, intruders, t, cause)
 	case len(inRole(intruders, claim.Request)) > 0:
 		return requested(p, intruders, is, cause, loses...)
 	}
-	var fixes []explain.Fix
-	for _, pool := range intruders {
-		fixes = append(fixes, poolEdit(p, pool, insideAddrs(owners)))
-	}
-	return simpleChain(cause, "a Service that gets the address from the pool takes it from its owner", intruders, fixes...)
+	return simpleChain(cause, "a Service that gets the address from the pool takes it from its owner", intruders, poolsEdit(p, intruders, insideAddrs(owners)))
 }
 
 func inRole(claims []claim.Claim, role claim.Roles) []claim.Claim {

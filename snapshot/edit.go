@@ -35,12 +35,12 @@ func (e Edit) Command() string {
 	var b strings.Builder
 	b.WriteString("kubectl ")
 	if e.On.Namespace != "" {
-		b.WriteString("-n " + e.On.Namespace + " ")
+		b.WriteString("-n " + quoted(e.On.Namespace) + " ")
 	}
 	if e.Delete {
-		return b.String() + "delete " + e.resource() + " " + e.On.Name
+		return b.String() + "delete " + quoted(e.resource()) + " " + quoted(e.On.Name)
 	}
-	b.WriteString("patch " + e.resource() + " " + e.On.Name + " ")
+	b.WriteString("patch " + quoted(e.resource()) + " " + quoted(e.On.Name) + " ")
 	if e.Subresource != "" {
 		b.WriteString("--subresource=" + e.Subresource + " ")
 	}
@@ -48,8 +48,21 @@ func (e Edit) Command() string {
 	if err != nil { // strings and lists of strings always encode
 		return ""
 	}
-	return b.String() + "--type=json -p '" + strings.ReplaceAll(string(patch), "'", `'\''`) + "'"
+	return b.String() + "--type=json -p " + quote(string(patch))
 }
+
+// quoted is a word as a shell takes it: names come from manifests, and people
+// are told to copy the command.
+func quoted(word string) string {
+	for _, r := range word {
+		if !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_", r) {
+			return quote(word)
+		}
+	}
+	return word
+}
+
+func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
 
 func (e Edit) resource() string {
 	if e.Kind.Group == "" {

@@ -38,8 +38,9 @@ type Port struct {
 	Number uint16
 }
 
-// HostPort is a port that a Pod takes on its node. An invalid IP means every
-// address of the node.
+// HostPort is a port that a Pod takes on its node: on the address that the
+// container names, else on the node's own. An invalid IP means that neither is
+// known.
 type HostPort struct {
 	Port
 	IP netip.Addr
@@ -49,12 +50,10 @@ type HostPort struct {
 type Pod struct {
 	Namespace, Name string
 	Node            string
-	Phase           string
 	HostNetwork     bool
-	HostIP          netip.Addr // its node's address
+	Finished        bool // it succeeded or failed, and its addresses are free
 	IPs             []netip.Addr
 	HostPorts       []HostPort
-	Controller      Ref
 	File            string
 	Line            int // of the first address, else of the object
 }
@@ -62,23 +61,20 @@ type Pod struct {
 // Ref names the Pod.
 func (p *Pod) Ref() Ref { return PodKind.Ref(p.Namespace, p.Name) }
 
-// Live tells whether the Pod holds its addresses: a finished Pod's are free.
-func (p *Pod) Live() bool { return p.Phase != "Succeeded" && p.Phase != "Failed" }
-
 func podOf(o *Object) Pod {
 	p := Pod{
 		Namespace: o.Ref.Namespace, Name: o.Ref.Name, File: o.File, Line: o.Line,
-		Node: o.Field("spec", "nodeName").Text(), Phase: o.Field("status", "phase").Text(),
-		HostNetwork: o.Field("spec", "hostNetwork").Is(), Controller: o.Controller(),
+		Node: o.Field("spec", "nodeName").Text(), HostNetwork: o.Field("spec", "hostNetwork").Is(),
 	}
-	p.HostIP, _, _ = ParseAddr(o.Field("status", "hostIP").Text())
+	phase := o.Field("status", "phase").Text()
+	p.Finished = phase == "Succeeded" || phase == "Failed"
 	p.addIPs(o)
 	for c := range o.Field("spec", "containers").Items() {
 		for f := range c.Get("ports").Items() {
 			if n := f.Get("hostPort").Int(); n > 0 && n < 1<<16 {
 				ip, _, _ := ParseAddr(f.Get("hostIP").Text())
-				if ip.IsValid() && ip.IsUnspecified() {
-					ip = netip.Addr{}
+				if !ip.IsValid() || ip.IsUnspecified() {
+					ip, _, _ = ParseAddr(o.Field("status", "hostIP").Text())
 				}
 				p.HostPorts = append(p.HostPorts, HostPort{Port{protocol(f.Get("protocol").Text()), uint16(n)}, ip})
 			}

@@ -148,7 +148,7 @@ func (b *Builder) AddPod(p Pod) {
 }
 
 func (b *Builder) addPod(p Pod) {
-	for _, s := range []*string{&p.Namespace, &p.Node, &p.Phase, &p.File, &p.Controller.Kind, &p.Controller.Name, &p.Controller.Group, &p.Controller.Namespace} {
+	for _, s := range []*string{&p.Namespace, &p.Node, &p.File} {
 		*s = b.intern(*s)
 	}
 	b.snap.Pods = append(b.snap.Pods, p)
@@ -246,9 +246,8 @@ func comparePods(a, b Pod) int {
 		strings.Compare(a.File, b.File), a.Line-b.Line); c != 0 {
 		return c
 	}
-	return cmp.Or(strings.Compare(a.Node, b.Node), strings.Compare(a.Phase, b.Phase), compareBools(a.HostNetwork, b.HostNetwork),
-		slices.CompareFunc(a.IPs, b.IPs, netip.Addr.Compare), slices.CompareFunc(a.HostPorts, b.HostPorts, compareHostPorts),
-		a.Controller.Compare(b.Controller))
+	return cmp.Or(strings.Compare(a.Node, b.Node), compareBools(a.Finished, b.Finished), compareBools(a.HostNetwork, b.HostNetwork),
+		slices.CompareFunc(a.IPs, b.IPs, netip.Addr.Compare), slices.CompareFunc(a.HostPorts, b.HostPorts, compareHostPorts))
 }
 
 func compareSlices(a, b EndpointSlice) int {

@@ -67,9 +67,7 @@ var adds = []func(*snapshot.Builder){
 	func(b *snapshot.Builder) {
 		b.AddPod(snapshot.Pod{Namespace: "demo", Name: "a", HostPorts: []snapshot.HostPort{{Port: snapshot.Port{Number: 1}, IP: netip.IPv6Unspecified()}}})
 	},
-	func(b *snapshot.Builder) {
-		b.AddPod(snapshot.Pod{Namespace: "demo", Name: "a", Controller: service.Ref("demo", "a")})
-	},
+	func(b *snapshot.Builder) { b.AddPod(snapshot.Pod{Namespace: "demo", Name: "a", Finished: true}) },
 	func(b *snapshot.Builder) { b.AddSlice(snapshot.EndpointSlice{}) },
 	func(b *snapshot.Builder) { b.AddSlice(snapshot.EndpointSlice{Service: "a"}) },
 	func(b *snapshot.Builder) { b.AddSlice(snapshot.EndpointSlice{Service: "a"}) },
@@ -243,13 +241,12 @@ func TestTyped(t *testing.T) {
 		"addresses", list(fields("ip", lined("10.0.0.2", 85))), "ports", list(fields("port", "6443")))))))
 	want := &snapshot.Snapshot{
 		Pods: []snapshot.Pod{{
-			Namespace: "demo", Name: "web", Node: "n1", Phase: "Running", HostNetwork: true, File: "a.yaml", Line: 42,
+			Namespace: "demo", Name: "web", Node: "n1", HostNetwork: true, File: "a.yaml", Line: 42,
 			IPs: []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("fd00::1")},
 			HostPorts: []snapshot.HostPort{
 				{Port: snapshot.Port{Proto: "TCP", Number: 80}}, {Port: snapshot.Port{Proto: "UDP", Number: 53}},
 				{Port: snapshot.Port{Proto: "TCP", Number: 54}, IP: netip.MustParseAddr("192.0.2.1")},
 			},
-			Controller: snapshot.Ref{Group: "apps", Kind: "ReplicaSet", Namespace: "demo", Name: "web"},
 		}},
 		Slices: []snapshot.EndpointSlice{{
 			Ref: snapshot.EndpointSliceKind.Ref("demo", "web-x"), Service: "web", ManagedBy: "me", File: "a.yaml", Line: 66,

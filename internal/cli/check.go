@@ -4,16 +4,17 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"whohas/check"
-	"whohas/claim"
 	"whohas/report"
 	"whohas/rule"
 	"whohas/rules"
@@ -61,6 +62,9 @@ read, else 0.`,
 }
 
 func (e *env) check(ctx context.Context, f *checkFlags) error {
+	if err := f.validate(); err != nil {
+		return err
+	}
 	outputs, err := parseOutputs(f.outputs, formats)
 	if err != nil {
 		return err
@@ -84,14 +88,22 @@ func (e *env) check(ctx context.Context, f *checkFlags) error {
 		return err
 	}
 	r := newReport(w, res, len(f.base) > 0)
-	if err := e.write(outputs, r); err != nil {
-		return err
+	err = e.write(outputs, r)
+	e.settle(&f.inputs, w)
+	if worst, ok := r.Worst(); ok && worst >= threshold {
+		e.status = exitFindings
 	}
-	return e.settle(f, w, r, threshold)
+	return err
 }
 
 // checkWorld reads the inputs and checks them, against the base if there is one.
 func (e *env) checkWorld(ctx context.Context, f *checkFlags, cfg *config, list []*rule.Rule) (*world, check.Result, error) {
+	into := &snapshot.Builder{}
+	if len(f.base) > 0 {
+		if err := e.read(ctx, &f.inputs, f.baseSources(), into); err != nil {
+			return nil, check.Result{}, err
+		}
+	}
 	w, err := e.gather(ctx, &f.inputs, cfg)
 	if err != nil {
 		return nil, check.Result{}, err
@@ -99,10 +111,6 @@ func (e *env) checkWorld(ctx context.Context, f *checkFlags, cfg *config, list [
 	if len(f.base) == 0 {
 		in := checkInput(w, cfg, list)
 		return w, check.Finish(in, check.Run(in), e.allows(f, cfg, w), e.now()), nil
-	}
-	into := &snapshot.Builder{}
-	if err := e.read(ctx, &f.inputs, f.baseSources(), into); err != nil {
-		return nil, check.Result{}, err
 	}
 	base := into.Snapshot()
 	before, err := e.world(base, &f.inputs, cfg)
@@ -133,7 +141,7 @@ func (e *env) allows(f *checkFlags, cfg *config, w *world) []rule.Allow {
 func newReport(w *world, res check.Result, base bool) *report.Report {
 	r := &report.Report{
 		Tool: Version(), Findings: res.Findings, Hidden: res.Hidden, Coverage: check.Coverage(w.snapshot, w.register, w.facts),
-		Facts: w.facts, Objects: w.snapshot.Count(), Addresses: addresses(w.register), Base: base,
+		Facts: w.facts, Objects: w.snapshot.Count(), Addresses: addresses(w), Base: base,
 	}
 	for _, a := range res.Allowed {
 		r.Suppressed = append(r.Suppressed, report.Suppressed{Finding: a.Finding, Reason: a.By.Reason, Until: a.By.Until, By: a.By.Where()})
@@ -142,35 +150,15 @@ func newReport(w *world, res check.Result, base bool) *report.Report {
 }
 
 // addresses counts the single addresses that somebody claims.
-func addresses(v claim.View) int {
-	seen := map[netip.Addr]struct{}{}
-	for c := range v.All() {
+func addresses(w *world) int {
+	list := make([]netip.Addr, 0, len(w.snapshot.Pods)+4*len(w.snapshot.Objects))
+	for c := range w.register.All() {
 		if c.Range.IsSingle() {
-			seen[c.Range.From] = struct{}{}
+			list = append(list, c.Range.From)
 		}
 	}
-	return len(seen)
-}
-
-// settle sets the exit status by the contract's precedence.
-func (e *env) settle(f *checkFlags, w *world, r *report.Report, threshold rule.Severity) error {
-	missing, err := f.missing(w)
-	if err != nil {
-		return err
-	}
-	if len(missing) > 0 {
-		fmt.Fprintf(e.stderr, "whohas: error: not read: %s\n", strings.Join(missing, ", "))
-		e.hint("--require asks for it; add a source that holds it")
-		e.status = exitFailed
-	}
-	if w.snapshot.Failed() {
-		e.complain(w.snapshot)
-		e.status = exitFailed
-	}
-	if worst, ok := r.Worst(); ok && worst >= threshold {
-		e.status = exitFindings
-	}
-	return nil
+	slices.SortFunc(list, netip.Addr.Compare)
+	return len(slices.Compact(list))
 }
 
 // complain names what could not be read, on stderr as well: the report may have
@@ -185,6 +173,9 @@ func (e *env) complain(s *snapshot.Snapshot) {
 			place = fmt.Sprintf("%s:%d", c.Source, c.Line)
 		}
 		fmt.Fprintf(e.stderr, "whohas: error: %s: %s\n", place, c.Detail)
+		if c.Source == "cluster" {
+			e.hint(hintSources)
+		}
 	}
 }
 
@@ -259,13 +250,13 @@ func contains(list []string, s string) bool {
 	return false
 }
 
+// write writes every output that it can.
 func (e *env) write(outputs []output, r *report.Report) error {
+	var errs []error
 	for _, o := range outputs {
-		if err := e.writeOutput(o, func(w io.Writer) error { return e.format(o.format, w)(w, r) }); err != nil {
-			return err
-		}
+		errs = append(errs, e.writeOutput(o, func(w io.Writer) error { return e.format(o.format, w)(w, r) }))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // writeOutput opens what an output goes to and closes it whole.

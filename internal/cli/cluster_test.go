@@ -15,7 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"whohas/internal/apiserver"
+	realserver "whohas/internal/apiserver"
 )
 
 const incident = "../../examples/incident"
@@ -72,8 +72,8 @@ func (r testReport) essence() []string {
 // TestRealCluster applies the incident to a real kube-apiserver and looks at it
 // in every way that there is.
 func TestRealCluster(t *testing.T) {
-	s := apiserver.Start(t)
-	admin := s.Kubeconfig(apiserver.Admin)
+	s := realserver.Start(t)
+	admin := s.Kubeconfig(realserver.Admin)
 	begun := time.Now().Add(-2 * time.Second)
 	applyIncident(t, s)
 
@@ -98,7 +98,7 @@ func TestRealCluster(t *testing.T) {
 	t.Run("after the fix", func(t *testing.T) { testFixed(t, s.With(t), admin) })
 }
 
-func applyIncident(t *testing.T, s *apiserver.Server) {
+func applyIncident(t *testing.T, s *realserver.Server) {
 	t.Helper()
 	s.Kubectl("create", "namespace", "demo")
 	for i, name := range []string{"cdev01", "cdev02", "cdev03"} {
@@ -153,7 +153,7 @@ func testLive(t *testing.T, r testReport, begun time.Time) {
 
 // testForms reads the same cluster as a dump, as YAML, as a snapshot of the live
 // cluster and as a snapshot of the dump.
-func testForms(t *testing.T, s *apiserver.Server, admin string, live testReport) {
+func testForms(t *testing.T, s *realserver.Server, admin string, live testReport) {
 	dir := t.TempDir()
 	kinds := "nodes,services,configmaps,endpointslices,deployments"
 	write := func(name, text string) string {
@@ -194,7 +194,7 @@ func testForms(t *testing.T, s *apiserver.Server, admin string, live testReport)
 
 // testLimited: an account that may not read Nodes gets WH901 and no false
 // comfort.
-func testLimited(t *testing.T, s *apiserver.Server) {
+func testLimited(t *testing.T, s *realserver.Server) {
 	s.KubectlInput(`apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: {name: sees-services}
@@ -207,7 +207,7 @@ metadata: {name: sees-services}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: sees-services}
 subjects: [{kind: User, apiGroup: rbac.authorization.k8s.io, name: limited}]
 `, "apply", "-f", "-")
-	r := runCheck(t, exitOK, "--kubeconfig", s.Kubeconfig(apiserver.Limited))
+	r := runCheck(t, exitOK, "--kubeconfig", s.Kubeconfig(realserver.Limited))
 	if r.Complete {
 		t.Error("says complete")
 	}
@@ -220,14 +220,14 @@ subjects: [{kind: User, apiGroup: rbac.authorization.k8s.io, name: limited}]
 	if !named {
 		t.Errorf("no WH901 names nodes and WH101: %v", r.essence())
 	}
-	status, _, stderr := run(t, "check", "--kubeconfig", s.Kubeconfig(apiserver.Limited), "--require", "nodes")
+	status, _, stderr := run(t, "check", "--kubeconfig", s.Kubeconfig(realserver.Limited), "--require", "nodes")
 	if status != exitFailed || !strings.Contains(stderr, "nodes") {
 		t.Errorf("--require nodes: exit status %d: %s", status, stderr)
 	}
 }
 
 // testFixed types the command that the report prints and looks again.
-func testFixed(t *testing.T, s *apiserver.Server, admin string) {
+func testFixed(t *testing.T, s *realserver.Server, admin string) {
 	status, stdout, _ := run(t, "check", "--kubeconfig", admin, "-o", "json")
 	var r struct {
 		Findings []struct{ Fixes []struct{ Command string } }

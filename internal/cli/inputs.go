@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -98,24 +99,45 @@ func (in *inputs) override(cfg *config) (dataplane.ProxyMode, string, error) {
 	return cfg.mode, cfg.file, nil
 }
 
-// missing lists what --require asks for and nobody read.
-func (in *inputs) missing(w *world) ([]string, error) {
-	var out []string
+// requirements are what --require can ask for.
+var requirements = map[string]func(*world) bool{
+	"nodes":      func(w *world) bool { return len(w.facts.Nodes) > 0 },
+	"services":   func(w *world) bool { return len(w.snapshot.Kind(cluster.ServiceKind)) > 0 },
+	"proxy-mode": func(w *world) bool { return w.facts.Mode != dataplane.ModeUnknown },
+}
+
+// validate finds what is wrong with the flags before anything is read.
+func (in *inputs) validate() error {
 	for _, r := range in.require {
-		ok := false
-		switch r {
-		case "nodes":
-			ok = len(w.facts.Nodes) > 0
-		case "services":
-			ok = len(w.snapshot.Kind(cluster.ServiceKind)) > 0
-		case "proxy-mode":
-			ok = w.facts.Mode != dataplane.ModeUnknown
-		default:
-			return nil, withHint(fmt.Errorf("--require %q: no such requirement", r), "nodes, services or proxy-mode")
-		}
-		if !ok {
-			out = append(out, r)
+		if requirements[r] == nil {
+			return withHint(fmt.Errorf("--require %q: no such requirement", r), "nodes, services or proxy-mode")
 		}
 	}
-	return out, nil
+	if _, _, err := in.override(&config{}); err != nil {
+		return fmt.Errorf("--proxy-mode: %w", err)
+	}
+	if in.timeout <= 0 {
+		return withHint(fmt.Errorf("--timeout %v: no time to read anything", in.timeout), "like 30s or 2m")
+	}
+	return nil
+}
+
+// settle sets the exit status by what could not be read: findings weigh more,
+// and come after it.
+func (e *env) settle(in *inputs, w *world) {
+	var missing []string
+	for _, r := range in.require {
+		if !requirements[r](w) {
+			missing = append(missing, r)
+		}
+	}
+	if len(missing) > 0 {
+		fmt.Fprintf(e.stderr, "whohas: error: not read: %s\n", strings.Join(missing, ", "))
+		e.hint("--require asks for it; add a source that holds it")
+		e.status = exitFailed
+	}
+	if w.snapshot.Failed() {
+		e.complain(w.snapshot)
+		e.status = exitFailed
+	}
 }

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"sync"
 
 	"whohas/snapshot"
 	"whohas/source/bundle"
@@ -44,72 +46,80 @@ func (e *env) read(ctx context.Context, in *inputs, s sources, into *snapshot.Bu
 	o := manifest.Options{Recursive: in.recursive, Stdin: e.stdin, Reads: keep, Namespace: *in.kube.Namespace, Complete: in.complete}
 	p := e.progress()
 	defer p.done()
+	// At once: a source that never answers must not use up the others' time. The
+	// errors that are passed over here are those of ctx; the coverage has them.
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		for _, dir := range s.kustomize { // which allows one at a time
+			_, _ = manifest.Kustomize(ctx, dir, o, into)
+		}
+	})
+	reading.Go(func() {
+		for _, path := range s.bundles {
+			readBundle(ctx, path, o, into, p)
+		}
+	})
 	if len(s.files) > 0 {
-		o := o
-		o.Paths, o.Progress = s.files, p.file
-		if _, err := manifest.Read(ctx, o, into); err != nil {
-			return err
-		}
-	}
-	for _, dir := range s.kustomize {
-		if _, err := manifest.Kustomize(ctx, dir, o, into); err != nil {
-			return err
-		}
-	}
-	for _, path := range s.bundles {
-		if err := readBundle(ctx, path, o, into, p); err != nil {
-			return err
-		}
+		reading.Go(func() {
+			o := o
+			o.Paths, o.Progress = s.files, p.file
+			_, _ = manifest.Read(ctx, o, into)
+		})
 	}
 	if s.live {
-		return e.readLive(ctx, in, keep, into, p)
+		err = e.readLive(ctx, in, s, keep, into, p)
 	}
-	return nil
+	reading.Wait()
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return errors.New("interrupted")
+	}
+	return err
 }
 
 // readBundle reads a snapshot, a dump, or a folder of both.
-func readBundle(ctx context.Context, path string, o manifest.Options, into *snapshot.Builder, p *progress) error {
-	snapshots, err := snapshotFiles(path)
+func readBundle(ctx context.Context, path string, o manifest.Options, into *snapshot.Builder, p *progress) {
+	snapshots, others, err := snapshotFiles(path)
 	if err != nil {
 		into.Cover(snapshot.Coverage{Source: path, Status: snapshot.StatusUnreadable, Detail: reason(err), Failed: true})
-		return nil
+		return
 	}
 	for _, file := range snapshots {
 		p.file(file)
 		readSnapshot(file, into)
 	}
-	if len(snapshots) > 0 {
-		return nil
+	if len(snapshots) > 0 && !others {
+		return
 	}
 	o.Paths, o.Recursive, o.Progress = []string{path}, true, p.file
-	_, err = manifest.Read(ctx, o, into)
-	return err
+	_, _ = manifest.Read(ctx, o, into) // the error is that of ctx
 }
 
-// snapshotFiles lists the snapshots that a path names or that lie below it.
-func snapshotFiles(path string) ([]string, error) {
+// snapshotFiles lists the snapshots that a path names or that lie below it, and
+// tells whether there are files beside them that may be a dump's.
+func snapshotFiles(path string) (files []string, others bool, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if !info.IsDir() {
 		if isSnapshot(path, info) {
-			return []string{path}, nil
+			return []string{path}, false, nil
 		}
-		return nil, nil
+		return nil, true, nil
 	}
-	var files []string
 	err = filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return nil // the manifest source says what could not be read
 		}
 		if info, err := d.Info(); err == nil && isSnapshot(p, info) {
 			files = append(files, p)
+		} else if slices.Contains([]string{".json", ".yaml", ".yml"}, filepath.Ext(p)) {
+			others = true
 		}
 		return nil
 	})
 	slices.Sort(files)
-	return files, err
+	return files, others, err
 }
 
 func isSnapshot(path string, info fs.FileInfo) bool {
@@ -132,24 +142,40 @@ func readSnapshot(file string, into *snapshot.Builder) {
 		defer f.Close()
 		err = bundle.Read(f, file, into)
 	}
-	if err != nil {
-		into.Cover(snapshot.Coverage{Source: file, Status: snapshot.StatusUnreadable, Detail: reason(err), Failed: true})
+	var part *bundle.PartialError // has covered itself, beside what it read
+	if err != nil && !errors.As(err, &part) {
+		detail := strings.TrimPrefix(reason(err), "read "+file+": ") // Source names it already
+		into.Cover(snapshot.Coverage{Source: file, Status: snapshot.StatusUnreadable, Detail: detail, Failed: true})
 	}
 }
 
-func (e *env) readLive(ctx context.Context, in *inputs, keep snapshot.Reads, into *snapshot.Builder, p *progress) error {
+// hintSources is what to do where no cluster can be reached.
+const hintSources = "name files with -f, a snapshot or dump with --bundle, or a cluster with --kubeconfig and --context"
+
+func (e *env) readLive(ctx context.Context, in *inputs, s sources, keep snapshot.Reads, into *snapshot.Builder, p *progress) error {
 	cfg, err := in.kube.ToRESTConfig()
+	if err != nil && len(s.files)+len(s.kustomize)+len(s.bundles) > 0 { // they are checked all the same
+		into.Cover(snapshot.Coverage{Source: "cluster", Status: snapshot.StatusUnreadable, Detail: "read kubeconfig: " + err.Error(), Failed: true})
+		return nil
+	}
 	if err != nil {
-		return withHint(fmt.Errorf("read kubeconfig: %w", err), "name files with -f, a snapshot or dump with --bundle, or a cluster with --kubeconfig and --context")
+		return withHint(fmt.Errorf("read kubeconfig: %w", err), hintSources)
 	}
 	cfg.UserAgent = "whohas/" + Version()
-	return live.Read(ctx, live.Options{Config: cfg, Reads: keep, Progress: p.kind}, into)
+	o := live.Options{Config: cfg, Reads: keep, Progress: p.kind}
+	if ns := *in.kube.Namespace; ns != "" {
+		o.Namespaces = []string{ns}
+	}
+	return live.Read(ctx, o, into)
 }
 
 // reason is an error without the path that the coverage line names already.
 func reason(err error) string {
 	var pe *fs.PathError
-	if errors.As(err, &pe) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "no such file"
+	case errors.As(err, &pe):
 		return pe.Err.Error()
 	}
 	return err.Error()

@@ -46,6 +46,9 @@ func (e *env) takeSnapshot(ctx context.Context, f *snapshotFlags) error {
 	if f.file == "" {
 		return withHint(errors.New("no file to write"), "whohas snapshot -o FILE")
 	}
+	if err := f.validate(); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
 	into := &snapshot.Builder{}
@@ -53,14 +56,17 @@ func (e *env) takeSnapshot(ctx context.Context, f *snapshotFlags) error {
 		return err
 	}
 	s := into.Snapshot()
-	s.Taken = e.now().UTC()
 	if err := e.writeSnapshot(f.file, s); err != nil {
-		return fmt.Errorf("write snapshot: %w", err)
+		return fmt.Errorf("%s: %w", f.file, err)
 	}
-	if s.Failed() {
-		e.complain(s)
-		e.status = exitFailed
+	w := &world{snapshot: s}
+	if len(f.require) > 0 {
+		var err error
+		if w, err = e.world(s, &f.inputs, &config{}); err != nil {
+			return err
+		}
 	}
+	e.settle(&f.inputs, w)
 	if f.file != "-" {
 		fmt.Fprintf(e.stderr, "whohas: %d objects written to %s\n", s.Count(), f.file)
 	}

@@ -4,6 +4,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -60,6 +61,9 @@ func (e *env) who(cmd *cobra.Command, f *whoFlags, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := f.validate(); err != nil {
+		return err
+	}
 	outputs, err := parseOutputs(f.outputs, []string{"text", "json"})
 	if err != nil {
 		return err
@@ -75,19 +79,15 @@ func (e *env) who(cmd *cobra.Command, f *whoFlags, args []string) error {
 		return err
 	}
 	r := e.answers(w, cfg, f, asked)
+	var errs []error
 	for _, o := range outputs {
-		if err := e.writeOutput(o, func(to io.Writer) error { return whoFormat(o.format, to)(to, r) }); err != nil {
-			return err
-		}
+		errs = append(errs, e.writeOutput(o, func(to io.Writer) error { return whoFormat(o.format, to)(to, r) }))
 	}
-	if w.snapshot.Failed() {
-		e.complain(w.snapshot)
-		e.status = exitFailed
-	}
+	e.settle(&f.inputs, w)
 	if r.Contested() {
 		e.status = exitFindings
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func parseAsked(args []string) ([]claim.Range, error) {

@@ -90,10 +90,10 @@ func sample() *snapshot.Snapshot {
 		}},
 	})
 	b.AddPod(snapshot.Pod{
-		Namespace: "demo", Name: "web-1", Node: "n1", Phase: "Running", HostNetwork: true, HostIP: netip.MustParseAddr("192.0.2.1"),
-		IPs:        []netip.Addr{netip.MustParseAddr("10.1.2.3"), netip.MustParseAddr("fd00::1")},
-		HostPorts:  []snapshot.HostPort{{Port: snapshot.Port{Proto: "TCP", Number: 80}}, {Port: snapshot.Port{Proto: "UDP", Number: 53}, IP: netip.MustParseAddr("192.0.2.1")}},
-		Controller: snapshot.Ref{Group: "apps", Kind: "ReplicaSet", Namespace: "demo", Name: "web"}, File: "pods.json", Line: 12,
+		Namespace: "demo", Name: "web-1", Node: "n1", HostNetwork: true,
+		IPs:       []netip.Addr{netip.MustParseAddr("10.1.2.3"), netip.MustParseAddr("fd00::1")},
+		HostPorts: []snapshot.HostPort{{Port: snapshot.Port{Proto: "TCP", Number: 80}}, {Port: snapshot.Port{Proto: "UDP", Number: 53}, IP: netip.MustParseAddr("192.0.2.1")}},
+		Finished:  true, File: "pods.json", Line: 12,
 	})
 	b.AddSlice(snapshot.EndpointSlice{
 		Ref: snapshot.EndpointSliceKind.Ref("demo", "web-x"), Service: "web", ManagedBy: "m", Created: "2026-01-01T00:00:00Z",
@@ -188,7 +188,7 @@ func TestEmpty(t *testing.T) {
 func TestText(t *testing.T) {
 	want := `{"format":"whohas/snapshot","version":1,"tool":"whohas test","taken":"2026-05-04T03:02:01.000000987Z","objects":1,"pods":1,"slices":1}
 ["object",["Service","web","demo"],"v1",{"spec":{"externalIPs":["192.0.2.7"]},"odd":["0x1F",-1.5e3,"True",false,"~",null,"",""],"odd":"é\"\\\n\u0000` + "\u2028" + `"},"a b.yaml",7,[0,2,1,0,-7,0,0,1,0,0,0,-4,0,11],[5,"number",7,"bool",9,"null",11,"absent"]]
-["pod","demo","web-1","n1","Running","192.0.2.1",["10.1.2.3","fd00::1"],["ReplicaSet","web","demo","apps"],true,[["TCP",80],["UDP",53,"192.0.2.1"]],"pods.json",12]
+["pod","demo","web-1","n1",["10.1.2.3","fd00::1"],true,true,[["TCP",80],["UDP",53,"192.0.2.1"]],"pods.json",12]
 ["slice",["EndpointSlice","web-x","demo","discovery.k8s.io"],"web",["10.1.2.3"],[["SCTP",65535]],"m",["Service","web","demo"],"2026-01-01T00:00:00Z","s",1]
 ["coverage","nodes","denied",0,false,"forbidden: \"x\"",3,true]
 ["coverage","services","read",1,true]
@@ -248,8 +248,8 @@ func TestBroken(t *testing.T) {
 		{"record is no array", lines[0] + lines[1] + "{}\n", "record 2: not the JSON that was expected, at byte 1", true},
 		{"record is empty", lines[0] + "\n", "record 1: not the JSON", true},
 		{"sort is no word", lines[0] + "[]\n", "record 1: record does not name its sort", true},
-		{"bad address", lines[0] + `["pod","a","b","","","x"]` + "\n", `record 1: not an address: "x"`, true},
-		{"bad port", lines[0] + `["pod","a","b","","","",[],[],true,[["TCP",65536]]]` + "\n", `record 1: not a port: 65536`, true},
+		{"bad address", lines[0] + `["pod","a","b","",["x"]]` + "\n", `record 1: not an address: "x"`, true},
+		{"bad port", lines[0] + `["pod","a","b","",[],true,false,[["TCP",65536]]]` + "\n", `record 1: not a port: 65536`, true},
 		{"text behind a record", lines[0] + `["pod"]]` + "\n", `record 1: text behind the record`, true},
 		{"lines too many", lines[0] + `["object",[],"",{},"",0,[1,2]]` + "\n", "record 1: lines or odd values of values that are not there", true},
 		{"odd too many", lines[0] + `["object",[],"",{},"",0,[],[1,"null"]]` + "\n", "record 1: lines or odd values", true},
@@ -468,8 +468,8 @@ func drawPod(t *rapid.T) snapshot.Pod {
 	ports := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) snapshot.HostPort {
 		return snapshot.HostPort{Port: drawPort(t), IP: drawAddr(t)}
 	}), 0, 3)
-	return snapshot.Pod{Namespace: drawText(t), Name: drawText(t), Node: drawText(t), Phase: drawText(t), HostNetwork: rapid.Bool().Draw(t, "host"),
-		HostIP: drawAddr(t), IPs: drawAddrs(t), HostPorts: ports.Draw(t, "ports"), Controller: drawRef(t), File: drawText(t), Line: drawLine(t)}
+	return snapshot.Pod{Namespace: drawText(t), Name: drawText(t), Node: drawText(t), Finished: rapid.Bool().Draw(t, "finished"), HostNetwork: rapid.Bool().Draw(t, "host"),
+		IPs: drawAddrs(t), HostPorts: ports.Draw(t, "ports"), File: drawText(t), Line: drawLine(t)}
 }
 
 func drawSlice(t *rapid.T) snapshot.EndpointSlice {

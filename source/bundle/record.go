@@ -118,8 +118,7 @@ func (c *cursor) object(f *fields) *snapshot.Object {
 }
 
 func (f *fields) pod() snapshot.Pod {
-	p := snapshot.Pod{Namespace: f.text(), Name: f.text(), Node: f.text(), Phase: f.text(), HostIP: f.address(), IPs: f.addresses(),
-		Controller: f.ref(), HostNetwork: f.flag()}
+	p := snapshot.Pod{Namespace: f.text(), Name: f.text(), Node: f.text(), IPs: f.addresses(), HostNetwork: f.flag(), Finished: f.flag()}
 	if f.has() {
 		for f.open('['); f.more(']'); {
 			p.HostPorts = append(p.HostPorts, f.hostPort())

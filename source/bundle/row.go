@@ -111,11 +111,9 @@ func appendPod(b []byte, p *snapshot.Pod) []byte {
 	r.text(p.Namespace)
 	r.text(p.Name)
 	r.text(p.Node)
-	r.text(p.Phase)
-	r.addr(p.HostIP)
 	r.addrs(p.IPs)
-	r.ref(p.Controller)
 	r.flag(p.HostNetwork)
+	r.flag(p.Finished)
 	ports := openRow(r.comma())
 	for _, h := range p.HostPorts {
 		ports.port(h.Port, h.IP)

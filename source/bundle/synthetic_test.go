@@ -59,8 +59,8 @@ func synthetic(pods int) *snapshot.Snapshot {
 	for i := range pods {
 		ns, owner := fmt.Sprintf("team-%03d", i/15%200), fmt.Sprintf("service-%05d-%08x", i/15, i/15*2654435761)
 		node := r.IntN(1 + pods/30)
-		b.AddPod(snapshot.Pod{Namespace: ns, Name: fmt.Sprintf("%s-%05x", owner, r.IntN(1<<20)), Node: fmt.Sprintf("node-%05d", node), Phase: "Running",
-			HostIP: addr(1<<23 + node), IPs: []netip.Addr{addr(i)}, Controller: snapshot.Ref{Group: "apps", Kind: "ReplicaSet", Namespace: ns, Name: owner}})
+		b.AddPod(snapshot.Pod{Namespace: ns, Name: fmt.Sprintf("%s-%05x", owner, r.IntN(1<<20)), Node: fmt.Sprintf("node-%05d", node),
+			IPs: []netip.Addr{addr(i)}})
 	}
 	for _, kind := range []string{"pods", "nodes", "services", "endpointslices"} {
 		b.Cover(snapshot.Coverage{Source: kind, Status: snapshot.StatusRead, Complete: true})

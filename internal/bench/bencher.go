@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// bencher measures one thing after the other. Only one process runs at a time.
+type bencher struct {
+	runs                int
+	sizes               samples
+	temp, kept          string
+	whohas, kubeconform string
+	table               table
+	wrong               []string // what is not merely slow
+}
+
+func (b *bencher) all() error {
+	if err := b.prepare(); err != nil {
+		return err
+	}
+	for _, measure := range []func() error{b.snapshots, b.dumps, b.trees} {
+		if err := measure(); err != nil {
+			return err
+		}
+	}
+	if err := b.table.print(os.Stdout); err != nil {
+		return err
+	}
+	if len(b.wrong) > 0 {
+		return fmt.Errorf("wrong results:\n  %s", strings.Join(b.wrong, "\n  "))
+	}
+	return nil
+}
+
+// prepare builds the programs and makes what they shall read.
+func (b *bencher) prepare() error {
+	root, err := moduleRoot()
+	if err != nil {
+		return err
+	}
+	if err := b.buildPrograms(root); err != nil {
+		return err
+	}
+	s := store{dir: b.kept, root: root}
+	for _, d := range b.sizes.all() {
+		if d.files, err = s.ensure(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// saying tells on stderr what is being done: most of it takes a while.
+func saying(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "bench: "+format+"\n", args...)
+}
+
+func (b *bencher) tempFile(name string) string { return filepath.Join(b.temp, name) }
+
+// few is for measurements that only stand beside another.
+func (b *bencher) few() int { return min(b.runs, 3) }
+
+// checking is the command line of `whohas check` on an input, with its report in
+// a file. The time limit is not what is measured.
+func checking(report string, input ...string) []string {
+	return append([]string{"check", "--fail-on", "never", "--timeout", "10m", "-o", "json=" + report}, input...)
+}

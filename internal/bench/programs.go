@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+func moduleRoot() (string, error) {
+	out, err := exec.Command("go", "env", "GOMOD").Output()
+	if err != nil {
+		return "", fmt.Errorf("find the module: %w", err)
+	}
+	mod := strings.TrimSpace(string(out))
+	if filepath.Base(mod) != "go.mod" {
+		return "", fmt.Errorf("find the module: run this inside the repository")
+	}
+	return filepath.Dir(mod), nil
+}
+
+// buildPrograms makes whohas as it is released, and kubeconform to compare with.
+func (b *bencher) buildPrograms(root string) error {
+	b.whohas = b.tempFile("whohas")
+	saying("building whohas")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", b.whohas, "./cmd/whohas")
+	cmd.Dir, cmd.Stderr = root, os.Stderr
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("build whohas: %w", err)
+	}
+	path, err := buildTool(root, "kubeconform")
+	if err != nil {
+		saying("no kubeconform to compare with: %v", err)
+	}
+	b.kubeconform = path
+	return nil
+}
+
+// buildTool gives a path once the program is there.
+func buildTool(root, name string) (string, error) {
+	tools := filepath.Join(root, "tools", "build")
+	build := exec.Command(tools, name)
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		return "", err
+	}
+	out, err := exec.Command(tools, "--path", name).Output()
+	return strings.TrimSpace(string(out)), err
+}
