@@ -45,18 +45,19 @@ func ParseAllows(text string) []rule.Allow {
 }
 
 func parseAllow(entry string) rule.Allow {
-	seen := map[string]bool{}
-	keys := slices.DeleteFunc(allowKey.FindAllStringSubmatchIndex(entry, -1), func(k []int) bool {
-		key := entry[k[2]:k[3]]
-		again := seen[key] || key == "rule" && trimAllow(entry[:k[0]]) != ""
-		seen[key] = true
-		return again
-	})
+	keys := allowKey.FindAllStringSubmatchIndex(entry, -1)
 	head := entry
 	if len(keys) > 0 {
 		head = entry[:keys[0][0]]
 	}
 	a := rule.Allow{Rule: trimAllow(head)}
+	seen := map[string]bool{"rule": a.Rule != ""}
+	keys = slices.DeleteFunc(keys, func(k []int) bool {
+		key := entry[k[2]:k[3]]
+		again := seen[key]
+		seen[key] = true
+		return again
+	})
 	for i, k := range keys {
 		end := len(entry)
 		if i+1 < len(keys) {
@@ -85,7 +86,7 @@ func joined(a, more rule.Allow) rule.Allow {
 	return rule.Allow{Rule: a.Rule + more.Rule, Reason: a.Reason + more.Reason, Until: a.Until + more.Until}
 }
 
-func trimAllow(s string) string { return strings.Trim(s, " \t\r,\"'{}[]-") }
+func trimAllow(s string) string { return strings.Trim(s, " \t\r\n,\"'{}[]-") }
 
 // ObjectAllows lists what the objects of a snapshot allow.
 func ObjectAllows(s *snapshot.Snapshot) []rule.Allow {

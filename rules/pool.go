@@ -17,12 +17,12 @@ import (
 
 // poolEdit is the smallest edit that takes addresses out of a pool's entry: the
 // entry becomes the ranges that are left of it.
-func poolEdit(p *rule.Pass, pool claim.Claim, out []netip.Addr) explain.Fix {
+func poolEdit(p *rule.Pass, pool claim.Claim, out []claim.Range) explain.Fix {
 	left := []claim.Range{pool.Range}
-	for _, ip := range out {
+	for _, o := range out {
 		var next []claim.Range
 		for _, r := range left {
-			next = append(next, r.Without(ip)...)
+			next = append(next, less(r, o)...)
 		}
 		left = next
 	}
@@ -35,6 +35,32 @@ func poolEdit(p *rule.Pass, pool claim.Claim, out []netip.Addr) explain.Fix {
 		f.Steps = []explain.Step{{Where: explain.Anywhere, Text: "edit " + pool.By.String() + standsIn(pool), Edit: edit}}
 	}
 	return f
+}
+
+// less is a range without another one: none, one or two ranges.
+func less(r, out claim.Range) []claim.Range {
+	x := r.Intersect(out)
+	if !x.IsValid() {
+		return []claim.Range{r}
+	}
+	var left []claim.Range
+	if r.From.Less(x.From) {
+		left = append(left, claim.Range{From: r.From, To: x.From.Prev()})
+	}
+	if x.To.Less(r.To) {
+		left = append(left, claim.Range{From: x.To.Next(), To: r.To})
+	}
+	return left
+}
+
+// rangesIn lists the ranges of claims, sorted, each once.
+func rangesIn(claims []claim.Claim) []claim.Range {
+	out := make([]claim.Range, len(claims))
+	for i, c := range claims {
+		out[i] = c.Range
+	}
+	slices.SortFunc(out, claim.Range.Compare)
+	return slices.Compact(out)
 }
 
 func orNothing(texts []string) string {

@@ -43,7 +43,10 @@ func takenListener(p *rule.Pass, subjects []claim.Claim, node cluster.Node) bool
 			if explain.HostListener(port, node, api, p.Facts) != "" {
 				return true
 			}
-			if slices.ContainsFunc(listeners, func(l claim.Claim) bool { return slices.Contains(l.Ports, port) && !claim.SameOwner(l, s) }) {
+			// A hostPort in the Service's own namespace is most likely the port of
+			// the very Pods that the Service leads to, as an ingress controller's:
+			// people name node addresses on purpose then.
+			if slices.ContainsFunc(listeners, func(l claim.Claim) bool { return slices.Contains(l.Ports, port) && l.By.Namespace != s.By.Namespace }) {
 				return true
 			}
 		}
@@ -64,6 +67,8 @@ func target(p *rule.Pass, subjects []claim.Claim, is string, loses ...string) ex
 	t := explain.Target{Address: p.Key.Range.From, Is: is, Loses: loses, API: servesAPI(p)}
 	if n, ok := p.Facts.NodeWith(t.Address); ok {
 		t.Owner = n
+	} else {
+		t.Owner = hostOwner(p)
 	}
 	for _, s := range subjects {
 		if t.Service == "" {
@@ -76,6 +81,22 @@ func target(p *rule.Pass, subjects []claim.Claim, is string, loses ...string) ex
 		}
 	}
 	return t
+}
+
+// hostOwner is the node whose own the address is by something else than its
+// Node's status: an annotation, or a Pod in its network.
+func hostOwner(p *rule.Pass) cluster.Node {
+	for _, h := range p.Others(claim.Host) {
+		for _, n := range p.Facts.Nodes {
+			if n.Name == h.Owner.Name {
+				return n
+			}
+		}
+		if h.Owner.Kind == cluster.NodeKind.Kind {
+			return cluster.Node{Name: h.Owner.Name}
+		}
+	}
+	return cluster.Node{}
 }
 
 // hostOf names the node behind an owner's claim, with its name alone.
@@ -102,10 +123,9 @@ func takeoverFix(p *rule.Pass, subjects []claim.Claim, t explain.Target) explain
 	if sealed && t.Owner.Name != "" {
 		where = t.Owner.Name + " (its own way to the apiserver does not leave the node)"
 	}
-	for _, s := range subjects {
-		if step, ok := removal(p, s, where); ok {
-			f.Steps = append(f.Steps, step)
-		}
+	for _, step := range removals(p, subjects) {
+		step.Where = where
+		f.Steps = append(f.Steps, step)
 	}
 	if sealed {
 		f.Steps = append(f.Steps, explain.KeepOff(p.Facts, p.Key.Range, others(p.Facts, t.Owner.Name)))

@@ -5,7 +5,6 @@ package rules
 import (
 	"cmp"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -43,14 +42,14 @@ var PoolContainsNode = add(rule.Rule{
 			Title:     fmt.Sprintf("%s of %s contains %s of node %s", pools[0].Text, names(pools), addresses, nodeNames(owners)),
 			Claimants: append(rule.Claimants(rule.Intruder, pools...), rule.Claimants(rule.Owner, owners...)...),
 			Chain: simpleChain(fmt.Sprintf("%s may hand out %s, which is in use by %s", names(pools), addresses, nodeNames(owners)),
-				"a Service that gets the address takes it from the node (WH102 tells what breaks then)", pools, poolsEdit(p, pools, inside)),
+				"a Service that gets the address takes it from the node (WH102 tells what breaks then)", pools, poolsEdit(p, pools, rangesIn(owners))),
 		})
 	},
 })
 
 // poolsEdit takes addresses out of all pools that have one range: one alone would
 // leave the conflict to the others.
-func poolsEdit(p *rule.Pass, pools []claim.Claim, out []netip.Addr) explain.Fix {
+func poolsEdit(p *rule.Pass, pools []claim.Claim, out []claim.Range) explain.Fix {
 	pools = slices.Clone(pools)
 	slices.SortStableFunc(pools, func(a, b claim.Claim) int {
 		return cmp.Or(a.By.Compare(b.By), laterFirst(a.Origin.Field, b.Origin.Field))

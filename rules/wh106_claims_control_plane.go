@@ -3,7 +3,6 @@
 package rules
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -107,13 +106,11 @@ func claimChain(p *rule.Pass, intruders, owners []claim.Claim, is, cause string,
 	switch {
 	case len(vips) > 0:
 		t := target(p, byKubeProxy(vips), is, loses...)
-		// What a controller acts on goes before what it wrote: else it writes it again.
-		slices.SortStableFunc(intruders, func(a, b claim.Claim) int { return cmp.Compare(b.Role, a.Role) })
 		return vipChain(p, intruders, t, cause)
 	case len(inRole(intruders, claim.Request)) > 0:
 		return requested(p, intruders, is, cause, loses...)
 	}
-	return simpleChain(cause, "a Service that gets the address from the pool takes it from its owner", intruders, poolsEdit(p, intruders, insideAddrs(owners)))
+	return simpleChain(cause, "a Service that gets the address from the pool takes it from its owner", intruders, poolsEdit(p, intruders, rangesIn(owners)))
 }
 
 func inRole(claims []claim.Claim, role claim.Roles) []claim.Claim {

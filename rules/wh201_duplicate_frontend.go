@@ -7,7 +7,10 @@ import (
 	"slices"
 
 	"whohas/claim"
+	"whohas/cluster"
+	"whohas/explain"
 	"whohas/rule"
+	"whohas/snapshot"
 )
 
 // DuplicateFrontend is two Services behind one door.
@@ -16,16 +19,17 @@ var DuplicateFrontend = add(rule.Rule{
 	Name:     "duplicate-frontend",
 	Severity: rule.Error,
 	Doc: rule.Doc{
-		Problem: "Two Services have the same address, port and protocol among their external and load-balancer addresses.",
-		Effect:  "One of them gets the traffic, on each node the one that kube-proxy happened to write last or first: it changes with restarts and differs between nodes.",
+		Problem: "Two Services have the same address, port and protocol among their external and load-balancer addresses, or ask for the same ClusterIP.",
+		Effect:  "One of them gets the traffic, on each node the one that kube-proxy happened to write last or first: it changes with restarts and differs between nodes. Of two that ask for one ClusterIP the apiserver refuses the second.",
 		Why:     "The apiserver keeps ClusterIPs unique, not external addresses; kube-proxy takes what it is told. A sharing key does not help: it allows different ports only.",
 		Fix:     "Give one of them another port or address.",
 		Since:   "0.1",
 		Refs:    []string{"https://github.com/kubernetes/kubernetes/issues/69599", "https://github.com/kubernetes/kubernetes/issues/97110", "https://github.com/kube-vip/kube-vip/issues/1006"},
 	},
-	Subject: claim.VIP,
+	Subject: claim.VIP | claim.ClusterIP,
 	Check: func(p *rule.Pass) {
-		rivals, ports := sameFrontends(p.Subjects())
+		sameClusterIP(p)
+		rivals, ports := sameFrontends(inRole(p.Subjects(), claim.VIP))
 		if len(rivals) < 2 {
 			return
 		}
@@ -39,6 +43,32 @@ var DuplicateFrontend = add(rule.Rule{
 		})
 	},
 })
+
+// sameClusterIP: one apiserver never gives a ClusterIP twice, so this is found in
+// manifests and in dumps that were put together; whichever is applied second is
+// refused.
+func sameClusterIP(p *rule.Pass) {
+	rivals := inRole(p.Subjects(), claim.ClusterIP)
+	services := map[snapshot.Ref]bool{}
+	for _, c := range rivals {
+		if c.By.Kind == cluster.ServiceKind.Kind {
+			services[c.By] = true
+		} else {
+			services[c.Owner] = true // an IPAddress speaks for its Service
+		}
+	}
+	if len(services) < 2 {
+		return
+	}
+	p.Report(rule.Finding{
+		Severity:  rule.Error,
+		Title:     fmt.Sprintf("%s is the ClusterIP of %s", p.Key.Range, names(rivals)),
+		Claimants: rule.Claimants(rule.Rival, rivals...),
+		Chain: simpleChain(fmt.Sprintf("%s all ask for the ClusterIP %s", names(rivals), p.Key.Range),
+			"the apiserver refuses whichever is applied second", rivals,
+			explain.Fix{Text: "leave clusterIP out of all but one of them: the apiserver then allocates one"}),
+	})
+}
 
 // sameFrontends lists the claims that share a port and protocol with a claim of
 // another owner, and these ports.

@@ -110,8 +110,16 @@ func (a *Answer) verdict() Verdict {
 		return Unclaimed
 	case len(owners) == 1:
 		return Owned
+	case len(a.Findings) > 0 || a.agreed():
+		return Shared // what was found is no more than a remark
 	}
-	return Shared
+	return Contested
+}
+
+// agreed tells whether all who claim the address name one sharing key.
+func (a *Answer) agreed() bool {
+	key := a.Claims[0].Share
+	return key != "" && !slices.ContainsFunc(a.Claims, func(h Holding) bool { return h.Share != key })
 }
 
 // owners lists on whose behalf the address itself is claimed. What only speaks

@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -58,7 +57,8 @@ func TestScript(t *testing.T) {
 // scriptCommands are what scripts can say beside testscript's own words.
 //
 //	exits [-within=TIME] STATUS PROGRAM [ARG...]   runs it, and wants just that exit status
-//	[!] jsonpath FILE PATH [VALUE]                 what stands at findings[0].rule, or how many: findings.#
+//	[!] jsonpath FILE PATH [VALUE]                 what stands at findings[0].rule or at coverage[source=a.yaml][0].status,
+//	                                               or how many: findings.#
 //	jsonsame FILE1 FILE2 PATH...                   the same stands there in both
 //	schema FILE                                    a report keeps to docs/report.schema.json
 //	mkfifo FILE
@@ -193,8 +193,8 @@ func jsonAt(ts *testscript.TestScript, file, path string) (text string, ok bool)
 	if err := dec.Decode(new(any)); !errors.Is(err, io.EOF) {
 		ts.Fatalf("%s: more than one JSON value", file)
 	}
-	for _, step := range regexp.MustCompile(`[^.\[\]]+`).FindAllString(path, -1) {
-		if v, ok = below(v, step); !ok {
+	for _, step := range regexp.MustCompile(`\[([^\]]*)\]|([^.\[\]]+)`).FindAllStringSubmatch(path, -1) {
+		if v, ok = below(v, step[1]+step[2]); !ok {
 			return "", false
 		}
 	}
@@ -218,11 +218,10 @@ func below(v any, step string) (any, bool) {
 		if i, err := strconv.Atoi(step); err == nil && i < len(v) {
 			return v[i], true
 		}
-		// Of a list of objects: how many have this value somewhere, "rule=WH101".
-		if key, value, ok := strings.Cut(step, "="); ok {
-			var with []any
+		if key, value, ok := strings.Cut(step, "="); ok { // those with a field like that
+			with := []any{}
 			for _, item := range v {
-				if m, ok := item.(map[string]any); ok && reflect.DeepEqual(fmt.Sprint(m[key]), value) {
+				if m, ok := item.(map[string]any); ok && fmt.Sprint(m[key]) == value {
 					with = append(with, item)
 				}
 			}
