@@ -24,6 +24,9 @@ const incident = "../../examples/incident"
 type testReport struct {
 	Kind     string `json:"kind"`
 	Complete bool   `json:"complete"`
+	Summary  struct {
+		Objects int
+	} `json:"summary"`
 	Findings []struct {
 		Rule, Severity, Address, Title string
 		Claimants                      []struct{ Object, Field, Role, Since, By, File string }

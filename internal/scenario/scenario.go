@@ -51,7 +51,12 @@ type Scenario struct {
 	Reserved []claim.Claim
 	Snapshot *snapshot.Snapshot
 	Want     map[dataplane.ProxyMode][]string // "" : with Mode
+
+	Manifests []Manifest // as they are written, in their order
 }
+
+// Manifest is one file of a scenario.
+type Manifest struct{ Name, Text string }
 
 // Load reads a scenario.
 func Load(path string) (*Scenario, error) {
@@ -79,6 +84,7 @@ func Parse(name string, data []byte) (*Scenario, error) {
 			s.Want[dataplane.ProxyMode(strings.TrimPrefix(f.Name, "want "))] = lines(string(f.Data))
 		default:
 			manifests = append(manifests, f)
+			s.Manifests = append(s.Manifests, Manifest{f.Name, string(f.Data)})
 		}
 	}
 	return s, s.read(manifests)
