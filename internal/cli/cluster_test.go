@@ -186,8 +186,14 @@ func testForms(t *testing.T, s *realserver.Server, admin string, live testReport
 	}
 	// cluster-info dump holds no ConfigMaps and no EndpointSlices: the mode is not
 	// known from it, the conflict is.
-	if got := runCheck(t, exitFindings, "--bundle", info, "--proxy-mode", "ipvs"); len(got.Findings) != 1 || got.Findings[0].Rule != "WH101" {
+	got := runCheck(t, exitFindings, "--bundle", info, "--proxy-mode", "ipvs")
+	if len(got.Findings) != 1 || got.Findings[0].Rule != "WH101" {
 		t.Errorf("cluster-info dump: %v", got.essence())
+	}
+	for _, c := range got.Coverage {
+		if c.Complete != (c.Source == "nodes") {
+			t.Errorf("cluster-info dump: %s complete: %v; only nodes are known whole from it", c.Source, c.Complete)
+		}
 	}
 	manifests := runCheck(t, exitFindings, "-f", incident)
 	if got, want := manifests.Findings[0], live.Findings[0]; got.Rule != want.Rule || got.Severity != want.Severity || got.Address != want.Address {

@@ -15,6 +15,7 @@ import (
 
 	"whohas/snapshot"
 	"whohas/source/bundle"
+	"whohas/source/document"
 	"whohas/source/live"
 	"whohas/source/manifest"
 )
@@ -91,7 +92,20 @@ func readBundle(ctx context.Context, path string, o manifest.Options, into *snap
 		return
 	}
 	o.Paths, o.Recursive, o.Progress = []string{path}, true, p.file
-	_, _ = manifest.Read(ctx, o, into) // the error is that of ctx
+	result, _ := manifest.Read(ctx, o, into) // the error is that of ctx
+	coverDump(result, into)
+}
+
+// coverDump says what a dump holds completely: of kubectl cluster-info dump, the
+// kinds that have no namespace, since of the others it may hold two namespaces
+// only. It alone writes lists of a kind (NodeList); kubectl get writes plain
+// Lists, of which nobody knows by which selector they were made.
+func coverDump(r document.Result, into *snapshot.Builder) {
+	for k := range r.Listed {
+		if !k.Namespaced && r.Continue == "" && r.Bad == 0 {
+			into.Cover(snapshot.Coverage{Source: k.Source(), Status: snapshot.StatusRead, Complete: true})
+		}
+	}
 }
 
 // snapshotFiles lists the snapshots that a path names or that lie below it, and

@@ -34,6 +34,10 @@ func pages(root string) (map[string]string, error) {
 
 const written = "<!-- Written by `go run ./internal/ruledoc` from the rules and their scenarios: change those. -->\n"
 
+// scenarioName is without its ending, so that fires comes before fires-otherwise:
+// the first one is the page's example.
+func scenarioName(path string) string { return strings.TrimSuffix(filepath.Base(path), ".txtar") }
+
 // scenarios are a rule's, sorted by name.
 type scenarios struct {
 	fires, quiet []*scenario.Scenario
@@ -45,7 +49,7 @@ func scenariosOf(root string, r *rule.Rule) (scenarios, error) {
 	if err != nil {
 		return all, err
 	}
-	slices.Sort(paths)
+	slices.SortFunc(paths, func(a, b string) int { return strings.Compare(scenarioName(a), scenarioName(b)) })
 	for _, path := range paths {
 		s, err := scenario.Load(path)
 		if err != nil {
@@ -155,7 +159,7 @@ func linked(r *rule.Rule, text string) string {
 // example shows a scenario: where it comes from, its manifests, what is found.
 func example(r *rule.Rule, s *scenario.Scenario) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n## Example\n\n%s\n([%s](../../%s))\n", header(s), filepath.Base(s.Name), s.Name)
+	fmt.Fprintf(&b, "\n## Example\n\n%s\n>\n> [%s](../../%s)\n", header(s), filepath.Base(s.Name), s.Name)
 	for _, m := range s.Manifests {
 		language := cmp.Or(strings.TrimPrefix(filepath.Ext(m.Name), "."), "yaml")
 		fence := "```"
@@ -178,10 +182,10 @@ func header(s *scenario.Scenario) string {
 	var lines []string
 	for line := range strings.Lines(s.Header) {
 		if line = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(line), "#")); line != "" {
-			lines = append(lines, line)
+			lines = append(lines, strings.TrimSuffix(line, "."))
 		}
 	}
-	return strings.Join(lines, ".\n") + "."
+	return "> " + strings.Join(lines, ".\n> ") + "."
 }
 
 // circumstances tells what is set beside the manifests.

@@ -131,6 +131,7 @@ func (d *decoder) emptyList(l *list) {
 	group, _ := snapshot.SplitAPIVersion(h.apiVersion)
 	if kind, _, ok := d.reading.Reads.Kind(group, h.kind); ok {
 		d.result.keep(kind, 0)
+		d.result.list(kind)
 	}
 }
 

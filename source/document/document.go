@@ -48,6 +48,10 @@ type Result struct {
 	Strangers int                   // documents that are no Kubernetes objects
 	Bad       int                   // documents or items that could not be read, each covered
 	Continue  string                // metadata.continue of the list, for paging
+
+	// Listed are the kinds that stood in a list of their own (NodeList), as the
+	// API and kubectl cluster-info dump write them, and not in a plain List.
+	Listed map[snapshot.Kind]bool
 }
 
 // Decode reads a stream to its end and hands the objects it holds to r.Into, in
@@ -79,9 +83,19 @@ func (r *Result) Add(o Result) {
 	for k, n := range o.Other {
 		r.other(k, n)
 	}
+	for k := range o.Listed {
+		r.list(k)
+	}
 	if o.Continue != "" {
 		r.Continue = o.Continue
 	}
+}
+
+func (r *Result) list(k snapshot.Kind) {
+	if r.Listed == nil {
+		r.Listed = map[snapshot.Kind]bool{}
+	}
+	r.Listed[k] = true
 }
 
 func (r *Result) keep(k snapshot.Kind, n int) {
