@@ -193,7 +193,11 @@ func (t *textWriter) claimant(l layout, r claimantRow) {
 	if joined := strings.TrimSpace(at[0] + "  " + at[1]); !l.whole && l.hang+visible(joined) <= t.Width {
 		at = []string{joined} // the two stay together
 	}
-	t.row("    ", l.hang, l.widths, append([]string{part, object}, at...)...)
+	if r.again && !l.whole {
+		t.row(spaces(l.hang), l.hang, nil, at...) // under its object, not beside it
+	} else {
+		t.row("    ", l.hang, l.widths, append([]string{part, object}, at...)...)
+	}
 	if h := history(r.Claimant); h != "" {
 		t.wrap(spaces(l.hang), spaces(l.hang), h)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"whohas/claim"
+	"whohas/explain"
 	"whohas/claimants"
 	"whohas/rule"
 )
@@ -42,14 +43,27 @@ var ClaimsReserved = add(rule.Rule{
 			place = x.String()
 		}
 		cause := fmt.Sprintf("%s claims %s, which is reserved (%s)", names(intruders), place, what)
+		chain := claimChain(p, intruders, owners, "whoever has the reserved address", cause, strings.Split(what, ", ")...)
+		if explain.EraOf(p.Facts).Binds && strings.Contains(what, "gateway") {
+			chain.Notes = append(chain.Notes, throughTheGateway)
+		}
 		p.Report(rule.Finding{
 			Severity:  reservedSeverity(p, intruders, owners),
 			Title:     fmt.Sprintf("%s is reserved (%s), and %s claims it", place, what, names(intruders)),
 			Claimants: append(rule.Claimants(rule.Intruder, intruders...), rule.Claimants(rule.Owner, owners...)...),
-			Chain:     claimChain(p, intruders, owners, "whoever has the reserved address", cause, strings.Split(what, ", ")...),
+			Chain:     chain,
 		})
 	},
 })
+
+// throughTheGateway is what happens to traffic that only passes the gateway: a
+// node goes on sending to the gateway's hardware address, and ARP replies from it
+// are still taken in; its requests are not answered.
+var throughTheGateway = explain.Link{
+	Text: "traffic through the gateway may go on for a while: it ends when the gateway must ask for a node's hardware address, " +
+		"because its request carries the address that the node takes for its own",
+	Evidence: []string{"linux net/ipv4/arp.c arp_process: a request goes through ip_route_input, which drops an own address as source; a reply does not"},
+}
 
 // reservedFor says what the addresses are reserved for.
 func reservedFor(owners []claim.Claim) string {

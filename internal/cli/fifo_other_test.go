@@ -6,4 +6,6 @@ package cli
 
 import "github.com/rogpeppe/go-internal/testscript"
 
-func cmdMkfifo(ts *testscript.TestScript, _ bool, _ []string) { ts.Fatalf("no FIFOs here: begin the line with [unix]") }
+func cmdMkfifo(ts *testscript.TestScript, _ bool, _ []string) {
+	ts.Fatalf("no FIFOs here: begin the line with [unix]")
+}

@@ -31,19 +31,22 @@ func TestMain(m *testing.M) {
 const root = "../.."
 
 // TestScript runs the command line as a user does. Each script has the incident
-// in its directory, kubeconfigs of servers (servers_test.go), and beside the
+// in its directory, servers with kubeconfigs (servers_test.go), and beside the
 // usual commands those of scriptCommands.
 func TestScript(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs hundreds of commands")
 	}
-	kubeconfigs := startServers(t)
+	kubeconfigs, urls := startServers(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		Cmds:                scriptCommands,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
+			for name, url := range urls {
+				e.Setenv(strings.ToUpper(name), url)
+			}
 			for name, text := range kubeconfigs {
 				if err := os.WriteFile(filepath.Join(e.WorkDir, name+".kubeconfig"), []byte(text), 0o600); err != nil {
 					return err

@@ -13,19 +13,19 @@ import (
 	"testing"
 )
 
-// startServers gives a kubeconfig for each sort of server that a script may
-// meet, by name.
+// startServers gives the URL of each sort of server that a script may meet, and
+// a kubeconfig, by name.
 //
-//	cluster    serves a node, a Service with its address, and nothing else
+//	cluster    serves two nodes, a Service with the address of one, a manifest, and nothing else
 //	forbidden  the same, but nobody may list nodes
 //	half       the same, but never answers when asked for services
 //	broken     answers 500 to everything
 //	silent     accepts connections and never answers
 //	nowhere    a port on which nobody listens
 //	several    two contexts: "good" of cluster, "bad" of nowhere; the latter is current
-func startServers(t *testing.T) map[string]string {
+func startServers(t *testing.T) (kubeconfigs, urls map[string]string) {
 	t.Helper()
-	urls := map[string]string{"silent": silent(t), "nowhere": nowhere(t)}
+	urls = map[string]string{"silent": silent(t), "nowhere": nowhere(t)}
 	for name, change := range map[string]http.HandlerFunc{
 		"cluster": nil,
 		"forbidden": on("/api/v1/nodes", func(w http.ResponseWriter, _ *http.Request) {
@@ -40,11 +40,11 @@ func startServers(t *testing.T) map[string]string {
 		t.Cleanup(s.Close)
 		urls[name] = s.URL
 	}
-	out := map[string]string{"several": kubeconfig(map[string]string{"good": urls["cluster"], "bad": urls["nowhere"]})}
+	kubeconfigs = map[string]string{"several": kubeconfig(map[string]string{"good": urls["cluster"], "bad": urls["nowhere"]})}
 	for name, url := range urls {
-		out[name] = kubeconfig(map[string]string{name: url})
+		kubeconfigs[name] = kubeconfig(map[string]string{name: url})
 	}
-	return out
+	return kubeconfigs, urls
 }
 
 // kubeconfig has one context for each server; the first is the current one.
@@ -127,7 +127,8 @@ func serveAPI(w http.ResponseWriter, r *http.Request) {
 			{"name":"nodes","kind":"Node","namespaced":false,"verbs":["get","list"]},
 			{"name":"services","kind":"Service","namespaced":true,"verbs":["get","list"]}]}`,
 		"/api/v1/nodes": `{"kind":"NodeList","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":[
-			{"metadata":{"name":"cdev01"},"status":{"addresses":[{"type":"InternalIP","address":"192.168.10.114"}]}}]}`,
+			{"metadata":{"name":"cdev01"},"status":{"addresses":[{"type":"InternalIP","address":"192.168.10.114"}]}},
+			{"metadata":{"name":"cdev02"},"status":{"addresses":[{"type":"InternalIP","address":"192.168.10.115"}]}}]}`,
 		"/api/v1/services": `{"kind":"ServiceList","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":[
 			{"metadata":{"name":"tomcat","namespace":"demo"},"spec":{"externalIPs":["192.168.10.114"],"ports":[{"port":8080}]}}]}`,
 		"/manifest.yaml": "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: demo}\nspec: {externalIPs: [192.168.10.115], ports: [{port: 80}]}\n",

@@ -110,7 +110,7 @@ func page(r *rule.Rule, s scenarios) string {
 	}
 	b.WriteString(conditions(r))
 	if len(s.fires) > 0 {
-		b.WriteString(example(r, s.fires[0]))
+		b.WriteString(example(s.fires[0]))
 	}
 	fmt.Fprintf(&b, "\n## Tests\n\n%d scenarios in which it fires and %d near misses in which it stays quiet, in [%s](../../%s).\n",
 		len(s.fires), len(s.quiet), scenarioDir(r), scenarioDir(r))
@@ -157,7 +157,7 @@ func linked(r *rule.Rule, text string) string {
 }
 
 // example shows a scenario: where it comes from, its manifests, what is found.
-func example(r *rule.Rule, s *scenario.Scenario) string {
+func example(s *scenario.Scenario) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n## Example\n\n%s\n>\n> [%s](../../%s)\n", header(s), filepath.Base(s.Name), s.Name)
 	for _, m := range s.Manifests {
@@ -169,12 +169,34 @@ func example(r *rule.Rule, s *scenario.Scenario) string {
 		fmt.Fprintf(&b, "\n`%s`\n\n%s%s\n%s\n%s\n", m.Name, fence, language, strings.TrimRight(m.Text, "\n"), fence)
 	}
 	b.WriteString("\nIs found" + circumstances(s) + ":\n\n```\n" + strings.Join(s.Want[""], "\n") + "\n```\n")
-	for _, m := range modes[1:] {
-		if want, ok := s.Want[m]; ok && !slices.Equal(want, s.Want[""]) {
-			fmt.Fprintf(&b, "\nWith kube-proxy's mode %s:\n\n```\n%s\n```\n", m, cmp.Or(strings.Join(want, "\n"), "nothing"))
-		}
+	for _, o := range otherwise(s) {
+		fmt.Fprintf(&b, "\nWith proxy mode %s:\n\n```\n%s\n```\n", strings.Join(o.modes, " or "), cmp.Or(o.found, "nothing"))
 	}
 	return b.String()
+}
+
+// outcome is what is found in some modes.
+type outcome struct {
+	found string
+	modes []string
+}
+
+// otherwise lists what is found in other modes, where it is something else.
+func otherwise(s *scenario.Scenario) []outcome {
+	var out []outcome
+	for _, m := range modes[1:] {
+		want, ok := s.Want[m]
+		if !ok || slices.Equal(want, s.Want[""]) {
+			continue
+		}
+		found := strings.Join(want, "\n")
+		i := slices.IndexFunc(out, func(o outcome) bool { return o.found == found })
+		if i < 0 {
+			i, out = len(out), append(out, outcome{found: found})
+		}
+		out[i].modes = append(out[i].modes, m.String())
+	}
+	return out
 }
 
 // header is a scenario's credit, as one paragraph with its links.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -17,9 +18,12 @@ import (
 
 const root = "../.."
 
+// made are the pages, made once for all tests.
+var made = sync.OnceValues(func() (map[string]string, error) { return pages(root) })
+
 // TestFresh refuses a page that is stale, that is missing, and one too many.
 func TestFresh(t *testing.T) {
-	want, err := pages(root)
+	want, err := made()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +48,7 @@ func TestFresh(t *testing.T) {
 }
 
 func TestDeterministic(t *testing.T) {
-	first, err := pages(root)
+	first, err := made()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +63,7 @@ func TestDeterministic(t *testing.T) {
 
 // TestPages looks at what must be on every page.
 func TestPages(t *testing.T) {
-	all, err := pages(root)
+	all, err := made()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +100,7 @@ func TestWrite(t *testing.T) {
 	if err := write(dir); err != nil {
 		t.Fatal(err)
 	}
-	want, err := pages(root)
+	want, err := made()
 	if err != nil {
 		t.Fatal(err)
 	}
