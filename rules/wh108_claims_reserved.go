@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"whohas/claim"
-	"whohas/explain"
 	"whohas/claimants"
+	"whohas/explain"
 	"whohas/rule"
 )
 

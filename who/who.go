@@ -177,7 +177,10 @@ func onNode(name string) string {
 func vipScope(c claim.Claim, f *cluster.Facts) string {
 	era := explain.EraOf(f)
 	if !era.Binds {
-		return "its ports " + c.Ports.String() + " on every node"
+		if len(c.Ports) == 0 {
+			return "the Service's ports on every node"
+		}
+		return c.Ports.String() + " on every node"
 	}
 	owner, ok := f.NodeWith(c.Range.From)
 	if !ok || era.OwnerBinds {
