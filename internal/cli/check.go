@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
 	"os"
 	"slices"
@@ -162,10 +163,14 @@ func addresses(w *world) int {
 }
 
 // complain names what could not be read, on stderr as well: the report may have
-// gone to a file.
+// gone to a file. Of a file full of faults the first few say enough.
 func (e *env) complain(s *snapshot.Snapshot) {
+	told := map[string]int{}
 	for _, c := range s.Coverage {
 		if !c.Failed {
+			continue
+		}
+		if told[c.Source]++; told[c.Source] > mostComplaints {
 			continue
 		}
 		place := c.Source
@@ -177,7 +182,14 @@ func (e *env) complain(s *snapshot.Snapshot) {
 			e.hint(hintSources)
 		}
 	}
+	for _, source := range slices.Sorted(maps.Keys(told)) {
+		if more := told[source] - mostComplaints; more > 0 {
+			fmt.Fprintf(e.stderr, "whohas: error: %s: %d more faults (-o json lists them)\n", source, more)
+		}
+	}
 }
+
+const mostComplaints = 10 // about one source
 
 // never is above every severity.
 const never = rule.Critical + 1

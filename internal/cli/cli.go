@@ -33,7 +33,7 @@ const (
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	spareMemory()
+	defer paceCollector()()
 	e := &env{stdin: stdin, stdout: stdout, stderr: stderr, now: time.Now, status: exitOK}
 	root := e.root(filepath.Base(args[0]))
 	root.SetArgs(args[1:])
@@ -45,15 +45,6 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return cmp.Or(e.status, exitFailed) // findings weigh more
 	}
 	return e.status
-}
-
-// spareMemory lets the collector run more often than usual: most of what passes
-// through while a dump is read is garbage at once, and the memory of a run should
-// follow from what it keeps. GOGC in the environment beats it.
-func spareMemory() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(25)
-	}
 }
 
 // env is what a command may touch of the world around it.
