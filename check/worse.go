@@ -9,8 +9,9 @@ import (
 )
 
 // Worse keeps the findings that a change made worse. A finding after a change is
-// not worse if everything it says was said before by findings of the same rule, on
-// the same address or on a range around it: each of the conflicts that it is made
+// not worse if everything it says was said before by findings of the same rule, or
+// of one that explains it or is explained by it, on the same address or on a range
+// around it: each of the conflicts that it is made
 // of (who takes from whom), and its severity of one of these.
 //
 // Fingerprints would not do: a conflict of three that loses one has a new
@@ -31,9 +32,26 @@ func Worse(before, after Result) Result {
 		old[key] = append(old[key], said{f, f.Owners()})
 	}
 	worse := func(f rule.Finding) bool {
-		return !tolerated(&f, slices.Concat(old[findingKey(&f)], old[f.Rule.ID]))
+		was := slices.Concat(old[findingKey(&f)], old[f.Rule.ID])
+		for _, kin := range kindred(f.Rule, before) {
+			was = slices.Concat(was, old[kin.ID+" "+f.Place()], old[kin.ID])
+		}
+		return !tolerated(&f, was)
 	}
 	return Result{Findings: filter(after.Findings, worse), Hidden: filter(after.Hidden, worse), Unsure: after.Unsure}
+}
+
+// kindred lists the rules by which the same conflict may have been told before: a
+// rule explains another's findings, and a pool that shrinks, or a claim that loses
+// company, can move from one to the other.
+func kindred(r *rule.Rule, before Result) []*rule.Rule {
+	kin := slices.Clone(r.After)
+	for _, f := range slices.Concat(before.Findings, before.Hidden) {
+		if slices.Contains(f.Rule.After, r) && !slices.Contains(kin, f.Rule) {
+			kin = append(kin, f.Rule)
+		}
+	}
+	return kin
 }
 
 func findingKey(f *rule.Finding) string { return f.Rule.ID + " " + f.Place() }

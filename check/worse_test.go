@@ -12,7 +12,6 @@ import (
 
 	"whohas/check"
 	"whohas/claim"
-	"whohas/claimants"
 	"whohas/dataplane"
 	"whohas/internal/scenario"
 	"whohas/rule"
@@ -190,28 +189,13 @@ func TestRemovingMakesNothingWorse(t *testing.T) {
 func known(was, is check.Input, f *rule.Finding) bool {
 	// These leave the addresses of nodes to WH101 to WH104, and say so by silence:
 	// they speak as soon as the node is gone.
-	silent := []*rule.Rule{rules.SharedWithoutAgreement, rules.ClaimsControlPlane, rules.ClaimsReserved}
+	silent := []*rule.Rule{rules.ClaimsControlPlane, rules.ClaimsReserved}
 	if slices.Contains(silent, f.Rule) {
 		for c := range was.View.Overlapping(f.Range) {
 			if c.Role == claim.Host {
 				return true
 			}
 		}
-	}
-	// A pool that shrinks until it lies wholly inside a range of the cluster moves
-	// from WH302 to WH204 or WH205.
-	if f.Rule == rules.VIPInServiceCIDR || f.Rule == rules.VIPInPodCIDR {
-		for c := range was.View.Overlapping(f.Range) {
-			if c.Role == claim.Pool && c.Range != f.Range && c.Range.Covers(f.Range) && slices.Contains(f.Owners(), c.Owner.Group+"|"+c.Owner.String()) {
-				return true
-			}
-		}
-	}
-	// A Service of another proxy counts as a warning, on a single node and of a
-	// controller that publishes nodes' addresses too, where kube-proxy's are milder.
-	other := func(c rule.Claimant) bool { return c.Agent == claimants.AgentOtherProxy }
-	if intruders := f.Intruders(); f.Severity == rule.Warning && len(slices.DeleteFunc(intruders, other)) == 0 {
-		return f.Rule == rules.ExternalIPIsNode || f.Rule == rules.LBIPIsNode
 	}
 	// What makes a finding milder, and only Nodes tell (k3s; that there is but one
 	// node), is not known without any, where something else still tells of hosts.
@@ -227,21 +211,12 @@ func TestKnownWorse(t *testing.T) {
 	node := thing{kind: "Node", name: "n1", claims: []stake{{"InternalIP", "10.0.0.1"}}}
 	other := thing{kind: "Node", name: "n2", claims: []stake{{"InternalIP", "10.0.0.9"}}}
 	hostPod := thing{kind: "Pod", name: "p", traits: map[string]string{"hostNetwork": "yes", "node": "n1"}, claims: []stake{{"podIP", "10.0.0.1"}}}
-	pool := thing{kind: "IPAddressPool", name: "pool", claims: []stake{{"address", "10.0.0.4-10.0.0.11"}}}
-	shrunk := thing{kind: "IPAddressPool", name: "pool", claims: []stake{{"address", "10.0.0.8-10.0.0.11"}}}
 	web := svc("web", "", "externalIP")
-	elsewhere := web
-	elsewhere.traits = map[string]string{"ports": "443/TCP", "namespace": "default"}
-	elsewhere.name = "elsewhere"
 	for name, tt := range map[string]struct {
 		world world
 		less  func(world) world
 		want  string
 	}{
-		"WH202 is silent at a node's address": {
-			world{objects: []thing{node, other, web, elsewhere}}, func(w world) world { return w.without(0) },
-			"WH202 warning 10.0.0.1 | Service default/elsewhere, Service default/web",
-		},
 		"WH106 is silent at a node's address": {
 			world{objects: []thing{node, other, web, {kind: "ClusterConfiguration", name: "c", claims: []stake{{"endpoint", "10.0.0.1:6443"}}}}},
 			func(w world) world { return w.without(0) },
@@ -251,16 +226,6 @@ func TestKnownWorse(t *testing.T) {
 			world{objects: []thing{node, other, {kind: "IPAddressPool", name: "pool", claims: []stake{{"address", "10.0.0.1-10.0.0.2"}}}, {kind: "BGPPeer", name: "tor", claims: []stake{{"peer", "10.0.0.1"}}}}},
 			func(w world) world { return w.without(0) },
 			"WH108 error 10.0.0.1-10.0.0.2 | BGPPeer default/tor, IPAddressPool default/pool",
-		},
-		"a pool shrinks from WH302 into WH204": {
-			world{objects: []thing{pool, {kind: "ServiceCIDR", name: "s", claims: []stake{{"cidr", "10.0.0.8/29"}}}}},
-			func(w world) world { return w.with(0, shrunk) },
-			"WH204 error 10.0.0.8/30 | IPAddressPool default/pool, ServiceCIDR s",
-		},
-		"another proxy's Service is left alone on a single node": {
-			world{complete: true, objects: []thing{node, web, svc("foreign", "other", "externalIP")}},
-			func(w world) world { return w.without(1) },
-			"WH101 warning 10.0.0.1 | Node n1, Service default/foreign",
 		},
 		"the only Node tells that it is the only one": {
 			world{complete: true, objects: []thing{node, hostPod, web}}, func(w world) world { return w.without(0) },

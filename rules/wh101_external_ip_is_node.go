@@ -54,7 +54,7 @@ var ExternalIPIsNode = add(rule.Rule{
 
 func externalIPSeverity(p *rule.Pass, intruders []claim.Claim, node cluster.Node) rule.Severity {
 	if s, ok := inert(p, intruders); ok {
-		return s
+		return singleNode(p, s)
 	}
 	if binds(p.Facts) || takenListener(p, byKubeProxy(intruders), node) {
 		return singleNode(p, rule.Critical)

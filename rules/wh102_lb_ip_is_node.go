@@ -57,8 +57,10 @@ var LBIPIsNode = add(rule.Rule{
 func ingressSeverity(p *rule.Pass, intruders []claim.Claim) rule.Severity {
 	s, ok := inert(p, intruders)
 	switch {
+	case ok && nodeLoadBalancer(p, intruders):
+		return rule.Info
 	case ok:
-		return s
+		return singleNode(p, s)
 	case binds(p.Facts):
 		return singleNode(p, rule.Critical)
 	case nodeLoadBalancer(p, intruders):

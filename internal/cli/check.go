@@ -4,7 +4,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -177,14 +176,16 @@ func (e *env) complain(s *snapshot.Snapshot) {
 		if c.Line > 0 {
 			place = fmt.Sprintf("%s:%d", c.Source, c.Line)
 		}
-		fmt.Fprintf(e.stderr, "whohas: error: %s: %s\n", place, c.Detail)
+		e.note("error: %s: %s", place, c.Detail)
 		if c.Source == "cluster" {
 			e.hint(hintSources)
+		} else if info, err := os.Stat(c.Source); err == nil && c.Detail == "binary file" && isSnapshot(c.Source, info) {
+			e.hint("a snapshot is read with --bundle")
 		}
 	}
 	for _, source := range slices.Sorted(maps.Keys(told)) {
 		if more := told[source] - mostComplaints; more > 0 {
-			fmt.Fprintf(e.stderr, "whohas: error: %s: %d more faults (-o json lists them)\n", source, more)
+			e.note("error: %s: %d more faults (-o json lists them)", source, more)
 		}
 	}
 }
@@ -268,7 +269,20 @@ func (e *env) write(outputs []output, r *report.Report) error {
 	for _, o := range outputs {
 		errs = append(errs, e.writeOutput(o, func(w io.Writer) error { return e.format(o.format, w)(w, r) }))
 	}
-	return errors.Join(errs...)
+	return joined(errs)
+}
+
+// joined is errors.Join on one line.
+func joined(errs []error) error {
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	if len(errs) == 0 {
+		return nil
+	}
+	err := errs[0]
+	for _, more := range errs[1:] {
+		err = fmt.Errorf("%w; %w", err, more)
+	}
+	return err
 }
 
 // writeOutput opens what an output goes to and closes it whole.

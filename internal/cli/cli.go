@@ -17,6 +17,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -68,14 +69,29 @@ func withHint(err error, format string, args ...any) error {
 }
 
 func (e *env) fail(err error) {
-	fmt.Fprintf(e.stderr, "whohas: error: %v\n", err)
+	e.note("error: %v", err)
 	var h hinted
 	if errors.As(err, &h) {
 		e.hint(h.hint)
 	}
 }
 
-func (e *env) hint(text string) { fmt.Fprintf(e.stderr, "whohas: hint: %s\n", text) }
+func (e *env) hint(text string) { e.note("hint: %s", text) }
+
+// note writes one line about the run. Names of files and a parser's words come
+// from others: what a terminal or a CI runner would obey in them is replaced.
+func (e *env) note(format string, args ...any) {
+	fmt.Fprintf(e.stderr, "whohas: %s\n", printable(fmt.Sprintf(format, args...)))
+}
+
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
+}
 
 // terminal tells whether a stream is one, and how wide.
 func terminal(w io.Writer) (width int, ok bool) {

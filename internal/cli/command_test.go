@@ -100,3 +100,35 @@ func TestOwnFlagsAreSeen(t *testing.T) {
 		}
 	}
 }
+
+// TestNotesAreOneLine: the name of a file in a pull request is the words of a
+// stranger. On stderr of a CI job a line that begins with :: is a command.
+func TestNotesAreOneLine(t *testing.T) {
+	const name = "a\n::add-mask::b\x1b[2J\u202e.yaml"
+	for _, args := range [][]string{
+		{"check", "-f", name},
+		{"check", "--bundle", name},
+		{"check", "-k", name},
+		{"check", "--base", name, "-f", incident},
+		{"check", "-f", incident, "--config", name},
+		{"check", "-f", incident, "-o", "json=" + name + "/x", "-o", "text=" + name + "/y"},
+		{"check", "--kubeconfig", name},
+		{"check", "-f", incident, "--live", "--kubeconfig", name},
+		{"snapshot", "-f", incident, "-o", name + "/x"},
+		{name},
+		{"who", name},
+		{"rules", name},
+		{"check", name},
+		{"check", "--" + name},
+	} {
+		_, _, stderr := run(t, args...)
+		if !strings.Contains(stderr, "add-mask") {
+			t.Errorf("%q: the name is not there: %q", args, stderr)
+		}
+		for line := range strings.SplitSeq(strings.TrimSuffix(stderr, "\n"), "\n") {
+			if !strings.HasPrefix(line, "whohas: ") || strings.ContainsAny(line, "\x1b\u202e") {
+				t.Errorf("%q: %q", args, line)
+			}
+		}
+	}
+}

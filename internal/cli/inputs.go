@@ -132,7 +132,7 @@ func (e *env) settle(in *inputs, w *world) {
 		}
 	}
 	if len(missing) > 0 {
-		fmt.Fprintf(e.stderr, "whohas: error: not read: %s\n", strings.Join(missing, ", "))
+		e.note("error: not read: %s", strings.Join(missing, ", "))
 		e.hint("--require asks for it; add a source that holds it")
 		e.status = exitFailed
 	}

@@ -49,7 +49,7 @@ func (p *progress) show(line string) {
 		return
 	}
 	p.last, p.shown = now, true
-	fmt.Fprintf(p.w, "\r\x1b[K%.78s", line)
+	fmt.Fprintf(p.w, "\r\x1b[K%.78s", printable(line))
 }
 
 func (p *progress) done() {

@@ -68,7 +68,7 @@ func (e *env) takeSnapshot(ctx context.Context, f *snapshotFlags) error {
 	}
 	e.settle(&f.inputs, w)
 	if f.file != "-" {
-		fmt.Fprintf(e.stderr, "whohas: %d objects written to %s\n", s.Count(), f.file)
+		e.note("%d objects written to %s", s.Count(), f.file)
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -87,7 +86,7 @@ func (e *env) who(cmd *cobra.Command, f *whoFlags, args []string) error {
 	if r.Contested() {
 		e.status = exitFindings
 	}
-	return errors.Join(errs...)
+	return joined(errs)
 }
 
 func parseAsked(args []string) ([]claim.Range, error) {
