@@ -189,7 +189,7 @@ func TestRemovingMakesNothingWorse(t *testing.T) {
 func known(was, is check.Input, f *rule.Finding) bool {
 	// These leave the addresses of nodes to WH101 to WH104, and say so by silence:
 	// they speak as soon as the node is gone.
-	silent := []*rule.Rule{rules.ClaimsControlPlane, rules.ClaimsReserved}
+	silent := []*rule.Rule{rules.SharedWithoutAgreement, rules.ClaimsControlPlane, rules.ClaimsReserved}
 	if slices.Contains(silent, f.Rule) {
 		for c := range was.View.Overlapping(f.Range) {
 			if c.Role == claim.Host {
@@ -217,6 +217,10 @@ func TestKnownWorse(t *testing.T) {
 		less  func(world) world
 		want  string
 	}{
+		"WH202 is silent at a node's address": {
+			world{objects: []thing{node, other, web, svc("wish", "", "loadBalancerIP")}}, func(w world) world { return w.without(0) },
+			"WH202 error 10.0.0.1 | Service default/web, Service default/wish",
+		},
 		"WH106 is silent at a node's address": {
 			world{objects: []thing{node, other, web, {kind: "ClusterConfiguration", name: "c", claims: []stake{{"endpoint", "10.0.0.1:6443"}}}}},
 			func(w world) world { return w.without(0) },

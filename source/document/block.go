@@ -34,6 +34,9 @@ func (d *decoder) yamlBlock(i item) bool {
 		return false
 	}
 	t := &yamlTree{decoder: d, text: i.text, base: i.line - 1}
+	if b := (block{yamlTree: t}); b.empty() {
+		return true
+	}
 	h, ok := (&block{yamlTree: t}).head(i.part)
 	if !ok {
 		return false
@@ -125,6 +128,12 @@ func plainRune(r rune, size int) bool {
 	return r >= 0xa0 && r <= 0xfffd || r >= 0x10000
 }
 
+// empty tells whether the text shows nothing but comments.
+func (b *block) empty() bool {
+	b.advance()
+	return b.over
+}
+
 // begin goes to the first line of the object; in a part of a list, behind the
 // dash.
 func (b *block) begin(part bool) bool {
@@ -204,31 +213,66 @@ func (b *block) head(part bool) (h head, ok bool) {
 	return h, true
 }
 
+// maxKey bounds a key: the parser follows none longer than 1024 characters.
+const maxKey = 512
+
+// scalar is one as it is written, without the quotes.
+type scalar struct {
+	text   []byte
+	quoted bool
+	spaced bool // in brackets: spaces follow
+}
+
+// value makes the value of a scalar.
+func (w scalar) value(b *block) snapshot.Value {
+	v := snapshot.Value{Kind: snapshot.String, Line: int32(b.lineAt()), Text: b.names.string(w.text)}
+	if !w.quoted && maybeWord(w.text) {
+		v.Kind, v.Text = scalarOf(plainNode(v.Text))
+	}
+	return v
+}
+
+// key makes the key that the scalar is; ok is false for one that merges maps,
+// and for one that is null.
+func (w scalar) key(b *block) (key string, ok bool) {
+	key = b.names.string(w.text)
+	if w.quoted {
+		return key, true
+	}
+	if key == "<<" {
+		return "", false
+	}
+	if maybeWord(w.text) {
+		return keyText(plainNode(key))
+	}
+	return key, true
+}
+
 // key splits a line of a map; ok is false where the line is none.
 func (b *block) key() (key string, value []byte, ok bool) {
+	k, value, ok := b.split()
+	if !ok {
+		return "", nil, false
+	}
+	key, ok = k.key(b)
+	return key, value, ok
+}
+
+// split is key without making one.
+func (b *block) split() (k scalar, value []byte, ok bool) {
 	text := b.rest
 	if c := text[0]; c == '"' || c == '\'' {
 		inner, behind, ok := unquote(text)
-		if !ok || len(behind) == 0 || behind[0] != ':' || len(behind) > 1 && behind[1] != ' ' || len(inner) > 512 {
-			return "", nil, false
+		if !ok || len(behind) == 0 || behind[0] != ':' || len(behind) > 1 && behind[1] != ' ' || len(text)-len(behind) > maxKey {
+			return k, nil, false
 		}
-		return b.names.string(inner), behind[1:], true
+		return scalar{text: inner, quoted: true}, behind[1:], true
 	}
 	end := colon(text)
-	if end <= 0 || end > 512 || !plainStart(text) || text[end-1] == ' ' || comment(text[:end]) >= 0 {
-		return "", nil, false
+	if end <= 0 || end > maxKey || !plainStart(text) || text[end-1] == ' ' || comment(text[:end]) >= 0 {
+		return k, nil, false
 	}
-	key = b.names.string(text[:end])
-	if key == "<<" {
-		return "", nil, false
-	}
-	if maybeWord(text[:end]) {
-		var isKey bool
-		if key, isKey = keyText(plainNode(key)); !isKey {
-			return "", nil, false
-		}
-	}
-	return key, text[end+1:], true
+	return scalar{text: text[:end]}, text[end+1:], true
 }
 
 // colon finds the one that ends a plain key, or -1.
@@ -302,38 +346,25 @@ func unquote(text []byte) (inner, behind []byte, ok bool) {
 
 // flat reads a scalar that stands on one line.
 func (b *block) flat(text []byte) (v snapshot.Value, ok bool) {
-	v = snapshot.Value{Kind: snapshot.String, Line: int32(b.lineAt())}
 	text = bytes.TrimLeft(text, " ")
 	if len(text) == 0 {
 		return v, false
 	}
-	if text[0] == '"' || text[0] == '\'' {
-		inner, behind, ok := unquote(text)
-		if !ok || !blankOrComment(behind) {
-			return v, false
-		}
-		v.Text = b.names.string(inner)
-		return v, true
-	}
-	text, ok = plain(text)
+	w, ok := flatText(text)
 	if !ok {
 		return v, false
 	}
-	v.Text = b.names.string(text)
-	if maybeWord(text) {
-		v.Kind, v.Text = scalarOf(plainNode(v.Text))
-	}
-	return v, true
+	return w.value(b), true
 }
 
-// flatSkip tells whether flat would read the text.
-func flatSkip(text []byte) bool {
+// flatText cuts a scalar out of the rest of its line.
+func flatText(text []byte) (w scalar, ok bool) {
 	if text[0] == '"' || text[0] == '\'' {
-		_, behind, ok := unquote(text)
-		return ok && blankOrComment(behind)
+		inner, behind, ok := unquote(text)
+		return scalar{text: inner, quoted: true}, ok && blankOrComment(behind)
 	}
-	_, ok := plain(text)
-	return ok
+	text, ok = plain(text)
+	return scalar{text: text}, ok
 }
 
 // plain cuts a plain scalar out of the rest of its line.

@@ -10,32 +10,14 @@ import (
 
 // mapping reads a map whose first key is the current line's text.
 func (b *block) mapping(s sieve, keep bool, depth int) (v snapshot.Value, ok bool) {
-	if depth > maxDepth {
+	if depth >= maxDepth {
 		return v, false
 	}
 	col, line, m := b.indent, b.lineAt(), b.stack.open()
 	seen := mapState{}
 	for !b.over && b.indent == col && !b.dash() {
-		key, text, ok := b.key()
-		if !ok {
+		if !b.entry(&m, s, keep, depth, &seen) {
 			return v, false
-		}
-		at := b.lineAt()
-		var c sieve
-		kept := false
-		if keep {
-			if c, kept = s.child(key); !kept {
-				seen.dropped, seen.owns = true, seen.owns || ownsItem(key)
-			}
-		}
-		child, ok := b.member(text, col, c, kept, depth)
-		if !ok {
-			return v, false
-		}
-		if kept && child.Kind == snapshot.Absent {
-			seen.dropped = true
-		} else if kept {
-			b.set(&m, key, at, child)
 		}
 	}
 	if b.indent > col {
@@ -47,10 +29,40 @@ func (b *block) mapping(s sieve, keep bool, depth int) (v snapshot.Value, ok boo
 	return s.keepMap(m.mapping(line), seen.dropped, seen.owns), true
 }
 
+// entry reads a key and its value. Of what is not kept, no key is made.
+func (b *block) entry(m *members, s sieve, keep bool, depth int, seen *mapState) bool {
+	col, at := b.indent, b.lineAt()
+	k, text, ok := b.split()
+	if !ok {
+		return false
+	}
+	if !keep {
+		_, ok = b.member(text, col, s, false, depth)
+		return ok
+	}
+	key, ok := k.key(b)
+	if !ok {
+		return false
+	}
+	c, kept := s.child(key)
+	v, ok := b.member(text, col, c, kept, depth)
+	switch {
+	case !ok:
+		return false
+	case !kept:
+		seen.dropped, seen.owns = true, seen.owns || ownsItem(key)
+	case v.Kind == snapshot.Absent:
+		seen.dropped = true
+	default:
+		b.set(m, key, at, v)
+	}
+	return true
+}
+
 // member reads the value of a key whose line goes on with text.
 func (b *block) member(text []byte, col int, s sieve, keep bool, depth int) (v snapshot.Value, ok bool) {
 	if !blankOrComment(text) {
-		return b.inline(text, col, s, keep)
+		return b.inline(text, col, s, keep, depth)
 	}
 	null := snapshot.Value{Kind: snapshot.Null, Line: int32(b.lineAt())}
 	b.advance()
@@ -73,7 +85,7 @@ func (b *block) nested(s sieve, keep bool, depth int) (snapshot.Value, bool) {
 
 // list reads a list whose first item begins with the current line.
 func (b *block) list(s sieve, keep bool, depth int) (v snapshot.Value, ok bool) {
-	if depth > maxDepth {
+	if depth >= maxDepth {
 		return v, false
 	}
 	col, line, m := b.indent, b.lineAt(), b.stack.open()
@@ -107,46 +119,32 @@ func (b *block) listItem(s sieve, keep bool, depth int) (v snapshot.Value, ok bo
 	if b.dash() {
 		return b.list(s, keep, depth+1)
 	}
-	if _, _, ok := b.key(); ok {
+	if _, _, ok := b.split(); ok {
 		return b.mapping(s, keep, depth+1)
 	}
-	return b.inline(b.rest, col, s, keep)
+	return b.inline(b.rest, col, s, keep, depth)
 }
 
 // inline reads a value that begins on the current line, in a map or list at
 // col, and goes behind it.
-func (b *block) inline(text []byte, col int, s sieve, keep bool) (v snapshot.Value, ok bool) {
+func (b *block) inline(text []byte, col int, s sieve, keep bool, depth int) (v snapshot.Value, ok bool) {
 	text = bytes.TrimLeft(text, " ")
-	v.Line = int32(b.lineAt())
-	switch {
-	case text[0] == '|':
+	switch text[0] {
+	case '|':
 		return b.literal(text[1:], col, s, keep)
-	case len(text) >= 2 && blankOrComment(text[2:]) && string(text[:2]) == "{}":
-		v.Kind = snapshot.Map
-		b.advance()
-		return v, true
-	case len(text) >= 2 && blankOrComment(text[2:]) && string(text[:2]) == "[]":
-		v.Kind = snapshot.List
-		b.advance()
-		return s.keepEmptyList(v, keep), true
+	case '{', '[':
+		return b.flow(text, s, keep, depth+1)
 	}
-	if !keep {
-		ok = flatSkip(text)
-		b.advance()
-		return v, ok
-	}
-	if v, ok = b.flat(text); !ok {
+	w, ok := flatText(text)
+	if !ok {
 		return v, false
 	}
-	b.advance()
-	return b.keepText(v, s, keep, int(v.Line), true), true
-}
-
-func (s sieve) keepEmptyList(v snapshot.Value, keep bool) snapshot.Value {
-	if !keep {
-		return v
+	if keep {
+		v = w.value(b)
+		v = b.keepText(v, s, keep, int(v.Line), true)
 	}
-	return s.keepList(v)
+	b.advance()
+	return v, true
 }
 
 // keepText makes of a scalar what is kept of it.
