@@ -48,6 +48,7 @@ var may = map[string][]string{
 	"internal/fleet":      {},
 	"internal/apiserver":  {},
 	"internal/law":        {},
+	"internal/bench":      {"internal/fleet", "internal/scenario", "check", "rules", "rule", "claimants", "claim", "cluster", "snapshot", "source/bundle", "source/manifest", "source/document", "dataplane"},
 
 	"internal/fleet/cmd/fleet": {"internal/fleet"},
 }
