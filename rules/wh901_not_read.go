@@ -26,10 +26,18 @@ var NotRead = add(rule.Rule{
 	},
 	On: rule.OnCluster,
 	Check: func(p *rule.Pass) {
+		more := map[string]int{} // a broken file may have a thousand faults: one finding
+		var first []snapshot.Coverage
 		for _, c := range p.Coverage {
-			if unread(c) {
-				reportUnread(p, c)
+			if !unread(c) {
+				continue
 			}
+			if more[c.Source]++; more[c.Source] == 1 {
+				first = append(first, c)
+			}
+		}
+		for _, c := range first {
+			reportUnread(p, c, more[c.Source]-1)
 		}
 		for _, d := range p.Doubts {
 			p.Report(rule.Finding{Severity: rule.Warning, Title: fmt.Sprintf("%s could not tell: it needs %s", d.Rule.ID, d.Need)})
@@ -41,7 +49,7 @@ func unread(c snapshot.Coverage) bool {
 	return c.Failed || c.Status == snapshot.StatusDenied || c.Status == snapshot.StatusPartial
 }
 
-func reportUnread(p *rule.Pass, c snapshot.Coverage) {
+func reportUnread(p *rule.Pass, c snapshot.Coverage, more int) {
 	place := c.Source
 	if c.Line > 0 {
 		place = fmt.Sprintf("%s:%d", c.Source, c.Line)
@@ -49,6 +57,9 @@ func reportUnread(p *rule.Pass, c snapshot.Coverage) {
 	title := fmt.Sprintf("%s: %s", place, c.Status)
 	if c.Detail != "" {
 		title += " (" + c.Detail + ")"
+	}
+	if more > 0 {
+		title += fmt.Sprintf(", and %d more places there", more)
 	}
 	effect := "what stands there is not in this report"
 	if idle := needing(p.Rules, c.Source); len(idle) > 0 {

@@ -56,6 +56,10 @@ func (e *env) takeSnapshot(ctx context.Context, f *snapshotFlags) error {
 		return err
 	}
 	s := into.Snapshot()
+	if s.Count() == 0 && s.Failed() {
+		e.settle(&f.inputs, &world{snapshot: s})
+		return withHint(errors.New("nothing was read: no snapshot is written"), "an older file is left as it is")
+	}
 	if err := e.writeSnapshot(f.file, s); err != nil {
 		return fmt.Errorf("%s: %w", f.file, err)
 	}

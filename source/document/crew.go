@@ -111,8 +111,10 @@ func (c *crew) finish() Result {
 		c.ended.Wait()
 	}
 	result := c.own.result
+	c.own.names.free()
 	for _, d := range c.hands {
 		result.Add(d.result)
+		d.names.free()
 	}
 	return result
 }

@@ -46,6 +46,7 @@ type Result struct {
 	Kept      map[snapshot.Kind]int // modelled objects by kind
 	Other     map[string]int        // "Kind.group" of objects that nobody reads
 	Strangers int                   // documents that are no Kubernetes objects
+	Templates int                   // strangers that only Helm can fill in, each covered
 	Bad       int                   // documents or items that could not be read, each covered
 	Continue  string                // metadata.continue of the list, for paging
 
@@ -76,6 +77,7 @@ func (r Reading) Decode(ctx context.Context, in io.Reader) (Result, error) {
 func (r *Result) Add(o Result) {
 	r.Objects += o.Objects
 	r.Strangers += o.Strangers
+	r.Templates += o.Templates
 	r.Bad += o.Bad
 	for k, n := range o.Kept {
 		r.keep(k, n)

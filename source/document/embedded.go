@@ -43,6 +43,7 @@ func (d *decoder) embeddedJSON(text string, s sieve, line int, fixed bool) (snap
 		return snapshot.Value{}, false
 	}
 	inner := newDecoder(d.ctx, d.reading)
+	defer inner.names.free()
 	inner.holding = true
 	t := jsonTree{decoder: inner, text: []byte(text), line: line, fixed: fixed}
 	v, err := t.object(s)

@@ -50,11 +50,13 @@ func (f *feed) read(in io.Reader) {
 		case <-f.stop:
 			return
 		}
-		if buf == nil {
+		if cap(buf) < size {
 			buf = make([]byte, size)
-			size = chunkSize
 		}
 		n, err := in.Read(buf[:cap(buf)])
+		if n == cap(buf) {
+			size = chunkSize // there is more than a small file holds
+		}
 		if idle++; n > 0 {
 			idle = 0
 		}

@@ -30,6 +30,10 @@ var seeds = []string{
 	"==== START logs for container c of pod n/p ====\nx\n==== END logs for container c of pod n/p ====\n" + nodeA,
 	strings.ReplaceAll(nodeA, "a}", "\u00e4\u2028\U0001f600}"), "apiVersion: v1\nkind: Node\nmetadata:\n  name: \u00e4\n  namespace: \"\u4e2d\"\n",
 	bomb(), "\xff\xfea\x00", "a\x00", "a: b: c\n---\n" + nodeA, "kind: Node\nkind: Node\napiVersion: v1\nmetadata: {}\nmetadata: {name: 1}\n",
+	"apiVersion: v1\nkind: Service\nmetadata: {name: a, 'namespace': \"b\", labels: {app.kubernetes.io/name: x, y: {}}} # c\nspec:\n  externalIPs: [\"192.0.2.1\", 192.0.2.2, 'it''s', ~, 0x10, a#b, a:b, \":1\", -x]\n  ports:\n  - {name: http, port: 80, port: 81, \"x\":1, 'y':[1, {a: [], b: yes}]}\n  - [a, [b, {c: d}]]\nstatus: {loadBalancer: {on: off, ~: x}}\n",
+	"apiVersion: v1\nkind: Pod\nmetadata: {name: a, managedFields: [{manager: x, fieldsV1: {'f:spec': {'k:{\"a\":1}': {}}, f:status: {}}}]}\nspec: {containers: [{args: [\"--mode\", a,]}, {args: [a: b, ? c, {d, e: }]}]}\n",
+	"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: kube-proxy, namespace: kube-system}\ndata: {config.conf: \"mode: ipvs\\nmode: x\", a: '{clusterCIDR: b}'}\n",
+	"# only\n  # this\n\n", "apiVersion: v1\nkind: Service\nmetadata:\n  name: a\nspec:\n  externalIPs: [a\n  ]\n  ports: {a: b}: c\n",
 	"apiVersion: v1\nkind: Service\nmetadata:\n  name: {{ .x }}\n  name: b\n", "apiVersion: v1\nkind: Service\nstatus:\n  loadBalancer: &a [*a]\n",
 }
 
@@ -80,22 +84,7 @@ func FuzzBlock(f *testing.F) {
 		if w := windowOn(text, 1); hasMarker(&splitter{window: w}) {
 			return // the splitter cuts there
 		}
-		var fast, full snapshot.Builder
-		i := item{text: text, whole: true, line: 10, yaml: true, part: part}
-		a := newDecoder(t.Context(), &Reading{Reads: testReads(t), Into: &fast, File: "f"})
-		if !a.yamlBlock(i) {
-			return
-		}
-		b := newDecoder(t.Context(), &Reading{Reads: testReads(t), Into: &full, File: "f"})
-		if err := b.yamlTree(i); err != nil {
-			t.Fatalf("the parser refuses: %v", err)
-		}
-		if diff := cmp.Diff(show(full.Snapshot()), show(fast.Snapshot())); diff != "" {
-			t.Errorf("-full +fast\n%s", diff)
-		}
-		if brief(a.result) != brief(b.result) {
-			t.Errorf("fast: %s, full: %s", brief(a.result), brief(b.result))
-		}
+		sameAsParser(t, text, part)
 	})
 }
 

@@ -4,15 +4,21 @@ package document
 
 import (
 	"hash/maphash"
+	"sync"
 )
 
-// interned lets equal strings of one call share memory: keys, kinds, names of
-// nodes and namespaces come again and again. It forgets what is rare, so that
-// it does not grow with the stream.
+// interned lets equal strings share memory: keys, kinds, names of nodes and
+// namespaces come again and again. It forgets what is rare, so that it does not
+// grow with the stream.
 type interned struct {
-	seed  maphash.Seed
-	slots []string
+	slots *[internSlots]string // made when first needed
 }
+
+// internTables are those that no decoder uses. A call takes over what another
+// has left: many files are smaller than a table.
+var internTables = sync.Pool{New: func() any { return new([internSlots]string) }}
+
+var internSeed = maphash.MakeSeed()
 
 const (
 	internSlots = 1 << 11
@@ -28,11 +34,19 @@ func (n *interned) string(text []byte) string {
 		return string(text)
 	}
 	if n.slots == nil {
-		n.seed, n.slots = maphash.MakeSeed(), make([]string, internSlots)
+		n.slots = internTables.Get().(*[internSlots]string)
 	}
-	slot := &n.slots[maphash.Bytes(n.seed, text)%internSlots]
+	slot := &n.slots[maphash.Bytes(internSeed, text)%internSlots]
 	if *slot != string(text) {
 		*slot = string(text)
 	}
 	return *slot
+}
+
+// free lets another decoder have the table.
+func (n *interned) free() {
+	if n.slots != nil {
+		internTables.Put(n.slots)
+		n.slots = nil
+	}
 }

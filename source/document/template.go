@@ -26,6 +26,7 @@ func (d *decoder) broken(i item, line int, detail string) {
 	d.result.Strangers++
 	detail = "template, not rendered"
 	if d.reading.Templates {
+		d.result.Templates++
 		detail = "helm " + detail
 	}
 	d.tell(snapshot.Coverage{Status: snapshot.StatusUnreadable, Line: i.line, Detail: detail})

@@ -19,9 +19,9 @@ var extensions = []string{".json", ".yaml", ".yml"}
 func (r *reader) find(ctx context.Context, named int, path string) {
 	switch {
 	case path == "-":
-		r.add(named, path, r.stdin)
+		r.add(named, path, r.stdin, true)
 	case strings.HasPrefix(path, "http://"), strings.HasPrefix(path, "https://"):
-		r.add(named, path, get(path))
+		r.add(named, path, get(path), true)
 	default:
 		r.findFile(ctx, named, path)
 	}
@@ -62,7 +62,7 @@ func (r *reader) addPath(ctx context.Context, named int, path string, info fs.Fi
 	case info.Mode()&fs.ModeDevice != 0 && info.Mode()&fs.ModeCharDevice == 0:
 		r.fail(path, "block device", named)
 	default:
-		r.add(named, path, file(path))
+		r.add(named, path, file(path), !info.Mode().IsRegular())
 	}
 }
 
@@ -99,17 +99,17 @@ func (r *reader) addEntry(named int, path string) {
 	case !info.Mode().IsRegular():
 		r.pass(path, "no regular file")
 	default:
-		r.add(named, path, file(path))
+		r.add(named, path, file(path), false)
 	}
 }
 
 // add takes a source in: once, however many paths lead to it.
-func (r *reader) add(named int, name string, open opener) {
+func (r *reader) add(named int, name string, open opener, slow bool) {
 	i, ok := r.places[name]
 	if !ok {
 		i = len(r.sources)
 		r.places[name] = i
-		r.sources = append(r.sources, source{name: name, open: open})
+		r.sources = append(r.sources, source{name: name, open: open, slow: slow})
 	}
 	if s := &r.sources[i]; !slices.Contains(s.named, named) {
 		s.named = append(s.named, named)

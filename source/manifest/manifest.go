@@ -31,6 +31,7 @@ type source struct {
 	name  string // as given, joined with the rest
 	named []int  // the indexes of the paths that led to it
 	open  opener
+	slow  bool // may keep its reader waiting (a pipe, a download): it gets one of its own
 }
 
 type opener func(context.Context) (io.ReadCloser, error)
@@ -51,7 +52,7 @@ type reader struct {
 // holding is what a named path came to.
 type holding struct {
 	objects int
-	failed  bool // and told why
+	told    bool // why there is nothing to check
 }
 
 // Read reads what the paths name, as many files at once as there are
@@ -82,6 +83,10 @@ func (r *reader) readAll(ctx context.Context) {
 		})
 	}
 	for _, s := range r.sources {
+		if s.slow {
+			workers.Go(func() { r.read(ctx, s) })
+			continue
+		}
 		work <- s // the workers run through quickly once ctx is done
 	}
 	close(work)
@@ -113,7 +118,7 @@ func (r *reader) read(ctx context.Context, s source) {
 	for _, n := range s.named {
 		h := &r.held[n]
 		h.objects += result.Objects
-		h.failed = h.failed || result.Bad > 0
+		h.told = h.told || result.Bad+result.Templates > 0
 	}
 }
 
@@ -130,7 +135,7 @@ func (r *reader) progress(name string) {
 func (r *reader) fail(name, why string, named ...int) {
 	r.mu.Lock()
 	for _, n := range named {
-		r.held[n].failed = true
+		r.held[n].told = true
 	}
 	r.mu.Unlock()
 	r.into.Cover(snapshot.Coverage{Source: name, Status: snapshot.StatusUnreadable, Detail: why, Failed: true})
@@ -145,7 +150,7 @@ func (r *reader) pass(name, why string) {
 // call them clean would be wrong.
 func (r *reader) coverEmpty() {
 	for i, path := range r.Paths {
-		if h := r.held[i]; h.objects == 0 && !h.failed {
+		if h := r.held[i]; h.objects == 0 && !h.told {
 			r.fail(path, "holds no kubernetes object", i)
 		}
 	}
