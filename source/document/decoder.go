@@ -34,7 +34,7 @@ type decoder struct {
 }
 
 func newDecoder(ctx context.Context, r *Reading) *decoder {
-	return &decoder{ctx: ctx, reading: r, told: new(atomic.Int64)}
+	return &decoder{ctx: ctx, reading: r, told: new(atomic.Int64), names: interned{memory: r.Memory}}
 }
 
 func (d *decoder) batch(b *batch) {

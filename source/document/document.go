@@ -31,6 +31,9 @@ type Reading struct {
 	File      string // for origins and messages; "" for a live cluster
 	Namespace string // of namespaced objects that name none; "" means "default"
 
+	// Memory may be shared by the streams of one run; nil is one of its own.
+	Memory *Memory
+
 	// Templates says that the file is one of a Helm chart's templates: what
 	// does not parse there is no fault of the file.
 	Templates bool

@@ -7,16 +7,30 @@ import (
 	"sync"
 )
 
+// Memory is what the streams of one run remember together, so that each small
+// file need not begin anew: equal strings. The zero value is ready; it is safe
+// for concurrent use and must not be copied.
+type Memory struct{ tables sync.Pool }
+
+type internTable [internSlots]string
+
+func (m *Memory) take() *internTable {
+	if m == nil {
+		return new(internTable)
+	}
+	if t, ok := m.tables.Get().(*internTable); ok {
+		return t
+	}
+	return new(internTable)
+}
+
 // interned lets equal strings share memory: keys, kinds, names of nodes and
 // namespaces come again and again. It forgets what is rare, so that it does not
 // grow with the stream.
 type interned struct {
-	slots *[internSlots]string // made when first needed
+	memory *Memory
+	slots  *internTable // made when first needed
 }
-
-// internTables are those that no decoder uses. A call takes over what another
-// has left: many files are smaller than a table.
-var internTables = sync.Pool{New: func() any { return new([internSlots]string) }}
 
 var internSeed = maphash.MakeSeed()
 
@@ -34,7 +48,7 @@ func (n *interned) string(text []byte) string {
 		return string(text)
 	}
 	if n.slots == nil {
-		n.slots = internTables.Get().(*[internSlots]string)
+		n.slots = n.memory.take()
 	}
 	slot := &n.slots[maphash.Bytes(internSeed, text)%internSlots]
 	if *slot != string(text) {
@@ -45,8 +59,8 @@ func (n *interned) string(text []byte) string {
 
 // free lets another decoder have the table.
 func (n *interned) free() {
-	if n.slots != nil {
-		internTables.Put(n.slots)
+	if n.slots != nil && n.memory != nil {
+		n.memory.tables.Put(n.slots)
 		n.slots = nil
 	}
 }

@@ -43,6 +43,7 @@ type reader struct {
 	sources []source
 	places  map[string]int // of the sources, by name
 	charts  charts
+	memory  document.Memory
 
 	mu     sync.Mutex
 	result document.Result
@@ -107,6 +108,7 @@ func (r *reader) read(ctx context.Context, s source) {
 	defer in.Close()
 	reading := document.Reading{
 		Reads: r.Reads, Into: r.into, File: s.name, Namespace: r.Namespace, Templates: r.charts.template(s.name),
+		Memory: &r.memory,
 	}
 	result, err := reading.Decode(ctx, in)
 	if err != nil {
