@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package explain_test
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"whohas/claim"
+	"whohas/cluster"
+	"whohas/dataplane"
+	"whohas/explain"
+)
+
+// TestEraOf is the version table: who binds an external address, and who filters.
+func TestEraOf(t *testing.T) {
+	type era struct{ binds, owner, filter bool }
+	for _, tt := range []struct {
+		mode    dataplane.ProxyMode
+		version string
+		want    era
+		assumed bool
+	}{
+		{dataplane.IPVS, "v1.10.2", era{}, false},
+		{dataplane.IPVS, "v1.11.1", era{true, true, false}, false},
+		{dataplane.IPVS, "v1.21.3", era{true, true, false}, false},
+		{dataplane.IPVS, "v1.25.9", era{true, true, false}, false},
+		{dataplane.IPVS, "v1.26.0", era{true, true, true}, false},
+		{dataplane.IPVS, "v1.27.2", era{true, true, true}, false},
+		{dataplane.IPVS, "v1.27.3", era{true, false, true}, false},
+		{dataplane.IPVS, "v1.36.3", era{true, false, true}, false},
+		{dataplane.IPVS, "", era{true, false, true}, true},
+		{dataplane.ModeUnknown, "v1.25.9", era{true, true, false}, true},
+		{dataplane.IPTables, "v1.36.3", era{}, false},
+		{dataplane.IPTables, "v1.20.0", era{}, false},
+		{dataplane.NFTables, "", era{}, false},
+		{dataplane.EBPF, "", era{}, false},
+	} {
+		version, _ := cluster.ParseVersion(tt.version)
+		e := explain.EraOf(&cluster.Facts{Mode: tt.mode, Version: version})
+		if got := (era{e.Binds, e.OwnerBinds, e.Filter}); got != tt.want || e.Assumed != tt.assumed {
+			t.Errorf("%s %s: %+v assumed %v, want %+v assumed %v", tt.mode, tt.version, got, e.Assumed, tt.want, tt.assumed)
+		}
+		if e.Source == "" {
+			t.Errorf("%s %s: says not where it is known from", tt.mode, tt.version)
+		}
+	}
+	if e := explain.EraOf(&cluster.Facts{Mode: dataplane.IPVS, KubeRouter: true}); !e.Binds || !e.OwnerBinds || e.Device != "kube-dummy-if" {
+		t.Errorf("kube-router: %+v", e)
+	}
+}
+
+func incident(mode dataplane.ProxyMode, version string) *cluster.Facts {
+	v, _ := cluster.ParseVersion(version)
+	f := &cluster.Facts{Mode: mode, Version: v, NodesComplete: true, CNI: cluster.CNI{Name: "calico", Encap: cluster.IPIP, BGP: true}}
+	for i, name := range []string{"cdev01", "cdev02", "cdev03"} {
+		ip := netip.AddrFrom4([4]byte{192, 168, 10, byte(114 + i)})
+		f.Nodes = append(f.Nodes, cluster.Node{Name: name, Addresses: []netip.Addr{ip}, Internal: []netip.Addr{ip}, ControlPlane: i == 0})
+	}
+	f.APIServers = []cluster.Endpoint{{IP: f.Nodes[0].Addresses[0], Port: 6443, From: "test"}}
+	return f
+}
+
+// TestTakeover tells the incident, and a worker's address, under both eras of
+// kube-proxy that were run in the lab, and under iptables: who to whom, which
+// flow, what becomes of it.
+func TestTakeover(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		facts   *cluster.Facts
+		owner   int
+		port    uint16
+		want    []string
+		silence []string // must not be said
+	}{
+		{"the incident, 1.25.9", incident(dataplane.IPVS, "v1.25.9"), 0, 8080, []string{
+			"cdev02+cdev03 > cdev01 ping delivered-elsewhere",
+			"cdev02+cdev03 > cdev01 apiserver (6443/TCP) refused",
+			"cdev02+cdev03 > cdev01 kubelet (10250/TCP) delivered-elsewhere",
+			"cdev02+cdev03 > cdev01 Service demo/tomcat (8080/TCP) delivered-elsewhere",
+			"cdev01 > cdev02+cdev03 everything dropped",
+		}, nil},
+		{"the incident, 1.36.3", incident(dataplane.IPVS, "v1.36.3"), 0, 8080, []string{
+			"cdev02+cdev03 > cdev01 ping refused",
+			"cdev02+cdev03 > cdev01 apiserver (6443/TCP) refused",
+			"cdev02+cdev03 > cdev01 kubelet (10250/TCP) refused",
+			"cdev01 > cdev02+cdev03 everything dropped",
+		}, nil},
+		{"a worker's address", incident(dataplane.IPVS, "v1.21.3"), 1, 80, []string{
+			"cdev01+cdev03 > cdev02 ping delivered-elsewhere",
+			"cdev01+cdev03 > cdev02 kubelet (10250/TCP) delivered-elsewhere",
+			"cdev02 > cdev01+cdev03 everything dropped",
+		}, []string{"apiserver (6443/TCP)"}},
+		{"iptables", incident(dataplane.IPTables, "v1.30.0"), 0, 80, []string{
+			"cdev02+cdev03 > cdev01 80/TCP delivered-elsewhere",
+			"cdev02+cdev03 > cdev01 ping delivered",
+		}, []string{"everything", "kubelet"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			owner := tt.facts.Nodes[tt.owner]
+			losses := explain.Takeover(explain.Target{
+				Address: owner.Addresses[0], Owner: owner, Service: "Service demo/tomcat", API: tt.owner == 0,
+				Ports: claim.Ports{{Proto: "TCP", Number: tt.port}},
+			}, tt.facts)
+			got := flows(losses)
+			for _, want := range tt.want {
+				if !slices.Contains(got, want) {
+					t.Errorf("lacks %q in\n%s", want, strings.Join(got, "\n"))
+				}
+			}
+			for _, no := range tt.silence {
+				if strings.Contains(strings.Join(got, "\n"), no) {
+					t.Errorf("says %q:\n%s", no, strings.Join(got, "\n"))
+				}
+			}
+			for _, l := range losses {
+				if len(l.Evidence) == 0 || l.Certainty != explain.Derived {
+					t.Errorf("%q: certainty %s, evidence %v", l.Text, l.Certainty, l.Evidence)
+				}
+			}
+		})
+	}
+}
+
+func flows(losses []explain.Loss) []string {
+	var out []string
+	for _, l := range losses {
+		for _, e := range l.Effects {
+			out = append(out, fmt.Sprintf("%s > %s %s %s", strings.Join(e.From, "+"), strings.Join(e.To, "+"), e.Flow, e.Disposition))
+		}
+	}
+	return out
+}
+
+// TestWhoLosesWhat: the nodes by name, and what each loses.
+func TestWhoLosesWhat(t *testing.T) {
+	f := incident(dataplane.IPVS, "v1.36.3")
+	owner := f.Nodes[0]
+	losses := explain.Takeover(explain.Target{Address: owner.Addresses[0], Owner: owner, API: true, Service: "Service demo/tomcat"}, f)
+	var got []string
+	for _, l := range losses {
+		got = append(got, strings.Join(l.Nodes, "+")+": "+strings.Join(l.Loses, " "))
+	}
+	want := []string{
+		"cdev02+cdev03: apiserver kubelet bgp ipip",
+		"cdev01: ping kubelet",
+		"cdev02+cdev03: node-lease",
+		"cdev02+cdev03: kube-proxy-watch",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestNames(t *testing.T) {
+	for _, tt := range []struct {
+		names []string
+		want  string
+	}{
+		{nil, "no node"}, {[]string{"a"}, "a"}, {[]string{"a", "b"}, "a and b"}, {[]string{"a", "b", "c", "d"}, "a, b, c and d"},
+		{[]string{"a", "b", "c", "d", "e"}, "a, b, c and 2 more"},
+	} {
+		if got := explain.Names(tt.names); got != tt.want {
+			t.Errorf("%v: %q, want %q", tt.names, got, tt.want)
+		}
+	}
+}
