@@ -87,11 +87,15 @@ func (e *engine) visit() {
 			objects[c.By] |= c.Role
 		}
 	}
+	p := e.pass()
+	var touching []claim.Claim // one array for all keys: nobody keeps it
 	for key, roles := range ranges {
-		e.askAll(onRange, roles, rule.Key{Range: key}, slices.Collect(e.in.View.Overlapping(key)))
+		touching = slices.AppendSeq(touching[:0], e.in.View.Overlapping(key))
+		askAll(p, onRange, roles, rule.Key{Range: key}, touching)
 	}
 	for ref, roles := range objects {
-		e.askAll(onObject, roles, rule.Key{Ref: ref}, slices.Collect(e.in.View.Of(ref)))
+		touching = slices.AppendSeq(touching[:0], e.in.View.Of(ref))
+		askAll(p, onObject, roles, rule.Key{Ref: ref}, touching)
 	}
 }
 
@@ -103,24 +107,24 @@ func subjects(rules []*rule.Rule) claim.Roles {
 	return roles
 }
 
-func (e *engine) askAll(rules []*rule.Rule, roles claim.Roles, key rule.Key, touching []claim.Claim) {
+func askAll(p *rule.Pass, rules []*rule.Rule, roles claim.Roles, key rule.Key, touching []claim.Claim) {
 	for _, r := range rules {
 		if r.Subject&roles != 0 {
-			e.ask(r, key, touching)
+			p.Ask(r, key, touching)
 		}
 	}
 }
 
 func (e *engine) cluster() {
 	for _, r := range e.rulesOn(rule.OnCluster) {
-		e.ask(r, rule.Key{}, nil)
+		e.pass().Ask(r, rule.Key{}, nil)
 	}
 }
 
-func (e *engine) ask(r *rule.Rule, key rule.Key, touching []claim.Claim) {
-	base := rule.Pass{Rule: r, Key: key, View: e.in.View, Facts: e.in.Facts, Objects: e.in.Objects,
+func (e *engine) pass() *rule.Pass {
+	base := rule.Pass{View: e.in.View, Facts: e.in.Facts, Objects: e.in.Objects,
 		Coverage: e.in.Coverage, Allows: e.allows, Rules: e.in.Rules, Doubts: e.unsure}
-	r.Check(rule.NewPass(base, touching, e.found, func(d rule.Doubt) { e.unsure = append(e.unsure, d) }))
+	return rule.NewPass(base, e.found, func(d rule.Doubt) { e.unsure = append(e.unsure, d) })
 }
 
 func (e *engine) found(f rule.Finding) {

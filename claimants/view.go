@@ -3,9 +3,10 @@
 package claimants
 
 import (
-	"bytes"
 	"cmp"
+	"encoding/binary"
 	"iter"
+	"math"
 	"net/netip"
 	"slices"
 	"sync"
@@ -40,17 +41,30 @@ type podView struct {
 	index []podAddr // by address, then by Pod
 }
 
-// podAddr is an address in 16 bytes, IPv4 mapped: claims hold no zones and no
+// podAddr is an address as two numbers, IPv4 mapped: claims hold no zones and no
 // mapped addresses, so that this is one to one, and ordered as addresses are
 // within a family.
 type podAddr struct {
-	ip  [16]byte
-	pod int32
+	high, low uint64
+	pod       int32
+}
+
+func podAddrOf(ip netip.Addr, pod int32) podAddr {
+	b := ip.As16()
+	return podAddr{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:]), pod}
 }
 
 func (a podAddr) compare(b podAddr) int {
-	return cmp.Or(bytes.Compare(a.ip[:], b.ip[:]), cmp.Compare(a.pod, b.pod))
+	switch {
+	case a.high != b.high:
+		return cmp.Compare(a.high, b.high)
+	case a.low != b.low:
+		return cmp.Compare(a.low, b.low)
+	}
+	return cmp.Compare(a.pod, b.pod)
 }
+
+func (a podAddr) sameAddr(b podAddr) bool { return a.high == b.high && a.low == b.low }
 
 func newPodView(pods []snapshot.Pod) *podView {
 	v := &podView{pods: pods, index: make([]podAddr, 0, len(pods))}
@@ -60,9 +74,12 @@ func newPodView(pods []snapshot.Pod) *podView {
 			v.roles |= c.Role
 		}
 	}
+	pod := int32(0)
+	enter := func(c claim.Claim) { v.index = append(v.index, podAddrOf(c.Range.From, pod)) }
 	for i := range pods {
-		for c := range v.claims(i) {
-			v.index = append(v.index, podAddr{c.Range.From.As16(), int32(i)})
+		pod = int32(i)
+		for _, c := range v.ways {
+			c.Pod(&pods[i], enter) // whose claim it is does not matter here
 		}
 	}
 	slices.SortFunc(v.index, podAddr.compare)
@@ -91,11 +108,12 @@ func (v *podView) Overlapping(r claim.Range) iter.Seq[claim.Claim] {
 		if !r.IsValid() {
 			return
 		}
-		from, to := r.From.As16(), r.To.As16()
-		at, _ := slices.BinarySearchFunc(v.index, podAddr{ip: from, pod: -1}, podAddr.compare)
-		for ; at < len(v.index) && bytes.Compare(v.index[at].ip[:], to[:]) <= 0; at++ {
-			for c := range v.claims(int(v.index[at].pod)) {
-				if c.Range.From.As16() == v.index[at].ip && r.Contains(c.Range.From) && !yield(c) {
+		from, to := podAddrOf(r.From, -1), podAddrOf(r.To, math.MaxInt32)
+		at, _ := slices.BinarySearchFunc(v.index, from, podAddr.compare)
+		for ; at < len(v.index) && v.index[at].compare(to) < 0; at++ {
+			e := v.index[at]
+			for c := range v.claims(int(e.pod)) {
+				if podAddrOf(c.Range.From, 0).sameAddr(e) && r.Contains(c.Range.From) && !yield(c) {
 					return
 				}
 			}

@@ -35,11 +35,18 @@ type Doubt struct {
 	Need string
 }
 
-// NewPass makes a pass over one key. touching are the claims that share an
-// address with the key; they are gathered once for all rules.
-func NewPass(base Pass, touching []claim.Claim, report func(Finding), unsure func(Doubt)) *Pass {
-	base.touching, base.report, base.unsure = touching, report, unsure
+// NewPass makes a pass that answers through report and unsure.
+func NewPass(base Pass, report func(Finding), unsure func(Doubt)) *Pass {
+	base.report, base.unsure = report, unsure
 	return &base
+}
+
+// Ask puts a key to a rule. touching are the claims that share an address with
+// the key, or that the object makes; they are gathered once for all rules, and
+// neither they nor the Pass are kept by a rule.
+func (p *Pass) Ask(r *Rule, key Key, touching []claim.Claim) {
+	p.Rule, p.Key, p.touching = r, key, touching
+	r.Check(p)
 }
 
 // Subjects lists the claims that make the key what it is: on exactly its range,
