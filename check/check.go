@@ -7,8 +7,10 @@ package check
 
 import (
 	"cmp"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"whohas/claim"
@@ -16,7 +18,7 @@ import (
 	"whohas/snapshot"
 )
 
-// Input is what a check works on. It is only read.
+// Input is what a check works on. It is only read, by several goroutines at once.
 type Input struct {
 	View       claim.View
 	Facts      *rule.Facts
@@ -87,15 +89,56 @@ func (e *engine) visit() {
 			objects[c.By] |= c.Role
 		}
 	}
-	p := e.pass()
-	var touching []claim.Claim // one array for all keys: nobody keeps it
+	questions := make([]question, 0, len(ranges)+len(objects))
 	for key, roles := range ranges {
-		touching = slices.AppendSeq(touching[:0], e.in.View.Overlapping(key))
-		askAll(p, onRange, roles, rule.Key{Range: key}, touching)
+		questions = append(questions, question{rule.Key{Range: key}, roles, onRange})
 	}
 	for ref, roles := range objects {
-		touching = slices.AppendSeq(touching[:0], e.in.View.Of(ref))
-		askAll(p, onObject, roles, rule.Key{Ref: ref}, touching)
+		questions = append(questions, question{rule.Key{Ref: ref}, roles, onObject})
+	}
+	e.share(questions)
+}
+
+// question is a key and the rules that are asked about it.
+type question struct {
+	key   rule.Key
+	roles claim.Roles
+	rules []*rule.Rule
+}
+
+// share has the questions answered on all processors. The answers are sorted
+// afterwards, so that it does not show who gave them.
+func (e *engine) share(questions []question) {
+	const few = 500 // fewer are not worth a goroutine
+	n := max(1, min(runtime.GOMAXPROCS(0), len(questions)/few))
+	parts := make([]engine, n)
+	var under sync.WaitGroup
+	for i := range parts {
+		parts[i] = engine{in: e.in, allows: e.allows}
+		mine := questions[i*len(questions)/n : (i+1)*len(questions)/n]
+		under.Go(func() { parts[i].answer(mine) })
+	}
+	under.Wait()
+	for _, part := range parts {
+		e.findings = append(e.findings, part.findings...)
+		e.unsure = append(e.unsure, part.unsure...)
+	}
+}
+
+func (e *engine) answer(questions []question) {
+	p := e.pass()
+	var touching []claim.Claim // one array for all keys: nobody keeps it
+	for _, q := range questions {
+		if q.key.Range.IsValid() {
+			touching = slices.AppendSeq(touching[:0], e.in.View.Overlapping(q.key.Range))
+		} else {
+			touching = slices.AppendSeq(touching[:0], e.in.View.Of(q.key.Ref))
+		}
+		for _, r := range q.rules {
+			if r.Subject&q.roles != 0 {
+				p.Ask(r, q.key, touching)
+			}
+		}
 	}
 }
 
@@ -105,14 +148,6 @@ func subjects(rules []*rule.Rule) claim.Roles {
 		roles |= r.Subject
 	}
 	return roles
-}
-
-func askAll(p *rule.Pass, rules []*rule.Rule, roles claim.Roles, key rule.Key, touching []claim.Claim) {
-	for _, r := range rules {
-		if r.Subject&roles != 0 {
-			p.Ask(r, key, touching)
-		}
-	}
 }
 
 func (e *engine) cluster() {

@@ -59,7 +59,7 @@ type Rule struct {
 	After    []*Rule // their finding on the same address explains this one's: it is hidden
 	On       KeyKind
 	Subject  claim.Roles // keys are the ranges of claims in these roles
-	Check    func(*Pass)
+	Check    func(*Pass) // pure; asked by several goroutines at once, each with its Pass
 }
 
 // Doc is a rule's documentation; docs/rules is written from it.
