@@ -134,8 +134,12 @@ func (e *engine) answer(questions []question) {
 		} else {
 			touching = slices.AppendSeq(touching[:0], e.in.View.Of(q.key.Ref))
 		}
+		met := claim.Roles(0)
+		for i := range touching {
+			met |= touching[i].Role
+		}
 		for _, r := range q.rules {
-			if r.Subject&q.roles != 0 {
+			if r.Subject&q.roles != 0 && (r.Against == 0 || r.Against&met != 0) {
 				p.Ask(r, q.key, touching)
 			}
 		}

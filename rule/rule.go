@@ -59,6 +59,7 @@ type Rule struct {
 	After    []*Rule // their finding on the same address explains this one's: it is hidden
 	On       KeyKind
 	Subject  claim.Roles // keys are the ranges of claims in these roles
+	Against  claim.Roles // asked only where a claim in these roles touches the key; 0: always
 	Check    func(*Pass) // pure; asked by several goroutines at once, each with its Pass
 }
 

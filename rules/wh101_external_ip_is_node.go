@@ -33,6 +33,7 @@ var ExternalIPIsNode = add(rule.Rule{
 	},
 	Needs:   []rule.Need{{Kind: cluster.NodeKind, For: "the nodes' addresses"}, {Kind: cluster.ServiceKind, For: "externalIPs"}},
 	Subject: claim.VIP,
+	Against: claim.Host,
 	Check: func(p *rule.Pass) {
 		intruders := ofKind(p.Subjects(), claimants.ServiceExternalIP.Kind)
 		owners := foreign(intruders, p.Others(claim.Host))

@@ -32,6 +32,7 @@ var LBIPIsNode = add(rule.Rule{
 	},
 	Needs:   []rule.Need{{Kind: cluster.NodeKind, For: "the nodes' addresses"}, {Kind: cluster.ServiceKind, For: "load-balancer addresses"}},
 	Subject: claim.VIP,
+	Against: claim.Host,
 	Check: func(p *rule.Pass) {
 		intruders := ofKind(p.Subjects(), claimants.ServiceIngress.Kind)
 		owners := foreign(intruders, p.Others(claim.Host))

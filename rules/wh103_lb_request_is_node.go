@@ -27,6 +27,7 @@ var LBRequestIsNode = add(rule.Rule{
 	Needs:   []rule.Need{{Kind: cluster.NodeKind, For: "the nodes' addresses"}, {Kind: cluster.ServiceKind, For: "requests"}},
 	After:   []*rule.Rule{LBIPIsNode},
 	Subject: claim.Request,
+	Against: claim.Host,
 	Check: func(p *rule.Pass) {
 		intruders := serviceRequests(p.Subjects())
 		owners := foreign(intruders, p.Others(claim.Host))

@@ -29,6 +29,7 @@ var PoolContainsNode = add(rule.Rule{
 	},
 	Needs:   []rule.Need{{Kind: cluster.NodeKind, For: "the nodes' addresses"}},
 	Subject: claim.Pool,
+	Against: claim.Host,
 	Check: func(p *rule.Pass) {
 		pools := p.Subjects()
 		owners := foreign(pools, p.Others(claim.Host))

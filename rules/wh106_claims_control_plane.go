@@ -26,6 +26,7 @@ var ClaimsControlPlane = add(rule.Rule{
 	},
 	After:   []*rule.Rule{ExternalIPIsNode, LBIPIsNode, LBRequestIsNode},
 	Subject: claim.VIP | claim.Request | claim.Pool,
+	Against: claim.ControlPlane,
 	Check: func(p *rule.Pass) {
 		intruders := servicesAndPools(p.Subjects())
 		owners := foreign(intruders, p.Others(claim.ControlPlane))

@@ -25,6 +25,7 @@ var ClaimsTunnelAddress = add(rule.Rule{
 	},
 	Needs:   []rule.Need{{Kind: cluster.NodeKind, For: "the tunnels' addresses"}},
 	Subject: claim.VIP | claim.Request | claim.Pool,
+	Against: claim.Tunnel,
 	Check: func(p *rule.Pass) {
 		intruders := servicesAndPools(p.Subjects())
 		owners := foreign(intruders, p.Others(claim.Tunnel))

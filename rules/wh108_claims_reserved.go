@@ -28,6 +28,7 @@ var ClaimsReserved = add(rule.Rule{
 	},
 	After:   []*rule.Rule{ExternalIPIsNode, LBIPIsNode, LBRequestIsNode},
 	Subject: claim.VIP | claim.Request | claim.Pool,
+	Against: claim.Reserved,
 	Check: func(p *rule.Pass) {
 		intruders := servicesAndPools(p.Subjects())
 		owners := notTheServer(intruders, foreign(intruders, p.Others(claim.Reserved)))

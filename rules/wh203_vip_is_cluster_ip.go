@@ -25,6 +25,7 @@ var VIPIsClusterIP = add(rule.Rule{
 	},
 	Needs:   []rule.Need{{Kind: cluster.ServiceKind, For: "ClusterIPs"}},
 	Subject: claim.VIP | claim.Request,
+	Against: claim.ClusterIP,
 	Check: func(p *rule.Pass) {
 		intruders, owners := against(serviceRequests(p.Subjects()), p.Others(claim.ClusterIP))
 		if len(owners) == 0 {

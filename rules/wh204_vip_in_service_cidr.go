@@ -24,6 +24,7 @@ var VIPInServiceCIDR = add(rule.Rule{
 	},
 	After:   []*rule.Rule{VIPIsClusterIP},
 	Subject: claim.VIP | claim.Request | claim.Pool,
+	Against: claim.ServiceRange,
 	Check: func(p *rule.Pass) {
 		intruders, owners := against(servicesAndPools(p.Subjects()), covering(p, p.Others(claim.ServiceRange)))
 		if len(owners) == 0 {

@@ -27,6 +27,7 @@ var VIPInPodCIDR = add(rule.Rule{
 	Needs:   []rule.Need{{Kind: cluster.NodeKind, For: "the nodes' Pod ranges"}},
 	After:   []*rule.Rule{ClaimsTunnelAddress},
 	Subject: claim.VIP | claim.Request | claim.Pool,
+	Against: claim.PodRange | claim.PodIP,
 	Check: func(p *rule.Pass) {
 		intruders, owners := against(servicesAndPools(p.Subjects()),
 			slices.Concat(p.Others(claim.PodIP), covering(p, p.Others(claim.PodRange))))
