@@ -147,7 +147,7 @@ func TestWhoLosesWhat(t *testing.T) {
 		got = append(got, strings.Join(l.Nodes, "+")+": "+strings.Join(l.Loses, " "))
 	}
 	want := []string{
-		"cdev02+cdev03: apiserver kubelet bgp ipip",
+		"cdev02+cdev03: apiserver kubelet bgp tunnel",
 		"cdev01: ping kubelet",
 		"cdev02+cdev03: node-lease",
 		"cdev02+cdev03: kube-proxy-watch",

@@ -167,7 +167,7 @@ func (x *takeover) flowsToOwner() ([]dataplane.Flow, []string) {
 	want := func(ok bool, proto string, port uint16, name string) {
 		if ok {
 			flows = append(flows, dataplane.Flow{Proto: proto, Port: port, Name: name})
-			loses = append(loses, name)
+			loses = append(loses, lostBy(name))
 		}
 	}
 	want(x.API || x.Owner.ControlPlane && x.internal(), "TCP", x.apiPort(), "apiserver")
@@ -190,6 +190,16 @@ func (x *takeover) wantTunnel(want func(bool, string, uint16, string)) {
 	case cluster.WireGuard:
 		want(true, "UDP", 51820, "wireguard")
 	}
+}
+
+// lostBy is what people lose when a flow is lost: of every encapsulation the
+// tunnel.
+func lostBy(flow string) string {
+	switch flow {
+	case "ipip", "vxlan", "wireguard":
+		return "tunnel"
+	}
+	return flow
 }
 
 func (x *takeover) apiPort() uint16 {
