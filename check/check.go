@@ -7,6 +7,7 @@ package check
 
 import (
 	"cmp"
+	"net/netip"
 	"runtime"
 	"slices"
 	"strings"
@@ -181,8 +182,9 @@ func (e *engine) result() Result {
 	slices.SortStableFunc(e.findings, rule.Compare)
 	e.findings = slices.CompactFunc(e.findings, func(a, b rule.Finding) bool { return rule.Compare(a, b) == 0 })
 	var res Result
+	causes := causesOf(e.findings)
 	for _, f := range e.findings {
-		if symptom(f, e.findings) {
+		if causes.explain(f) {
 			res.Hidden = append(res.Hidden, f)
 		} else {
 			res.Findings = append(res.Findings, f)
@@ -195,17 +197,37 @@ func (e *engine) result() Result {
 	return res
 }
 
-// symptom tells whether another finding explains this one: a rule that it comes
-// after speaks of the same address, is at least as severe, and blames everybody
-// whom this one blames.
-func symptom(f rule.Finding, all []rule.Finding) bool {
-	for _, cause := range all {
-		if slices.Contains(f.Rule.After, cause.Rule) && cause.Severity >= f.Severity &&
-			cause.Range.Overlaps(f.Range) && blames(cause, f) {
-			return true
+// causes are the findings that may explain others: the many on one address by
+// it, and the few on ranges.
+type causes struct {
+	at   map[netip.Addr][]rule.Finding
+	wide []rule.Finding
+	all  []rule.Finding
+}
+
+func causesOf(findings []rule.Finding) causes {
+	c := causes{at: map[netip.Addr][]rule.Finding{}, all: findings}
+	for _, f := range findings {
+		if ip := f.Address(); ip.IsValid() {
+			c.at[ip] = append(c.at[ip], f)
+		} else {
+			c.wide = append(c.wide, f)
 		}
 	}
-	return false
+	return c
+}
+
+// explain tells whether another finding explains this one: a rule that it comes
+// after speaks of the same address, is at least as severe, and blames everybody
+// whom this one blames.
+func (c causes) explain(f rule.Finding) bool {
+	explains := func(cause rule.Finding) bool {
+		return slices.Contains(f.Rule.After, cause.Rule) && cause.Severity >= f.Severity && cause.Range.Overlaps(f.Range) && blames(cause, f)
+	}
+	if ip := f.Address(); ip.IsValid() {
+		return slices.ContainsFunc(c.at[ip], explains) || slices.ContainsFunc(c.wide, explains)
+	}
+	return slices.ContainsFunc(c.all, explains)
 }
 
 func blames(cause, f rule.Finding) bool {

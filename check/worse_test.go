@@ -282,7 +282,7 @@ func lessOf(t *rapid.T, o thing, k int) thing {
 		}
 	}
 	less := o.withoutClaim(k)
-	for _, left := range r.Without(ip) {
+	for _, left := range r.Without(claim.Single(ip)) {
 		less.claims = append(less.claims, stake{"address", left.From.String() + "-" + left.To.String()})
 	}
 	return less

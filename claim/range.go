@@ -111,22 +111,23 @@ func (r Range) Intersect(o Range) Range {
 // Overlaps tells whether r and o share an address.
 func (r Range) Overlaps(o Range) bool { return r.Intersect(o).IsValid() }
 
-// Without is r less one address: none, one or two ranges.
-func (r Range) Without(ip netip.Addr) []Range {
-	if !r.Contains(ip) {
-		if !r.IsValid() {
-			return nil
-		}
+// Without is r less another range: none, one or two ranges.
+func (r Range) Without(out Range) []Range {
+	x := r.Intersect(out)
+	switch {
+	case !r.IsValid():
+		return nil
+	case !x.IsValid():
 		return []Range{r}
 	}
-	var out []Range
-	if r.From.Less(ip) {
-		out = append(out, Range{r.From, ip.Prev()})
+	var left []Range
+	if r.From.Less(x.From) {
+		left = append(left, Range{r.From, x.From.Prev()})
 	}
-	if ip.Less(r.To) {
-		out = append(out, Range{ip.Next(), r.To})
+	if x.To.Less(r.To) {
+		left = append(left, Range{x.To.Next(), r.To})
 	}
-	return out
+	return left
 }
 
 // Prefixes yields the fewest CIDRs that make up the range, in order.

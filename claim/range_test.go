@@ -155,7 +155,7 @@ func TestContainsAndWithout(t *testing.T) {
 				t.Fatalf("%v holds %v of %v, want %v", r, got, ips, in)
 			}
 			for i, ip := range ips {
-				parts := r.Without(ip)
+				parts := r.Without(claim.Single(ip))
 				want := slices.Clone(in)
 				want[i] = false
 				if got := held(ips, parts...); !slices.Equal(got, want) {
@@ -169,7 +169,7 @@ func TestContainsAndWithout(t *testing.T) {
 			}
 		})
 	}
-	if whole := rng("0.0.0.0/0"); whole.Contains(addr("::")) || len(whole.Without(addr("::"))) != 1 {
+	if whole := rng("0.0.0.0/0"); whole.Contains(addr("::")) || len(whole.Without(claim.Single(addr("::")))) != 1 {
 		t.Errorf("%v holds an IPv6 address", whole)
 	}
 }
@@ -279,6 +279,32 @@ func TestCompareRanges(t *testing.T) {
 	for i, r := range got {
 		if r.String() != want[i] {
 			t.Errorf("place %d has %v, want %s", i, r, want[i])
+		}
+	}
+}
+
+// TestWithoutRange compares with asking about each address.
+func TestWithoutRange(t *testing.T) {
+	at := func(n int) netip.Addr { return netip.AddrFrom4([4]byte{255, 255, 255, byte(248 + n)}) } // to the end of the space
+	for a := range 8 {
+		for b := a; b < 8; b++ {
+			for x := range 8 {
+				for y := x; y < 8; y++ {
+					r, out := claim.Range{From: at(a), To: at(b)}, claim.Range{From: at(x), To: at(y)}
+					left := r.Without(out)
+					for n := range 8 {
+						in := 0
+						for _, l := range left {
+							if l.Contains(at(n)) {
+								in++
+							}
+						}
+						if want := r.Contains(at(n)) && !out.Contains(at(n)); (in == 1) != want || in > 1 {
+							t.Fatalf("%s without %s is %v: %s", r, out, left, at(n))
+						}
+					}
+				}
+			}
 		}
 	}
 }

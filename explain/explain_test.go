@@ -66,6 +66,17 @@ func incident(mode dataplane.ProxyMode, version string) *cluster.Facts {
 	return f
 }
 
+// masters makes cdev02 a control-plane node as well.
+func masters(f *cluster.Facts) *cluster.Facts {
+	f.Nodes[1].ControlPlane = true
+	return f
+}
+
+func kubeRouter(f *cluster.Facts) *cluster.Facts {
+	f.KubeRouter = true
+	return f
+}
+
 // TestTakeover tells the incident, and a worker's address, under both eras of
 // kube-proxy that were run in the lab, and under iptables: who to whom, which
 // flow, what becomes of it.
@@ -82,6 +93,8 @@ func TestTakeover(t *testing.T) {
 			"cdev02+cdev03 > cdev01 ping delivered-elsewhere",
 			"cdev02+cdev03 > cdev01 apiserver (6443/TCP) refused",
 			"cdev02+cdev03 > cdev01 kubelet (10250/TCP) delivered-elsewhere",
+			"cdev02+cdev03 > cdev01 bgp (179/TCP) delivered-elsewhere",
+			"cdev02+cdev03 > cdev01 ipip delivered-elsewhere",
 			"cdev02+cdev03 > cdev01 Service demo/tomcat (8080/TCP) delivered-elsewhere",
 			"cdev01 > cdev02+cdev03 everything dropped",
 		}, nil},
@@ -89,6 +102,8 @@ func TestTakeover(t *testing.T) {
 			"cdev02+cdev03 > cdev01 ping refused",
 			"cdev02+cdev03 > cdev01 apiserver (6443/TCP) refused",
 			"cdev02+cdev03 > cdev01 kubelet (10250/TCP) refused",
+			"cdev02+cdev03 > cdev01 bgp (179/TCP) refused",
+			"cdev02+cdev03 > cdev01 ipip refused",
 			"cdev01 > cdev02+cdev03 everything dropped",
 		}, nil},
 		{"a worker's address", incident(dataplane.IPVS, "v1.21.3"), 1, 80, []string{
@@ -96,6 +111,15 @@ func TestTakeover(t *testing.T) {
 			"cdev01+cdev03 > cdev02 kubelet (10250/TCP) delivered-elsewhere",
 			"cdev02 > cdev01+cdev03 everything dropped",
 		}, []string{"apiserver (6443/TCP)"}},
+		{"three masters, 1.25.9", masters(incident(dataplane.IPVS, "v1.25.9")), 0, 80, []string{
+			"cdev03 > cdev01 apiserver (6443/TCP) refused",
+			"cdev02 > cdev01 apiserver (6443/TCP) delivered-elsewhere",
+			"cdev02 > cdev01 etcd (2380/TCP) delivered-elsewhere",
+		}, nil},
+		{"kube-router", kubeRouter(incident(dataplane.IPVS, "")), 0, 80, []string{
+			"cdev02+cdev03 > cdev01 ping delivered-elsewhere",
+			"cdev02+cdev03 > cdev01 kubelet (10250/TCP) refused",
+		}, nil},
 		{"iptables", incident(dataplane.IPTables, "v1.30.0"), 0, 80, []string{
 			"cdev02+cdev03 > cdev01 80/TCP delivered-elsewhere",
 			"cdev02+cdev03 > cdev01 ping delivered",

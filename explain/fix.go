@@ -4,7 +4,6 @@ package explain
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
 	"whohas/claim"
@@ -15,9 +14,9 @@ import (
 // Anywhere is where a step is done that only needs the API.
 const Anywhere = "anywhere kubectl works"
 
-// RemoveItem takes one item out of a list of an object: a test operation first,
+// removeItem takes one item out of a list of an object: a test operation first,
 // so that a list that has changed since is left alone.
-func RemoveItem(kind snapshot.Kind, o *snapshot.Object, f snapshot.Field) *snapshot.Edit {
+func removeItem(kind snapshot.Kind, o *snapshot.Object, f snapshot.Field) *snapshot.Edit {
 	pointer := snapshot.Pointer(f.Path)
 	return &snapshot.Edit{Kind: kind, On: o.Ref, Subresource: subresource(f.Path), Ops: []snapshot.Op{
 		{Op: "test", Path: pointer, Value: f.Text()},
@@ -47,11 +46,11 @@ func subresource(path string) string {
 // Removal makes the steps that take a claim away: where one comma-separated
 // field holds several addresses, only this one goes.
 func Removal(kind snapshot.Kind, o *snapshot.Object, c claim.Claim, where string) Step {
-	f := fieldAt(o, c.Origin.Field)
+	f := o.At(c.Origin.Field)
 	step := Step{Where: where, Text: fmt.Sprintf("remove %s from %s of %s%s", c.Text, c.Origin.Field, c.By, standsIn(c.Origin))}
 	switch {
 	case f.Text() == c.Text:
-		step.Edit = RemoveItem(kind, o, f)
+		step.Edit = removeItem(kind, o, f)
 	default:
 		step.Edit = replaceText(kind, o, f, c.Text)
 	}
@@ -80,30 +79,6 @@ func standsIn(o snapshot.Origin) string {
 		return "" // nobody applies a status
 	}
 	return fmt.Sprintf(" (and in %s:%d, or the next apply puts it back)", o.File, o.Line)
-}
-
-// fieldAt finds a field by the path that its origin gave.
-func fieldAt(o *snapshot.Object, path string) snapshot.Field {
-	f := o.Field()
-	for _, key := range strings.Split(strings.TrimPrefix(snapshot.Pointer(path), "/"), "/") {
-		key = strings.ReplaceAll(strings.ReplaceAll(key, "~1", "/"), "~0", "~")
-		f = step(f, key)
-	}
-	return f
-}
-
-func step(f snapshot.Field, key string) snapshot.Field {
-	if n, err := strconv.Atoi(key); err == nil && f.Value != nil && f.Value.Kind == snapshot.List {
-		i := 0
-		for item := range f.Items() {
-			if i == n {
-				return item
-			}
-			i++
-		}
-		return snapshot.Field{}
-	}
-	return f.Get(key)
 }
 
 // KeepOff is the step for a node that cannot hear of the cure: the address must

@@ -78,6 +78,7 @@ func (x *takeover) place() {
 		}
 	}
 	slices.Sort(x.victims)
+	slices.Sort(x.planes)
 }
 
 // internal tells whether the address is the one that its owner's kubelet is
@@ -117,14 +118,7 @@ func (x *takeover) selfTalk() {
 		Text: fmt.Sprintf("%s: %s goes on %s, so traffic to it never leaves the node", x.who(), x.Address, x.era.Device),
 	}
 	for _, flow := range flows {
-		d, basis := dataplane.Refused, basisFilter
-		if !x.era.Filter {
-			basis = basisSelf
-			if flow.Proto == "ICMP" || x.listens(flow) {
-				d = dataplane.DeliveredElsewhere
-			}
-		}
-		l.Effects = append(l.Effects, x.effect(x.victims, to, flow, d, basis))
+		l.Effects = append(l.Effects, x.selfDelivered(flow)...)
 	}
 	for _, p := range x.Ports {
 		l.Effects = append(l.Effects, x.effect(x.victims, to, dataplane.Flow{Proto: p.Proto, Port: p.Number, Name: x.Service}, dataplane.DeliveredElsewhere, "IPVS answers the Service's port on the node itself"))
@@ -133,10 +127,35 @@ func (x *takeover) selfTalk() {
 	x.add(l)
 }
 
-// listens tells whether a victim has a socket of its own on the flow's port: it
-// then answers in the owner's name.
-func (x *takeover) listens(flow dataplane.Flow) bool {
-	return flow.Name == "kubelet" || flow.Name == "ssh"
+// selfDelivered is what becomes of a flow that a victim delivers to itself.
+func (x *takeover) selfDelivered(flow dataplane.Flow) []Effect {
+	to := []string{x.owner}
+	switch {
+	case flow.Name == "vxlan":
+		// Encapsulation to a local address never becomes a packet: it comes
+		// straight back out of the node's own device, past every filter.
+		return []Effect{x.effect(x.victims, to, flow, dataplane.DeliveredElsewhere, "linux drivers/net/vxlan encap_bypass_if_local")}
+	case x.f.KubeRouter && flow.Proto == "ICMP":
+		return []Effect{x.effect(x.victims, to, flow, dataplane.DeliveredElsewhere, x.era.Source)}
+	case x.era.Filter:
+		return []Effect{x.effect(x.victims, to, flow, dataplane.Refused, basisFilter)}
+	case flow.Name == "apiserver" || flow.Name == "etcd":
+		// Another control-plane node has servers of its own there; a worker none.
+		workers := slices.DeleteFunc(slices.Clone(x.victims), func(n string) bool { return slices.Contains(x.planes, n) })
+		var effects []Effect
+		if len(workers) > 0 || len(x.planes) == 0 {
+			effects = append(effects, x.effect(workers, to, flow, dataplane.Refused, basisSelf))
+		}
+		if len(x.planes) > 0 {
+			effects = append(effects, x.effect(x.planes, to, flow, dataplane.DeliveredElsewhere, basisSelf))
+		}
+		return effects
+	case flow.Name == "dns":
+		return []Effect{x.effect(x.victims, to, flow, dataplane.Refused, basisSelf)}
+	}
+	// Ping, and what every node runs itself (kubelet, BIRD, the tunnel's end):
+	// it answers in the owner's name.
+	return []Effect{x.effect(x.victims, to, flow, dataplane.DeliveredElsewhere, basisSelf)}
 }
 
 func (x *takeover) pingSentence() string {

@@ -3,7 +3,6 @@
 package rule
 
 import (
-	"net/netip"
 	"time"
 
 	"whohas/claim"
@@ -70,6 +69,3 @@ func (a Allow) Where() string {
 	}
 	return a.Object.String() + " annotation whohas.io/allow"
 }
-
-// AddrKey is the key of one address.
-func AddrKey(ip netip.Addr) Key { return Key{Range: claim.Single(ip)} }

@@ -29,11 +29,11 @@ func (c *Claimant) trace(objects Source) {
 // keys before the first list.
 func managedKeys(path string) []string {
 	var keys []string
-	for _, k := range strings.Split(strings.TrimPrefix(snapshot.Pointer(path), "/"), "/") {
+	for _, k := range snapshot.PathKeys(path) {
 		if k != "" && strings.Trim(k, "0123456789") == "" {
 			break
 		}
-		keys = append(keys, strings.ReplaceAll(strings.ReplaceAll(k, "~1", "/"), "~0", "~"))
+		keys = append(keys, k)
 	}
 	return keys
 }

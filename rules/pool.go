@@ -22,7 +22,7 @@ func poolEdit(p *rule.Pass, pool claim.Claim, out []claim.Range) explain.Fix {
 	for _, o := range out {
 		var next []claim.Range
 		for _, r := range left {
-			next = append(next, less(r, o)...)
+			next = append(next, r.Without(o)...)
 		}
 		left = next
 	}
@@ -35,22 +35,6 @@ func poolEdit(p *rule.Pass, pool claim.Claim, out []claim.Range) explain.Fix {
 		f.Steps = []explain.Step{{Where: explain.Anywhere, Text: "edit " + pool.By.String() + standsIn(pool), Edit: edit}}
 	}
 	return f
-}
-
-// less is a range without another one: none, one or two ranges.
-func less(r, out claim.Range) []claim.Range {
-	x := r.Intersect(out)
-	if !x.IsValid() {
-		return []claim.Range{r}
-	}
-	var left []claim.Range
-	if r.From.Less(x.From) {
-		left = append(left, claim.Range{From: r.From, To: x.From.Prev()})
-	}
-	if x.To.Less(r.To) {
-		left = append(left, claim.Range{From: x.To.Next(), To: r.To})
-	}
-	return left
 }
 
 // rangesIn lists the ranges of claims, sorted, each once.

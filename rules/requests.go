@@ -57,8 +57,7 @@ func removals(p *rule.Pass, claims []claim.Claim) []explain.Step {
 // laterFirst orders fields so that a list's later items come first: taking one
 // away moves those behind it.
 func laterFirst(a, b string) int {
-	x, y := strings.Split(snapshot.Pointer(a), "/"), strings.Split(snapshot.Pointer(b), "/")
-	return slices.CompareFunc(x, y, func(a, b string) int {
+	return slices.CompareFunc(snapshot.PathKeys(a), snapshot.PathKeys(b), func(a, b string) int {
 		m, errM := strconv.Atoi(a)
 		n, errN := strconv.Atoi(b)
 		if errM == nil && errN == nil {

@@ -29,7 +29,7 @@ var LBRequestIsNode = add(rule.Rule{
 	Subject: claim.Request,
 	Against: claim.Host,
 	Check: func(p *rule.Pass) {
-		intruders := serviceRequests(p.Subjects())
+		intruders := withoutGateways(p.Subjects())
 		owners := foreign(intruders, p.Others(claim.Host))
 		if len(intruders) == 0 || len(owners) == 0 {
 			return
@@ -44,8 +44,8 @@ var LBRequestIsNode = add(rule.Rule{
 	},
 })
 
-// serviceRequests keeps the requests of Services: a Gateway's are WH401's.
-func serviceRequests(claims []claim.Claim) []claim.Claim {
+// withoutGateways leaves a Gateway's requests to WH401.
+func withoutGateways(claims []claim.Claim) []claim.Claim {
 	var out []claim.Claim
 	for _, c := range claims {
 		if c.Kind != claimants.GatewayAddress.Kind {

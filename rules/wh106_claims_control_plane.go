@@ -28,7 +28,7 @@ var ClaimsControlPlane = add(rule.Rule{
 	Subject: claim.VIP | claim.Request | claim.Pool,
 	Against: claim.ControlPlane,
 	Check: func(p *rule.Pass) {
-		intruders := servicesAndPools(p.Subjects())
+		intruders := withoutGateways(p.Subjects())
 		owners := foreign(intruders, p.Others(claim.ControlPlane))
 		if !takePort(intruders, owners) {
 			owners = notOfNodes(p, owners)
@@ -47,9 +47,6 @@ var ClaimsControlPlane = add(rule.Rule{
 		p.Report(f)
 	},
 })
-
-// servicesAndPools leaves Gateways to WH401.
-func servicesAndPools(claims []claim.Claim) []claim.Claim { return serviceRequests(claims) }
 
 func controlPlaneSeverity(p *rule.Pass, intruders, owners []claim.Claim) rule.Severity {
 	if s, ok := inert(p, intruders); ok {

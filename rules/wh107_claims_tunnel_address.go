@@ -27,7 +27,7 @@ var ClaimsTunnelAddress = add(rule.Rule{
 	Subject: claim.VIP | claim.Request | claim.Pool,
 	Against: claim.Tunnel,
 	Check: func(p *rule.Pass) {
-		intruders := servicesAndPools(p.Subjects())
+		intruders := withoutGateways(p.Subjects())
 		owners := foreign(intruders, p.Others(claim.Tunnel))
 		if len(intruders) == 0 || len(owners) == 0 {
 			return

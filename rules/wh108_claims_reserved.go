@@ -30,7 +30,7 @@ var ClaimsReserved = add(rule.Rule{
 	Subject: claim.VIP | claim.Request | claim.Pool,
 	Against: claim.Reserved,
 	Check: func(p *rule.Pass) {
-		intruders := servicesAndPools(p.Subjects())
+		intruders := withoutGateways(p.Subjects())
 		owners := notTheServer(intruders, foreign(intruders, p.Others(claim.Reserved)))
 		if len(inRole(intruders, claim.Pool)) == len(intruders) {
 			owners = notOfNodes(p, owners)

@@ -28,7 +28,7 @@ var SharedWithoutAgreement = add(rule.Rule{
 	After:   []*rule.Rule{ExternalIPIsNode, LBIPIsNode, LBRequestIsNode, DuplicateFrontend},
 	Subject: claim.VIP | claim.Request,
 	Check: func(p *rule.Pass) {
-		sharers := serviceRequests(p.Subjects())
+		sharers := withoutGateways(p.Subjects())
 		// A node's address is another matter: WH101 to WH103 speak about it.
 		if owners(sharers) < 2 || len(p.Others(claim.Host)) > 0 {
 			return

@@ -27,7 +27,7 @@ var VIPIsClusterIP = add(rule.Rule{
 	Subject: claim.VIP | claim.Request,
 	Against: claim.ClusterIP,
 	Check: func(p *rule.Pass) {
-		intruders, owners := against(serviceRequests(p.Subjects()), p.Others(claim.ClusterIP))
+		intruders, owners := against(withoutGateways(p.Subjects()), p.Others(claim.ClusterIP))
 		if len(owners) == 0 {
 			return
 		}

@@ -26,7 +26,7 @@ var VIPInServiceCIDR = add(rule.Rule{
 	Subject: claim.VIP | claim.Request | claim.Pool,
 	Against: claim.ServiceRange,
 	Check: func(p *rule.Pass) {
-		intruders, owners := against(servicesAndPools(p.Subjects()), covering(p, p.Others(claim.ServiceRange)))
+		intruders, owners := against(withoutGateways(p.Subjects()), covering(p, p.Others(claim.ServiceRange)))
 		if len(owners) == 0 {
 			return
 		}

@@ -29,7 +29,7 @@ var VIPInPodCIDR = add(rule.Rule{
 	Subject: claim.VIP | claim.Request | claim.Pool,
 	Against: claim.PodRange | claim.PodIP,
 	Check: func(p *rule.Pass) {
-		intruders, owners := against(servicesAndPools(p.Subjects()),
+		intruders, owners := against(withoutGateways(p.Subjects()),
 			slices.Concat(p.Others(claim.PodIP), covering(p, p.Others(claim.PodRange))))
 		if len(owners) == 0 {
 			return

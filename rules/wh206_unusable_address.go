@@ -31,7 +31,7 @@ var UnusableAddress = add(rule.Rule{
 			return
 		}
 		why := unusable(ip, p.Facts)
-		claims := unchecked(ip, serviceRequests(p.Subjects()))
+		claims := unchecked(ip, withoutGateways(p.Subjects()))
 		if why == "" || len(claims) == 0 {
 			return
 		}

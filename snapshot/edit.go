@@ -138,10 +138,10 @@ func pointerKeys(path string) []string {
 	return keys
 }
 
-// Pointer is the JSON pointer of a field path such as spec.externalIPs[0] or
-// metadata.annotations["metallb.io/loadBalancerIPs"].
-func Pointer(path string) string {
-	var b strings.Builder
+// PathKeys are the keys of a field path such as spec.externalIPs[0] or
+// metadata.annotations["metallb.io/loadBalancerIPs"]; a list's item is its number.
+func PathKeys(path string) []string {
+	var keys []string
 	for path != "" {
 		key := ""
 		switch {
@@ -159,9 +159,36 @@ func Pointer(path string) string {
 			key, path = path[:end], path[end:]
 		}
 		path = strings.TrimPrefix(path, ".")
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+// Pointer is the JSON pointer of a field path.
+func Pointer(path string) string {
+	var b strings.Builder
+	for _, key := range PathKeys(path) {
 		b.WriteString("/" + strings.ReplaceAll(strings.ReplaceAll(key, "~", "~0"), "/", "~1"))
 	}
 	return b.String()
+}
+
+// At finds a field by the path that it gave as its origin; absent if the object
+// has changed.
+func (o *Object) At(path string) Field {
+	f := o.Field()
+	for _, key := range PathKeys(path) {
+		n, err := strconv.Atoi(key)
+		switch {
+		case f.Value == nil || f.Value.Kind != List:
+			f = f.Get(key)
+		case err != nil || n < 0 || n >= len(f.Value.Items):
+			return Field{}
+		default:
+			f = Field{Path: f.Path + "[" + key + "]", Value: &f.Value.Items[n], object: o}
+		}
+	}
+	return f
 }
 
 // patchValue gives v with one operation done below it; v's own slices are
