@@ -287,3 +287,25 @@ func lessOf(t *rapid.T, o thing, k int) thing {
 	}
 	return less
 }
+
+// TestWorseKindred: a pool that shrinks until it lies wholly inside a ServiceCIDR
+// is told by another rule (WH302, then WH204), and is no worse.
+func TestWorseKindred(t *testing.T) {
+	pool := func(place string) thing {
+		return thing{kind: "IPAddressPool", name: "pool", claims: []stake{{"address", place}}}
+	}
+	cidr := thing{kind: "ServiceCIDR", name: "s", claims: []stake{{"cidr", "10.0.0.8/29"}}}
+	was := world{mode: dataplane.IPTables, objects: []thing{pool("10.0.0.4-10.0.0.11"), cidr}}
+	is := was.with(0, pool("10.0.0.8-10.0.0.11"))
+	before, after := check.Run(was.input(t)), check.Run(is.input(t))
+	if len(before.Findings) == 0 || len(after.Findings) == 0 || before.Findings[0].Rule == after.Findings[0].Rule {
+		t.Fatalf("not two rules: %v, then %v", scenario.Summaries(before.Findings), scenario.Summaries(after.Findings))
+	}
+	if worse := check.Worse(before, after); len(worse.Findings)+len(worse.Hidden) > 0 {
+		t.Errorf("worse: %v", scenario.Summaries(slices.Concat(worse.Findings, worse.Hidden)))
+	}
+	less := check.Run(was.with(0, pool("10.0.0.4-10.0.0.9")).input(t))
+	if worse := check.Worse(less, before); len(worse.Findings) == 0 {
+		t.Error("a pool that takes more of the ServiceCIDR is not worse")
+	}
+}
