@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+// Package director is the first process of a lab kernel: it prepares the
+// machine, builds the hosts of each scenario, starts their components, takes
+// the steps, asks the questions, and halts. It talks to the runner by events
+// on standard output.
+package director
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"whohas/lab"
+	"whohas/lab/kernel"
+)
+
+// Main runs the job of a file, as the first process. It does not return in a
+// kernel of its own: the kernel halts.
+func Main(file string) error {
+	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	job, err := readJob(file)
+	if err == nil {
+		err = run(job)
+	}
+	if err != nil {
+		tell(lab.Event{Kind: lab.Halting, Text: err.Error()})
+	}
+	if job != nil && job.Backend == lab.UML {
+		unix.Sync()
+		return errors.Join(err, unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF))
+	}
+	return err
+}
+
+func readJob(file string) (*lab.Job, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read job: %w", err)
+	}
+	var job lab.Job
+	if err := json.Unmarshal(data, &job); err != nil {
+		return nil, fmt.Errorf("read job: %w", err)
+	}
+	return &job, nil
+}
+
+// tell sends an event in one write, so that the console's lines stay apart.
+func tell(e lab.Event) {
+	line, err := json.Marshal(e)
+	if err != nil {
+		line, _ = json.Marshal(lab.Event{Kind: lab.Failed, Scenario: e.Scenario, Text: err.Error()})
+	}
+	_, _ = os.Stdout.WriteString(kernel.Mark + string(line) + "\n")
+}
+
+func run(job *lab.Job) error {
+	m, err := prepare(job)
+	if err != nil {
+		return fmt.Errorf("prepare the machine: %w", err)
+	}
+	for _, s := range job.Scenarios {
+		for i := range max(job.Repeat, 1) {
+			if err := m.play(s, i); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// play runs one scenario in the time it has. An error is the machine's: what
+// follows cannot run on it.
+func (m *machine) play(s *lab.Scenario, turn int) error {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), s.Limit+setupLimit, errLimit)
+	defer cancel()
+	p := &player{machine: m, scenario: s, turn: turn, begin: time.Now()}
+	p.tell(lab.Event{Kind: lab.Began})
+	if err := p.play(ctx); err != nil {
+		p.tell(lab.Event{Kind: lab.Failed, Text: err.Error()})
+		m.bringLogs(p)
+	} else if m.job.Keep {
+		m.bringLogs(p)
+	}
+	m.shell(p)
+	err := p.clear()
+	p.tell(lab.Event{Kind: lab.Ended})
+	return err
+}
+
+// setupLimit is the time for what comes before a scenario's first step.
+const setupLimit = 3 * time.Minute
+
+var errLimit = errors.New("the scenario's time is over")

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package director
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"whohas/lab"
+	"whohas/lab/site"
+)
+
+// machine is the kernel and what outlives a scenario in it.
+type machine struct {
+	job     *lab.Job
+	hosts   string // the folder below which the hosts' roots stand
+	out     string // where what is brought back goes
+	cluster *cluster
+}
+
+// prepare gives the first process a root in memory, from which nothing of the
+// real machine can be written but the folder for what is brought back.
+func prepare(job *lab.Job) (*machine, error) {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil && job.Backend != lab.UML {
+		return nil, fmt.Errorf("make mounts private: %w", err)
+	}
+	if err := mountProc(job.Backend); err != nil {
+		return nil, err
+	}
+	work := filepath.Dir(job.Out)
+	root := filepath.Join(work, "scratch", "root")
+	if job.Backend == lab.UML {
+		if err := loadModules(wanted); err != nil {
+			return nil, err
+		}
+	}
+	if err := site.MakeRoot(root); err != nil {
+		return nil, err
+	}
+	for from, to := range map[string]string{filepath.Join(work, "bin"): "lab", job.Out: "out"} {
+		to = filepath.Join(root, to)
+		if err := os.MkdirAll(to, 0o755); err != nil {
+			return nil, fmt.Errorf("make root: %w", err)
+		}
+		if err := unix.Mount(from, to, "", unix.MS_BIND, ""); err != nil {
+			return nil, fmt.Errorf("bind %s: %w", from, err)
+		}
+	}
+	if err := unix.Chroot(root); err != nil {
+		return nil, fmt.Errorf("change root: %w", err)
+	}
+	if err := os.Chdir("/"); err != nil {
+		return nil, fmt.Errorf("change root: %w", err)
+	}
+	// kube-apiserver makes a label of it.
+	if err := unix.Sethostname([]byte("lab")); err != nil {
+		return nil, fmt.Errorf("set host name: %w", err)
+	}
+	os.Setenv("PATH", site.Path)
+	return &machine{job: job, hosts: "/hosts", out: "/out"}, nil
+}
+
+func mountProc(b lab.Backend) error {
+	if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
+		return fmt.Errorf("mount proc: %w", err)
+	}
+	if b == lab.UML {
+		if err := unix.Mount("sysfs", "/sys", "sysfs", 0, ""); err != nil {
+			return fmt.Errorf("mount sysfs: %w", err)
+		}
+	}
+	return nil
+}
+
+// shell opens a shell on a host, at the console.
+func (m *machine) shell(p *player) {
+	if m.job.Shell == "" || p.site == nil {
+		return
+	}
+	h := p.site.Host(m.job.Shell)
+	if h == nil {
+		p.note("no host " + m.job.Shell + " for a shell")
+		return
+	}
+	fmt.Printf("shell on %s; exit ends the run\n", h.Name)
+	cmd := exec.Command("/bin/bash", "-i")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.Env = append(os.Environ(), "TERM=xterm", `PS1=\[\e[1m\]`+h.Name+`\[\e[0m\]:\w\$ `)
+	cmd.SysProcAttr = &syscall.SysProcAttr{}
+	if err := h.Start(cmd); err != nil {
+		p.note("open shell: " + err.Error())
+		return
+	}
+	_ = cmd.Wait()
+}
+
+// kernelRelease is the running kernel's release.
+func kernelRelease() string {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(unix.ByteSliceToString(u.Release[:]))
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package director
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"whohas/lab"
+	"whohas/lab/site"
+)
+
+// player plays one scenario once.
+type player struct {
+	*machine
+	scenario *lab.Scenario
+	turn     int
+	begin    time.Time
+	phase    string
+	site     *site.Site
+	behind   map[string]*exec.Cmd // commands in the background
+}
+
+func (p *player) tell(e lab.Event) {
+	e.Scenario, e.Phase, e.At = p.scenario.Name, p.phase, time.Since(p.begin)
+	tell(e)
+}
+
+func (p *player) note(text string) { p.tell(lab.Event{Kind: lab.Noted, Text: text}) }
+
+// play builds what the scenario asks for and takes its steps.
+func (p *player) play(ctx context.Context) error {
+	if err := p.build(ctx); err != nil {
+		return err
+	}
+	p.tell(lab.Event{Kind: lab.Versions, Text: p.versions()})
+	for _, step := range p.scenario.Steps {
+		if err := p.step(ctx, step); err != nil {
+			return fmt.Errorf("line %d: %s: %w", step.Line, step, errors.Join(err, context.Cause(ctx)))
+		}
+		if err := p.alive(); err != nil {
+			return fmt.Errorf("line %d: %s: %w", step.Line, step, err)
+		}
+	}
+	return nil
+}
+
+func (p *player) step(ctx context.Context, s lab.Step) error {
+	switch s.Verb {
+	case lab.Phase:
+		p.phase = s.Args[0]
+		p.note("--- " + p.phase)
+		return nil
+	case lab.Check:
+		return p.check(ctx, s)
+	case lab.Wait:
+		return p.wait(ctx, s)
+	case lab.Hold:
+		return p.hold(ctx, s)
+	case lab.Matrix:
+		return p.matrix(ctx, s)
+	case lab.Record:
+		return p.record(ctx, s.Args[0])
+	}
+	p.tell(lab.Event{Kind: lab.Did, Line: s.Line, Text: s.String()})
+	return p.act(ctx, s)
+}
+
+// act takes a step that changes something.
+func (p *player) act(ctx context.Context, s lab.Step) error {
+	switch s.Verb {
+	case lab.Sleep:
+		return pause(ctx, s.For)
+	case lab.Exec:
+		return p.run(ctx, s)
+	case lab.Begin:
+		return p.beginCommand(s)
+	case lab.End:
+		return p.endCommand(s.Args[0])
+	case lab.Listen:
+		return p.listen(s)
+	case lab.Apply, lab.Delete, lab.Patch:
+		return p.change(ctx, s)
+	case lab.Start, lab.Stop, lab.Restart, lab.Reboot:
+		return p.operate(ctx, s)
+	}
+	return fmt.Errorf("%s: no such verb", s.Verb)
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// commandLimit bounds a command on a host.
+const commandLimit = 30 * time.Second
+
+func (p *player) run(ctx context.Context, s lab.Step) error {
+	ctx, cancel := context.WithTimeout(ctx, commandLimit)
+	defer cancel()
+	out, err := p.site.Host(s.Host).Shell(ctx, s.Args[0])
+	for line := range strings.Lines(out) {
+		p.note("    " + strings.TrimRight(line, "\n"))
+	}
+	var exit *exec.ExitError
+	if s.Fails && errors.As(err, &exit) {
+		return nil
+	}
+	if s.Fails && err == nil {
+		return errors.New("it was meant to fail")
+	}
+	return err
+}
+
+// beginCommand starts "begin NAME HOST COMMAND" in a group of its own.
+func (p *player) beginCommand(s lab.Step) error {
+	cmd := exec.Command("/bin/sh", "-c", s.Args[1])
+	if err := p.site.Host(s.Host).Start(cmd); err != nil {
+		return err
+	}
+	if p.behind == nil {
+		p.behind = map[string]*exec.Cmd{}
+	}
+	p.behind[s.Args[0]] = cmd
+	return nil
+}
+
+func (p *player) endCommand(name string) error {
+	cmd := p.behind[name]
+	if cmd == nil {
+		return fmt.Errorf("nothing began as %s", name)
+	}
+	delete(p.behind, name)
+	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	_ = cmd.Wait()
+	return nil
+}
+
+func (p *player) listen(s lab.Step) error {
+	var port uint16
+	if _, err := fmt.Sscan(s.Args[0], &port); err != nil {
+		return fmt.Errorf("port %s: %w", s.Args[0], err)
+	}
+	return p.site.Host(s.Host).Listen(port)
+}
+
+// clear ends what the scenario began. A machine that cannot be cleared carries
+// no further scenario.
+func (p *player) clear() error {
+	for name := range p.behind {
+		_ = p.endCommand(name)
+	}
+	return p.clearSite()
+}
+
+// bring writes a file for the runner.
+func (m *machine) bring(p *player, name string, data []byte) error {
+	dir := filepath.Join(m.out, fmt.Sprintf("%s.%d", p.scenario.Name, p.turn))
+	if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
+		return fmt.Errorf("bring %s: %w", name, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+		return fmt.Errorf("bring %s: %w", name, err)
+	}
+	return nil
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package kernel boots the kernels that scenarios run on, without harm to the
+// machine: a User Mode Linux as an unprivileged user in a PID namespace of its
+// own, or namespaces of this machine's kernel. Whatever becomes of the caller,
+// no process, mount or namespace outlives it; the files of a caller that was
+// killed are swept at the next start.
+package kernel
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"whohas/lab"
+)
+
+// Mark begins a line of the first process that is meant for the caller; all
+// other lines are the console's.
+const Mark = "\x1e"
+
+// Options say what to boot.
+type Options struct {
+	Backend lab.Backend
+	Work    *Work
+	Args    []string     // of the first process, which is the program installed as "lab"
+	Memory  string       // of User Mode Linux: "4G"
+	Stdin   io.Reader    // a terminal for a shell; nil: none
+	Message func([]byte) // called for each marked line, without the mark
+	Console io.Writer    // everything else
+}
+
+// Boot runs a kernel until its first process has ended and the kernel has
+// halted, or until the context ends: then everything in it is killed.
+func Boot(ctx context.Context, o Options) error {
+	cmd, err := command(o)
+	if err != nil {
+		return err
+	}
+	out, in, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("boot: %w", err)
+	}
+	defer out.Close()
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = o.Stdin, in, in
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	done := make(chan error, 1)
+	go func() { done <- run(ctx, cmd, in) }()
+	readErr := sort(out, o, cancel)
+	if err := <-done; err != nil {
+		return fmt.Errorf("boot %s: %w", o.Backend, errors.Join(context.Cause(ctx), err))
+	}
+	return readErr
+}
+
+// run starts the command on a thread of its own, which lives until the command
+// has ended: the parent-death signal is sent when the thread that started a
+// process ends, not the process (prctl(2), PR_SET_PDEATHSIG).
+func run(ctx context.Context, cmd *exec.Cmd, in *os.File) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := cmd.Start()
+	in.Close()
+	if err != nil {
+		return err
+	}
+	ended := make(chan struct{})
+	defer close(ended)
+	go func() {
+		select {
+		case <-ctx.Done():
+			// The first process of a PID namespace: all others die with it.
+			_ = cmd.Process.Signal(syscall.SIGKILL)
+		case <-ended:
+		}
+	}()
+	return cmd.Wait()
+}
+
+// errPanic ends a kernel that panicked: it would spin until its time is over.
+var errPanic = errors.New("the kernel panicked")
+
+// sort parts messages from the console's lines.
+func sort(out io.Reader, o Options, cancel context.CancelCauseFunc) error {
+	lines := bufio.NewReaderSize(out, 1<<16)
+	for {
+		line, err := lines.ReadString('\n')
+		if before, message, ok := strings.Cut(line, Mark); ok {
+			_, _ = io.WriteString(o.Console, before)
+			o.Message([]byte(strings.TrimRight(message, "\r\n")))
+		} else {
+			_, _ = io.WriteString(o.Console, strings.ReplaceAll(line, "\r", ""))
+			if strings.Contains(line, "Kernel panic - not syncing") {
+				time.AfterFunc(time.Second, func() { cancel(errPanic) }) // the trace is worth having
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read console: %w", err)
+		}
+	}
+}
+
+func command(o Options) (*exec.Cmd, error) {
+	switch o.Backend {
+	case lab.UML:
+		return userMode(o)
+	case lab.Namespaces:
+		return namespaces(o)
+	}
+	return nil, fmt.Errorf("boot: no back end %q", o.Backend)
+}
+
+// haltGrace is how long a kernel may take to halt before a caller gives up.
+const haltGrace = 10 * time.Second
