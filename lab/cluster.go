@@ -74,7 +74,7 @@ func (p *parser) clusterLine(c *Cluster, line int, key string, words []string) {
 		c.Servers[words[0]] = words[1]
 	case "monitor":
 		for _, w := range words {
-			p.setting(line, w, map[string]any{"grace": &c.Grace, "lease": &c.Lease})
+			p.setting(line, w, map[string]any{"grace": &c.Grace})
 		}
 	case "vip":
 		addr, err := netip.ParseAddr(words[0])
@@ -144,4 +144,43 @@ func (p *parser) checkCluster(s *Scenario) {
 	if s.Runs(Namespaces) && (c.Proxy.Mode == dataplane.IPVS || c.BIRD) {
 		p.fail(line, "this needs IPVS or ipip, which back end netns may lack: say backends: uml")
 	}
+}
+
+// Program is a program of the lab and where it lies on every host.
+type Program struct{ Name, Path string }
+
+// Programs are what a cluster runs.
+func (c Cluster) Programs() []Program {
+	if c.ControlPlane == "" {
+		return nil
+	}
+	var list []Program
+	for _, name := range c.Components() {
+		list = append(list, Program{Name: name, Path: "/lab/" + name})
+	}
+	if c.BIRD {
+		list = append(list, Program{Name: "bird", Path: "/usr/sbin/bird"})
+	}
+	return list
+}
+
+// Components are the programs of Kubernetes that a cluster runs, by the names
+// that tools/build has for them.
+func (c Cluster) Components() []string {
+	if c.ControlPlane == "" {
+		return nil
+	}
+	names := []string{"etcd", "kube-apiserver", "kube-controller-manager", "kubemark"}
+	if c.Proxy.Version != "" {
+		names = append(names, c.Proxy.Program())
+	}
+	return names
+}
+
+// Program is kube-proxy's by tools/build's name.
+func (p Proxy) Program() string {
+	if p.Version == "1.25" {
+		return "kube-proxy-1.25"
+	}
+	return "kube-proxy"
 }

@@ -85,14 +85,17 @@ func (m *machine) play(s *lab.Scenario, turn int) error {
 	defer cancel()
 	p := &player{machine: m, scenario: s, turn: turn, begin: time.Now()}
 	p.tell(lab.Event{Kind: lab.Began})
-	if err := p.play(ctx); err != nil {
+	err := p.play(ctx)
+	if err != nil {
 		p.tell(lab.Event{Kind: lab.Failed, Text: err.Error()})
-		m.bringLogs(p)
-	} else if m.job.Keep {
-		m.bringLogs(p)
+	}
+	if err != nil || m.job.Keep {
+		if err := p.bringLogs(); err != nil {
+			p.note(err.Error())
+		}
 	}
 	m.shell(p)
-	err := p.clear()
+	err = p.clear()
 	p.tell(lab.Event{Kind: lab.Ended})
 	return err
 }

@@ -20,10 +20,9 @@ import (
 
 // machine is the kernel and what outlives a scenario in it.
 type machine struct {
-	job     *lab.Job
-	hosts   string // the folder below which the hosts' roots stand
-	out     string // where what is brought back goes
-	cluster *cluster
+	job   *lab.Job
+	hosts string // the folder below which the hosts' roots stand
+	out   string // where what is brought back goes
 }
 
 // prepare gives the first process a root in memory, from which nothing of the

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"whohas/lab"
+	"whohas/lab/component"
 	"whohas/lab/site"
 )
 
@@ -27,6 +28,7 @@ type player struct {
 	begin    time.Time
 	phase    string
 	site     *site.Site
+	cluster  *component.Cluster
 	behind   map[string]*exec.Cmd // commands in the background
 }
 
@@ -167,8 +169,8 @@ func (p *player) clear() error {
 }
 
 // bring writes a file for the runner.
-func (m *machine) bring(p *player, name string, data []byte) error {
-	dir := filepath.Join(m.out, fmt.Sprintf("%s.%d", p.scenario.Name, p.turn))
+func (p *player) bring(name string, data []byte) error {
+	dir := filepath.Join(p.out, fmt.Sprintf("%s.%d", p.scenario.Name, p.turn))
 	if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
 		return fmt.Errorf("bring %s: %w", name, err)
 	}

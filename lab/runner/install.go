@@ -37,23 +37,8 @@ func install(ctx context.Context, work *kernel.Work, o Options, scenarios []*lab
 func components(scenarios []*lab.Scenario) []string {
 	var names []string
 	for _, s := range scenarios {
-		if s.KernelOnly() {
-			continue
-		}
-		names = append(names, "etcd", "kube-apiserver", "kube-controller-manager", "kubemark", ProxyProgram(s.Cluster.Proxy.Version))
+		names = append(names, s.Cluster.Components()...)
 	}
 	slices.Sort(names)
-	return slices.DeleteFunc(slices.Compact(names), func(n string) bool { return n == "" })
-}
-
-// ProxyProgram is the name of kube-proxy of an era.
-func ProxyProgram(version string) string {
-	switch version {
-	case "":
-		return ""
-	case "1.25":
-		return "kube-proxy-1.25"
-	default:
-		return "kube-proxy"
-	}
+	return slices.Compact(names)
 }

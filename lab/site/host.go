@@ -29,6 +29,7 @@ type Host struct {
 	Address netip.Addr
 	Pod     bool
 
+	ports     []uint16 // that it listens on
 	listening []io.Closer
 }
 
@@ -103,6 +104,11 @@ func (h *Host) look(name string) (string, error) {
 // Listen answers every TCP connection and every datagram to a port, at every
 // address, with the host's name: who answers is never guessed.
 func (h *Host) Listen(port uint16) error {
+	h.ports = append(h.ports, port)
+	return h.open(port)
+}
+
+func (h *Host) open(port uint16) error {
 	return h.Do(func() error {
 		at := fmt.Sprintf("0.0.0.0:%d", port)
 		tcp, err := net.Listen("tcp4", at)

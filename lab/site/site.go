@@ -101,6 +101,14 @@ func (s *Site) addHost(h lab.Host, number int, dir string) error {
 		return err
 	}
 	host.Address = h.Address()
+	return s.wire(host, h, number)
+}
+
+// wire gives a host that has nothing its loopback, cards, routes and settings.
+func (s *Site) wire(host *Host, h lab.Host, number int) error {
+	if err := host.calm(); err != nil {
+		return err
+	}
 	for i, c := range h.Cards {
 		if err := s.plug(host, c, i, number); err != nil {
 			return fmt.Errorf("card eth%d: %w", i, err)
@@ -120,7 +128,7 @@ func (s *Site) addHost(h lab.Host, number int, dir string) error {
 	return s.set(host)
 }
 
-// newHost makes a namespace with its loopback up and its root folder.
+// newHost makes a namespace with its root folder.
 func (s *Site) newHost(name, dir string) (*Host, error) {
 	sp, err := newSpace()
 	if err != nil {
@@ -128,20 +136,21 @@ func (s *Site) newHost(name, dir string) (*Host, error) {
 	}
 	h := &Host{Name: name, Root: filepath.Join(dir, name), space: sp}
 	s.Hosts = append(s.Hosts, h)
-	if err := up(sp.links, "lo"); err != nil {
-		return nil, err
-	}
-	if err := h.Do(quiet); err != nil {
-		return nil, err
-	}
 	if err := h.Do(func() error { return MakeRoot(h.Root) }); err != nil {
 		return nil, err
 	}
 	return h, nil
 }
 
-// quiet settles what would make a run wait or differ: no IPv6 unless a scenario
+// calm sets the loopback up and settles what would make a run wait or differ: no IPv6 unless a scenario
 // turns it on, no rate limit on ICMP errors.
+func (h *Host) calm() error {
+	if err := up(h.links, "lo"); err != nil {
+		return err
+	}
+	return h.Do(quiet)
+}
+
 func quiet() error {
 	for _, s := range []lab.Sysctl{
 		{Name: "net.ipv6.conf.all.disable_ipv6", Value: "1"},
@@ -164,7 +173,7 @@ func (s *Site) plug(h *Host, c lab.Card, card, number int) error {
 	mac := net.HardwareAddr{0x02, 0, 0, byte(segment + 1), byte(card), byte(number)}
 	s.macs[mac.String()] = h.Name
 	wire := s.wires[segment]
-	if err := pair(wire, fmt.Sprintf("%s-%d", short(h.Name), card), c.Segment, h.space, name, mac); err != nil {
+	if err := pair(wire, portName(h.Name, card), c.Segment, h.space, name, mac); err != nil {
 		return err
 	}
 	if !c.Address.IsValid() {
@@ -172,6 +181,9 @@ func (s *Site) plug(h *Host, c lab.Card, card, number int) error {
 	}
 	return h.addAddress(name, c.Address)
 }
+
+// portName is the name of a card's other end.
+func portName(host string, card int) string { return fmt.Sprintf("%s-%d", short(host), card) }
 
 // short keeps an interface name below its 15 bytes (linux IFNAMSIZ).
 func short(name string) string {
@@ -233,6 +245,9 @@ func (s *Site) addPod(p lab.Pod, number int, dir string) error {
 		return err
 	}
 	host.Address, host.Pod = p.Address, true
+	if err := host.calm(); err != nil {
+		return err
+	}
 	mac := net.HardwareAddr{0x02, 0, 0, 0xfe, 0, byte(number)}
 	s.macs[mac.String()] = p.Name
 	if err := pair(on.space, "pod-"+short(p.Name), podBridge, host.space, "eth0", mac); err != nil {

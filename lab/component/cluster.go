@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package component
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+
+	"whohas/lab"
+	"whohas/lab/site"
+)
+
+// Cluster is a cluster on the hosts of a site. Use from one goroutine.
+type Cluster struct {
+	Client dynamic.Interface // the lab's own way to the apiserver, which no fault takes away
+
+	plan        lab.Cluster
+	site        *site.Site
+	legacy      bool
+	credentials *credentials
+	processes   []*Process
+}
+
+// The kinds that the lab itself reads.
+var (
+	Services = schema.GroupVersionResource{Version: "v1", Resource: "services"}
+	Nodes    = schema.GroupVersionResource{Version: "v1", Resource: "nodes"}
+	Leases   = schema.GroupVersionResource{Group: "coordination.k8s.io", Version: "v1", Resource: "leases"}
+)
+
+// New makes a cluster that does not run yet.
+func New(plan lab.Cluster, on *site.Site) *Cluster {
+	return &Cluster{plan: plan, site: on}
+}
+
+// Start starts a component on a host.
+func (c *Cluster) Start(name, host string) error {
+	h := c.site.Host(host)
+	if p := c.Process(name, host); p != nil && p.Running() {
+		return fmt.Errorf("start %s on %s: it runs", name, host)
+	}
+	program, args, err := c.commandLine(name, h)
+	if err != nil {
+		return err
+	}
+	p, err := start(h, name, program, args...)
+	if err != nil {
+		return err
+	}
+	c.processes = append(c.processes, p)
+	return nil
+}
+
+// commandLine is how a component is started.
+func (c *Cluster) commandLine(name string, h *site.Host) (program string, args []string, err error) {
+	switch name {
+	case "etcd":
+		return "/lab/etcd", etcdArgs(), nil
+	case "kube-apiserver":
+		return "/lab/kube-apiserver", apiserverArgs(h), nil
+	case "kube-controller-manager":
+		return "/lab/kube-controller-manager", c.controllerArgs(), nil
+	case "kubelet":
+		return c.kubelet(h)
+	case "kube-proxy":
+		return c.kubeProxy(h)
+	case "bird":
+		return c.bird(h)
+	}
+	return "", nil, fmt.Errorf("no component %s: want etcd, kube-apiserver, kube-controller-manager, kubelet, kube-proxy or bird", name)
+}
+
+// Stop stops a component on a host.
+func (c *Cluster) Stop(name, host string) error {
+	p := c.Process(name, host)
+	if p == nil {
+		return fmt.Errorf("stop %s on %s: it does not run", name, host)
+	}
+	p.Stop()
+	return nil
+}
+
+// Process finds a component, also one that was stopped: the latest.
+func (c *Cluster) Process(name, host string) *Process {
+	for _, p := range slices.Backward(c.processes) {
+		if p.Name == name && p.Host.Name == host {
+			return p
+		}
+	}
+	return nil
+}
+
+// On lists what runs on a host.
+func (c *Cluster) On(host string) []*Process {
+	var on []*Process
+	for _, p := range c.processes {
+		if p.Host.Name == host && p.Running() {
+			on = append(on, p)
+		}
+	}
+	return on
+}
+
+// Processes are all that were started.
+func (c *Cluster) Processes() []*Process { return c.processes }
+
+// Died tells of a component that ended by itself.
+func (c *Cluster) Died() error {
+	for _, p := range c.processes {
+		if err := p.Died(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close ends everything at once.
+func (c *Cluster) Close() {
+	for _, p := range slices.Backward(c.processes) {
+		p.Kill()
+	}
+}
+
+// pollInterval is the pause between two looks at whether something is ready.
+const pollInterval = 100 * time.Millisecond
+
+// await waits until a component is ready; it fails at once if it died.
+func (c *Cluster) await(ctx context.Context, name, host string, ready func(context.Context) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, readyLimit, fmt.Errorf("not ready after %s", readyLimit))
+	defer cancel()
+	for {
+		err := ready(ctx)
+		if err == nil {
+			return nil
+		}
+		if err := c.Died(); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			last := ""
+			if p := c.Process(name, host); p != nil {
+				last = p.Tail(15)
+			}
+			return fmt.Errorf("%s on %s: %w\n%s", name, host, errors.Join(context.Cause(ctx), err), last)
+		case <-time.After(pollInterval):
+		}
+	}
+}
+
+// Begin starts the whole cluster and waits until it is well: every Node Ready,
+// every kube-proxy in sync, every BGP session established. Say is told of each
+// step.
+func (c *Cluster) Begin(ctx context.Context, say func(string)) error {
+	if err := c.startControlPlane(ctx); err != nil {
+		return err
+	}
+	say("kube-apiserver is ready")
+	for _, name := range c.starters() {
+		for _, host := range c.plan.Nodes {
+			if err := c.Start(name, host); err != nil {
+				return err
+			}
+		}
+	}
+	return c.Well(ctx, say)
+}
+
+// starters are the components of every node.
+func (c *Cluster) starters() []string {
+	names := []string{"kubelet"}
+	if c.plan.Proxy.Version != "" {
+		names = append(names, "kube-proxy")
+	}
+	if c.plan.BIRD {
+		names = append(names, "bird")
+	}
+	return names
+}
+
+// Well waits until the cluster is well.
+func (c *Cluster) Well(ctx context.Context, say func(string)) error {
+	for _, host := range c.plan.Nodes {
+		err := c.await(ctx, "kubelet", host, func(ctx context.Context) error { return c.nodeReady(ctx, host) })
+		if err != nil {
+			return err
+		}
+	}
+	say("every Node is Ready")
+	if c.plan.Proxy.Version != "" {
+		for _, host := range c.plan.Nodes {
+			err := c.await(ctx, "kube-proxy", host, func(ctx context.Context) error { return c.InSync(ctx, host) })
+			if err != nil {
+				return err
+			}
+		}
+		say("every kube-proxy has synced without a failure, and its rules are there")
+	}
+	if c.plan.BIRD {
+		for _, host := range c.plan.Nodes {
+			err := c.await(ctx, "bird", host, func(context.Context) error { return c.meshed(host) })
+			if err != nil {
+				return err
+			}
+		}
+		say("every BGP session is established")
+	}
+	return nil
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package component
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"whohas/lab/site"
+)
+
+// kubeProxy writes kube-proxy's configuration and says how it is started. It
+// leaves conntrack's sizes alone: they are the machine's, not a namespace's.
+func (c *Cluster) kubeProxy(h *site.Host) (string, []string, error) {
+	const folder = "/etc/kubernetes/kube-proxy/"
+	p := c.plan.Proxy
+	sync := p.SyncPeriod
+	if sync == 0 {
+		sync = 30 * time.Second // pkg/proxy/apis/config/v1alpha1/defaults.go, both eras
+	}
+	config := fmt.Sprintf(`apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+mode: %s
+hostnameOverride: %s
+clusterCIDR: %s
+clientConnection: {kubeconfig: %skubeconfig.conf}
+metricsBindAddress: 127.0.0.1:10249
+healthzBindAddress: 0.0.0.0:10256
+conntrack: {maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s}
+ipvs: {strictARP: %t, syncPeriod: %s}
+`, p.Mode, h.Name, podRange, folder, p.StrictARP, sync)
+	err := errors.Join(
+		write(h, folder+"kubeconfig.conf", c.credentials.kubeconfig("system:kube-proxy", c.server(h))),
+		write(h, folder+"config.conf", config))
+	return "/lab/" + p.Program(), []string{"--config=" + folder + "config.conf", "--v=2"}, err
+}
+
+// InSync tells whether a host's kube-proxy has done its work: it runs in the
+// mode that it was told, it has completed a sync, no restore has failed, and the
+// Service default/kubernetes stands in the kernel. A run on anything less can
+// look like the incident by accident.
+func (c *Cluster) InSync(ctx context.Context, host string) error {
+	h := c.site.Host(host)
+	mode, err := c.ProxyMode(ctx, host)
+	if err != nil {
+		return err
+	}
+	if mode != string(c.plan.Proxy.Mode) {
+		return fmt.Errorf("kube-proxy runs in mode %s, was told %s", mode, c.plan.Proxy.Mode)
+	}
+	metrics, err := get(ctx, h, "127.0.0.1:10249", "/metrics")
+	if err != nil {
+		return err
+	}
+	if failed := metric(metrics, "kubeproxy_sync_proxy_rules_iptables_restore_failures_total") +
+		metric(metrics, "kubeproxy_sync_proxy_rules_nftables_sync_failures_total"); failed > 0 {
+		return fmt.Errorf("kube-proxy could not load its rules %v times", failed)
+	}
+	if metric(metrics, "kubeproxy_sync_proxy_rules_last_timestamp_seconds") == 0 {
+		return errors.New("kube-proxy has not completed a sync")
+	}
+	if log := c.Process("kube-proxy", host).Log(); strings.Contains(string(log), "Failed to execute iptables-restore") {
+		return errors.New("kube-proxy's log tells of a failed iptables-restore")
+	}
+	return c.programmed(ctx, h)
+}
+
+// programmed looks for the Service default/kubernetes in the kernel.
+func (c *Cluster) programmed(ctx context.Context, h *site.Host) error {
+	var checks []struct{ command, want string }
+	add := func(command, want string) {
+		checks = append(checks, struct{ command, want string }{command, want})
+	}
+	switch c.plan.Proxy.Mode {
+	case "ipvs":
+		add("ipvsadm -Sn", "-A -t "+kubernetesIP+":443")
+		add("ipset save KUBE-CLUSTER-IP", kubernetesIP+",tcp:443")
+		add("iptables-save -t nat", "-A PREROUTING -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES")
+		add("ip -o addr show dev kube-ipvs0", "inet "+kubernetesIP+"/32")
+	case "iptables":
+		add("iptables-save -t nat", "-A KUBE-SERVICES -d "+kubernetesIP+"/32 -p tcp")
+	case "nftables":
+		add("nft list map ip kube-proxy service-ips", kubernetesIP+" . tcp . 443")
+	}
+	for _, check := range checks {
+		out, err := h.Shell(ctx, check.command)
+		if err != nil {
+			return err
+		}
+		if !strings.Contains(out, check.want) {
+			return fmt.Errorf("%s on %s does not show %q", check.command, h.Name, check.want)
+		}
+	}
+	return nil
+}
+
+// ProxyMode is what a host's kube-proxy says its mode is.
+func (c *Cluster) ProxyMode(ctx context.Context, host string) (string, error) {
+	mode, err := get(ctx, c.site.Host(host), "127.0.0.1:10249", "/proxyMode")
+	return strings.TrimSpace(mode), err
+}
+
+// getLimit bounds one request to a component on its own host.
+const getLimit = 5 * time.Second
+
+// get asks a server from within a host.
+func get(ctx context.Context, h *site.Host, server, path string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, getLimit)
+	defer cancel()
+	transport := &http.Transport{DialContext: func(ctx context.Context, network, address string) (conn net.Conn, err error) {
+		err = h.Do(func() error {
+			var d net.Dialer
+			conn, err = d.DialContext(ctx, network, address)
+			return err
+		})
+		return conn, err
+	}}
+	defer transport.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+server+path, nil)
+	if err != nil {
+		return "", fmt.Errorf("get %s: %w", path, err)
+	}
+	res, err := transport.RoundTrip(req)
+	if err != nil {
+		return "", fmt.Errorf("get %s: %w", path, err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, 4<<20))
+	if err != nil {
+		return "", fmt.Errorf("get %s: %w", path, err)
+	}
+	return string(body), nil
+}
+
+// metric sums the samples of one name in Prometheus' text.
+func metric(text, name string) float64 {
+	sum := 0.0
+	for line := range strings.Lines(text) {
+		after, ok := strings.CutPrefix(line, name)
+		if !ok || after == "" || after[0] != ' ' && after[0] != '{' {
+			continue
+		}
+		words := strings.Fields(line)
+		if x, err := strconv.ParseFloat(words[len(words)-1], 64); err == nil {
+			sum += x
+		}
+	}
+	return sum
+}
