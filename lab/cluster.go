@@ -146,22 +146,14 @@ func (p *parser) checkCluster(s *Scenario) {
 	}
 }
 
-// Program is a program of the lab and where it lies on every host.
-type Program struct{ Name, Path string }
-
-// Programs are what a cluster runs.
-func (c Cluster) Programs() []Program {
-	if c.ControlPlane == "" {
-		return nil
-	}
-	var list []Program
-	for _, name := range c.Components() {
-		list = append(list, Program{Name: name, Path: "/lab/" + name})
-	}
+// Programs are what a cluster runs, by the names that tools/build has for them,
+// and Debian's.
+func (c Cluster) Programs() []string {
+	names := c.Components()
 	if c.BIRD {
-		list = append(list, Program{Name: "bird", Path: "/usr/sbin/bird"})
+		names = append(names, "bird")
 	}
-	return list
+	return names
 }
 
 // Components are the programs of Kubernetes that a cluster runs, by the names

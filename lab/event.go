@@ -12,10 +12,11 @@ import (
 type Job struct {
 	Backend   Backend
 	Scenarios []*Scenario
-	Out       string // the folder for what is brought back
-	Shell     string // the host that a shell is opened on at the end; empty: none
-	Repeat    int    // how often each scenario runs; 0 is once
-	Keep      bool   // the components' logs are brought back, also of runs that passed
+	Out       string            // the folder for what is brought back
+	Shell     string            // the host that a shell is opened on at the end; empty: none
+	Repeat    int               // how often each scenario runs; 0 is once
+	Versions  map[string]string // of the programs
+	Keep      bool              // the components' logs are brought back, also of runs that passed
 }
 
 // Event is something that happened in a run: the time line is made of them.

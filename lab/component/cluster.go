@@ -11,6 +11,8 @@ import (
 	"slices"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 
@@ -33,6 +35,7 @@ type Cluster struct {
 var (
 	Services = schema.GroupVersionResource{Version: "v1", Resource: "services"}
 	Nodes    = schema.GroupVersionResource{Version: "v1", Resource: "nodes"}
+	Slices   = schema.GroupVersionResource{Group: "discovery.k8s.io", Version: "v1", Resource: "endpointslices"}
 	Leases   = schema.GroupVersionResource{Group: "coordination.k8s.io", Version: "v1", Resource: "leases"}
 )
 
@@ -130,7 +133,7 @@ func (c *Cluster) Close() {
 }
 
 // pollInterval is the pause between two looks at whether something is ready.
-const pollInterval = 100 * time.Millisecond
+const pollInterval = 500 * time.Millisecond
 
 // await waits until a component is ready; it fails at once if it died.
 func (c *Cluster) await(ctx context.Context, name, host string, ready func(context.Context) error) error {
@@ -164,6 +167,16 @@ func (c *Cluster) Begin(ctx context.Context, say func(string)) error {
 		return err
 	}
 	say("kube-apiserver is ready")
+	for _, host := range c.plan.Nodes {
+		if err := c.Start("kubelet", host); err != nil {
+			return err
+		}
+	}
+	return c.startNodes(ctx, say)
+}
+
+// startNodes starts what runs beside the kubelets and waits until all is well.
+func (c *Cluster) startNodes(ctx context.Context, say func(string)) error {
 	for _, name := range c.starters() {
 		for _, host := range c.plan.Nodes {
 			if err := c.Start(name, host); err != nil {
@@ -174,9 +187,69 @@ func (c *Cluster) Begin(ctx context.Context, say func(string)) error {
 	return c.Well(ctx, say)
 }
 
-// starters are the components of every node.
+// Carries tells whether this cluster, cleaned, can be the one of another plan:
+// what differs is started anew for each scenario anyway.
+func (c *Cluster) Carries(plan lab.Cluster) bool {
+	base := func(p lab.Cluster) string {
+		return fmt.Sprint(p.ControlPlane, p.Nodes, p.Servers, p.VIP)
+	}
+	return base(c.plan) == base(plan)
+}
+
+// Reset makes the cluster that of another plan: everything is ended but etcd,
+// kube-apiserver and the kubelets, the Services that scenarios left are deleted,
+// and clean is called for the hosts; then what the plan wants is started.
+func (c *Cluster) Reset(ctx context.Context, plan lab.Cluster, clean func() error, say func(string)) error {
+	for _, p := range c.processes {
+		if !slices.Contains([]string{"etcd", "kube-apiserver", "kubelet"}, p.Name) {
+			p.Kill()
+		}
+	}
+	for _, host := range plan.Nodes { // a scenario may have stopped one
+		if p := c.Process("kubelet", host); p == nil || !p.Running() {
+			if err := c.Start("kubelet", host); err != nil {
+				return err
+			}
+		}
+	}
+	if err := c.deleteLeftovers(ctx); err != nil {
+		return err
+	}
+	if err := clean(); err != nil {
+		return err
+	}
+	c.processes = slices.DeleteFunc(c.processes, func(p *Process) bool { return !p.Running() })
+	c.plan = plan
+	if err := c.Start("kube-controller-manager", plan.ControlPlane); err != nil {
+		return err
+	}
+	say("the hosts are as new; etcd, kube-apiserver and kubelets run on")
+	return c.startNodes(ctx, say)
+}
+
+// deleteLeftovers deletes the Services and EndpointSlices of earlier scenarios.
+func (c *Cluster) deleteLeftovers(ctx context.Context) error {
+	for _, resource := range []schema.GroupVersionResource{Services, Slices} {
+		list, err := c.Client.Resource(resource).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return fmt.Errorf("list %s: %w", resource.Resource, err)
+		}
+		for _, o := range list.Items {
+			if o.GetNamespace() == "default" && o.GetName() == "kubernetes" {
+				continue
+			}
+			err := c.Client.Resource(resource).Namespace(o.GetNamespace()).Delete(ctx, o.GetName(), metav1.DeleteOptions{})
+			if err != nil && !apierrors.IsNotFound(err) {
+				return fmt.Errorf("delete %s %s: %w", resource.Resource, o.GetName(), err)
+			}
+		}
+	}
+	return nil
+}
+
+// starters are the components of every node, behind its kubelet.
 func (c *Cluster) starters() []string {
-	names := []string{"kubelet"}
+	var names []string
 	if c.plan.Proxy.Version != "" {
 		names = append(names, "kube-proxy")
 	}
@@ -202,6 +275,7 @@ func (c *Cluster) Well(ctx context.Context, say func(string)) error {
 				return err
 			}
 		}
+		fmt.Println(string(c.Process("kube-proxy", c.plan.Nodes[0]).Log()))
 		say("every kube-proxy has synced without a failure, and its rules are there")
 	}
 	if c.plan.BIRD {

@@ -69,10 +69,18 @@ func (c *Cluster) startControlPlane(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, name := range []string{"etcd", "kube-apiserver"} {
-		if err := c.Start(name, h.Name); err != nil {
-			return err
-		}
+	if err := c.Start("etcd", h.Name); err != nil {
+		return err
+	}
+	err = c.await(ctx, "etcd", h.Name, func(ctx context.Context) error {
+		_, err := get(ctx, h, "127.0.0.1:2379", "/health")
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := c.Start("kube-apiserver", h.Name); err != nil {
+		return err
 	}
 	if err := c.connect(h); err != nil {
 		return err
@@ -96,7 +104,7 @@ func apiserverArgs(h *site.Host) []string {
 		"--etcd-servers=http://127.0.0.1:2379", "--bind-address=0.0.0.0", fmt.Sprintf("--secure-port=%d", apiPort),
 		"--advertise-address=" + h.Address.String(), "--service-cluster-ip-range=" + serviceRange,
 		"--tls-cert-file=" + pki + "apiserver.crt", "--tls-private-key-file=" + pki + "apiserver.key",
-		"--token-auth-file=/etc/kubernetes/tokens.csv", "--authorization-mode=Node,RBAC",
+		"--token-auth-file=/etc/kubernetes/tokens.csv", "--authorization-mode=AlwaysAllow", "--runtime-config=api/all=false,v1=true,coordination.k8s.io/v1=true,discovery.k8s.io/v1=true,events.k8s.io/v1=true,storage.k8s.io/v1=true,node.k8s.io/v1=true,scheduling.k8s.io/v1=true,networking.k8s.io/v1=true,apps/v1=true,admissionregistration.k8s.io/v1=true,rbac.authorization.k8s.io/v1=true,batch/v1=true,policy/v1=true,resource.k8s.io/v1=true,certificates.k8s.io/v1=true,authentication.k8s.io/v1=true,authorization.k8s.io/v1=true,autoscaling/v2=true,apiregistration.k8s.io/v1=true,apiextensions.k8s.io/v1=true",
 		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file=" + pki + "sa.key",
 		"--service-account-signing-key-file=" + pki + "sa.key", "--profiling=false", "--enable-priority-and-fairness=false",
 	}

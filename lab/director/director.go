@@ -68,19 +68,17 @@ func run(job *lab.Job) error {
 	if err != nil {
 		return fmt.Errorf("prepare the machine: %w", err)
 	}
+	defer m.tearDown()
 	for _, s := range job.Scenarios {
 		for i := range max(job.Repeat, 1) {
-			if err := m.play(s, i); err != nil {
-				return err
-			}
+			m.play(s, i)
 		}
 	}
 	return nil
 }
 
-// play runs one scenario in the time it has. An error is the machine's: what
-// follows cannot run on it.
-func (m *machine) play(s *lab.Scenario, turn int) error {
+// play runs one scenario in the time it has.
+func (m *machine) play(s *lab.Scenario, turn int) {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), s.Limit+setupLimit, errLimit)
 	defer cancel()
 	p := &player{machine: m, scenario: s, turn: turn, begin: time.Now()}
@@ -95,9 +93,11 @@ func (m *machine) play(s *lab.Scenario, turn int) error {
 		}
 	}
 	m.shell(p)
-	err = p.clear()
+	p.clear()
+	if err != nil {
+		m.tearDown() // what failed is no ground for another scenario
+	}
 	p.tell(lab.Event{Kind: lab.Ended})
-	return err
 }
 
 // setupLimit is the time for what comes before a scenario's first step.

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"whohas/lab"
+	"whohas/lab/component"
 	"whohas/lab/site"
 )
 
@@ -23,6 +24,11 @@ type machine struct {
 	job   *lab.Job
 	hosts string // the folder below which the hosts' roots stand
 	out   string // where what is brought back goes
+
+	// The last scenario's, which may carry the next one.
+	topology lab.Topology
+	site     *site.Site
+	cluster  *component.Cluster
 }
 
 // prepare gives the first process a root in memory, from which nothing of the
@@ -108,4 +114,14 @@ func kernelRelease() string {
 		return "unknown"
 	}
 	return strings.TrimSpace(unix.ByteSliceToString(u.Release[:]))
+}
+
+// versions is what a scenario runs on: the kernel, and what the runner says of
+// the programs that it installed.
+func (p *player) versions() string {
+	text := "kernel " + kernelRelease() + "\n"
+	for _, program := range p.scenario.Cluster.Programs() {
+		text += program + " " + p.job.Versions[program] + "\n"
+	}
+	return text
 }

@@ -16,8 +16,6 @@ import (
 	"time"
 
 	"whohas/lab"
-	"whohas/lab/component"
-	"whohas/lab/site"
 )
 
 // player plays one scenario once.
@@ -27,8 +25,6 @@ type player struct {
 	turn     int
 	begin    time.Time
 	phase    string
-	site     *site.Site
-	cluster  *component.Cluster
 	behind   map[string]*exec.Cmd // commands in the background
 }
 
@@ -159,13 +155,15 @@ func (p *player) listen(s lab.Step) error {
 	return p.site.Host(s.Host).Listen(port)
 }
 
-// clear ends what the scenario began. A machine that cannot be cleared carries
-// no further scenario.
-func (p *player) clear() error {
+// clear ends what the scenario began in the background, and takes its site down
+// where no other scenario can use it.
+func (p *player) clear() {
 	for name := range p.behind {
 		_ = p.endCommand(name)
 	}
-	return p.clearSite()
+	if p.scenario.KernelOnly() {
+		p.tearDown()
+	}
 }
 
 // bring writes a file for the runner.

@@ -8,39 +8,68 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
-	"strings"
+	"reflect"
 
 	"whohas/lab"
 	"whohas/lab/component"
 	"whohas/lab/site"
 )
 
-// build makes the scenario's hosts and starts its cluster.
+// build makes the scenario's hosts and starts its cluster, or takes over those
+// of the scenario before where they are alike.
 func (p *player) build(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, setupLimit, errSetup)
 	defer cancel()
+	if p.carries() {
+		return p.cluster.Reset(ctx, p.scenario.Cluster, func() error { return p.clean(ctx) }, p.note)
+	}
+	p.tearDown()
 	var err error
 	if p.site, err = site.Build(p.scenario.Topology, p.hosts); err != nil {
 		return err
 	}
+	p.topology = p.scenario.Topology
 	if p.scenario.KernelOnly() {
 		return nil
 	}
 	p.cluster = component.New(p.scenario.Cluster, p.site)
-	return p.cluster.Begin(ctx, p.note)
+	if err := p.cluster.Begin(ctx, p.note); err != nil {
+		return err
+	}
+	return nil
 }
 
 var errSetup = fmt.Errorf("the cluster was not well after %s", setupLimit)
 
-func (p *player) clearSite() error {
-	if p.cluster != nil {
-		p.cluster.Close()
+// carries tells whether the machine's site and cluster can be this scenario's.
+func (p *player) carries() bool {
+	return p.cluster != nil && p.cluster.Died() == nil && !p.scenario.KernelOnly() &&
+		reflect.DeepEqual(p.topology, p.scenario.Topology) && p.cluster.Carries(p.scenario.Cluster)
+}
+
+// tearDown ends the machine's cluster and takes its site down.
+func (m *machine) tearDown() {
+	if m.cluster != nil {
+		m.cluster.Close()
+		m.cluster = nil
 	}
-	if p.site == nil {
-		return nil
+	if m.site != nil {
+		if err := m.site.Close(); err != nil {
+			fmt.Println("take the site down:", err)
+		}
+		m.site = nil
 	}
-	return p.site.Close()
+}
+
+// clean takes every host back to what it was, and looks whether it is: by the
+// product's own collector, before and after.
+func (p *player) clean(ctx context.Context) error {
+	for _, h := range p.site.Hosts {
+		if err := h.Clean(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // alive tells of a component that died.
@@ -61,31 +90,6 @@ func (p *player) bringLogs() error {
 		errs = append(errs, p.bring("logs/"+x.Host.Name+"-"+x.Name+".log", x.Log()))
 	}
 	return errors.Join(errs...)
-}
-
-// versions is what runs: the kernel, the components, and Debian's programs.
-func (p *player) versions() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "kernel %s\n", kernelRelease())
-	for _, c := range p.scenario.Cluster.Programs() {
-		out, err := exec.Command(c.Path, "--version").CombinedOutput()
-		if err != nil {
-			out = []byte(err.Error())
-		}
-		fmt.Fprintf(&b, "%s %s\n", c.Name, version(string(out)))
-	}
-	return b.String()
-}
-
-// version is the word of a text that begins like a version.
-func version(text string) string {
-	for word := range strings.FieldsSeq(text) {
-		word = strings.TrimPrefix(word, "v")
-		if len(word) > 2 && word[0] >= '0' && word[0] <= '9' && strings.Contains(word, ".") {
-			return word
-		}
-	}
-	return strings.TrimSpace(text)
 }
 
 // operate starts, stops or restarts a component, or a whole host.

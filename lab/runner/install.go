@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -15,22 +16,28 @@ import (
 	"whohas/lab/kernel"
 )
 
-// install puts the programs that the scenarios need into the work folder.
-func install(ctx context.Context, work *kernel.Work, o Options, scenarios []*lab.Scenario) error {
+// install puts the programs that the scenarios need into the work folder and
+// gives their versions.
+func install(ctx context.Context, work *kernel.Work, o Options, scenarios []*lab.Scenario) (map[string]string, error) {
 	if err := work.Install("lab", o.Program); err != nil {
-		return err
+		return nil, err
 	}
+	versions := map[string]string{}
 	for _, name := range components(scenarios) {
-		cmd := exec.CommandContext(ctx, o.Tools, "--path", name)
-		path, err := cmd.Output()
+		out, err := exec.CommandContext(ctx, o.Tools, "--path", name).Output()
 		if err != nil {
-			return fmt.Errorf("find %s: %w", name, err)
+			return nil, fmt.Errorf("find %s: %w", name, err)
 		}
-		if err := work.Install(name, strings.TrimSpace(string(path))); err != nil {
-			return fmt.Errorf("%w (build it with: tools/build %s)", err, name)
+		path := strings.TrimSpace(string(out))
+		if err := work.Install(name, path); err != nil {
+			return nil, fmt.Errorf("%w (build it with: tools/build %s)", err, name)
 		}
+		versions[name] = strings.TrimPrefix(filepath.Base(path), name+"-")
 	}
-	return nil
+	if out, err := exec.CommandContext(ctx, "bird", "--version").CombinedOutput(); err == nil {
+		versions["bird"] = strings.TrimPrefix(strings.TrimSpace(string(out)), "BIRD version ")
+	}
+	return versions, nil
 }
 
 // components are the programs that scenarios need, by tools/build's names.

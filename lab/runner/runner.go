@@ -47,7 +47,8 @@ func Run(ctx context.Context, o Options, backend lab.Backend, scenarios []*lab.S
 		return nil, err
 	}
 	defer work.Close()
-	if err := install(ctx, work, o, scenarios); err != nil {
+	versions, err := install(ctx, work, o, scenarios)
+	if err != nil {
 		return nil, err
 	}
 	limit := bootLimit
@@ -59,7 +60,7 @@ func Run(ctx context.Context, o Options, backend lab.Backend, scenarios []*lab.S
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("not done after %s", limit))
 		defer cancel()
 	}
-	b := &boot{options: o, work: work}
+	b := &boot{options: o, work: work, versions: versions}
 	err = b.boot(ctx, backend, scenarios)
 	return b.runs, errors.Join(err, b.collect())
 }
@@ -68,17 +69,18 @@ const setupLimit = 3 * time.Minute
 
 // boot is one kernel on its way.
 type boot struct {
-	options Options
-	work    *kernel.Work
-	console bytes.Buffer
-	runs    []*lab.Run
-	halting string
+	options  Options
+	work     *kernel.Work
+	versions map[string]string
+	console  bytes.Buffer
+	runs     []*lab.Run
+	halting  string
 }
 
 func (b *boot) boot(ctx context.Context, backend lab.Backend, scenarios []*lab.Scenario) error {
 	job := lab.Job{
 		Backend: backend, Scenarios: scenarios, Out: b.work.Out(),
-		Shell: b.options.Shell, Repeat: b.options.Repeat, Keep: b.options.Keep,
+		Shell: b.options.Shell, Repeat: b.options.Repeat, Keep: b.options.Keep, Versions: b.versions,
 	}
 	data, err := json.Marshal(job)
 	if err != nil {

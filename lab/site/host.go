@@ -29,6 +29,7 @@ type Host struct {
 	Address netip.Addr
 	Pod     bool
 
+	fresh     state    // what Clean returns to
 	ports     []uint16 // that it listens on
 	listening []io.Closer
 }
@@ -58,7 +59,7 @@ func (h *Host) Start(cmd *exec.Cmd) error {
 	cmd.SysProcAttr.Chroot = h.Root
 	cmd.SysProcAttr.Setpgid = true
 	cmd.Dir = "/"
-	cmd.Env = append(cmd.Env, "PATH="+Path, "HOME=/root", "HOST="+h.Name)
+	cmd.Env = append(cmd.Env, "PATH="+Path, "HOME=/root", "HOST="+h.Name, "GOGC=400", "GODEBUG=asyncpreemptoff=1")
 	return h.Do(cmd.Start)
 }
 

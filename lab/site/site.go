@@ -55,6 +55,11 @@ func Build(t lab.Topology, dir string) (*Site, error) {
 			return s, fmt.Errorf("pod %s: %w", p.Name, err)
 		}
 	}
+	for _, h := range s.Hosts {
+		if err := h.remember(); err != nil {
+			return s, fmt.Errorf("host %s: %w", h.Name, err)
+		}
+	}
 	return s, nil
 }
 
