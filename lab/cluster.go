@@ -20,7 +20,8 @@ type Cluster struct {
 	Proxy        Proxy
 	BIRD         bool              // BGP full mesh over IPIP, as Calico does it
 	Servers      map[string]string // by which address a host's kubelet and kube-proxy reach the apiserver
-	Grace, Lease time.Duration     // node monitor grace period, lease duration; 0: what the components default to
+	Grace        time.Duration     // node monitor grace period; 0: the default, 50 s
+	LocalProxy   LocalProxy        // on every node; zero: none
 	HoldTime     time.Duration     // of BGP
 	VIP          netip.Addr        // a control-plane address that no Node lists; added to the certificate
 }
@@ -31,6 +32,13 @@ type Proxy struct {
 	Mode       dataplane.ProxyMode
 	StrictARP  bool
 	SyncPeriod time.Duration // 0: its default, 30 s
+}
+
+// LocalProxy is a TCP proxy on 127.0.0.1 of every node, as kubespray and RKE
+// run one: it takes the first server that accepts. The zero value is none.
+type LocalProxy struct {
+	Port    uint16
+	Servers []string
 }
 
 // proxyVersions are the eras of kube-proxy that the lab builds.
@@ -72,6 +80,12 @@ func (p *parser) clusterLine(c *Cluster, line int, key string, words []string) {
 			c.Servers = map[string]string{}
 		}
 		c.Servers[words[0]] = words[1]
+	case "local-proxy":
+		port, err := strconv.ParseUint(words[0], 10, 16)
+		if err != nil || len(words) < 2 {
+			p.fail(line, "want local-proxy PORT ADDRESS:PORT...")
+		}
+		c.LocalProxy = LocalProxy{Port: uint16(port), Servers: words[1:]}
 	case "monitor":
 		for _, w := range words {
 			p.setting(line, w, map[string]any{"grace": &c.Grace})
@@ -83,7 +97,7 @@ func (p *parser) clusterLine(c *Cluster, line int, key string, words []string) {
 		}
 		c.VIP = addr
 	default:
-		p.fail(line, "%s: want control-plane, nodes, kube-proxy, bird, server, monitor or vip", key)
+		p.fail(line, "%s: want control-plane, nodes, kube-proxy, bird, server, local-proxy, monitor or vip", key)
 	}
 }
 

@@ -34,6 +34,7 @@ type Host struct {
 type Card struct {
 	Segment string
 	Address netip.Prefix // invalid: the card is up and has no address
+	Also    []netip.Prefix
 }
 
 // Pod is a network namespace behind a host's bridge for Pods. It answers on
@@ -110,7 +111,7 @@ func (p *parser) segment(t *Topology, line int, words []string) {
 	t.Segments = append(t.Segments, Segment{Name: words[0], Prefix: prefix})
 }
 
-// host reads "host NAME (SEGMENT ADDRESS)... [gateway ADDRESS] [pods PREFIX]".
+// host reads "host NAME (SEGMENT ADDRESS [also ADDRESS])... [gateway ADDRESS] [pods PREFIX]".
 // An address without a length has its segment's; "-" is a card without one.
 func (p *parser) host(t *Topology, line int, words []string) {
 	if len(words) < 3 || len(words)%2 == 0 {
@@ -125,6 +126,12 @@ func (p *parser) host(t *Topology, line int, words []string) {
 			h.Gateway, err = netip.ParseAddr(pair[1])
 		case "pods":
 			h.Pods, err = netip.ParsePrefix(pair[1])
+		case "also":
+			var also netip.Prefix
+			if also, err = netip.ParsePrefix(pair[1]); len(h.Cards) > 0 {
+				last := &h.Cards[len(h.Cards)-1]
+				last.Also = append(last.Also, also)
+			}
 		default:
 			h.Cards = append(h.Cards, p.card(t, line, pair[0], pair[1]))
 		}

@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
 
 	"whohas/lab"
 	"whohas/lab/site"
@@ -22,7 +23,9 @@ import (
 
 // Cluster is a cluster on the hosts of a site. Use from one goroutine.
 type Cluster struct {
-	Client dynamic.Interface // the lab's own way to the apiserver, which no fault takes away
+	// The lab's own way to the apiserver, which no fault takes away.
+	Client dynamic.Interface
+	Config *rest.Config
 
 	plan        lab.Cluster
 	site        *site.Site
@@ -167,6 +170,13 @@ func (c *Cluster) Begin(ctx context.Context, say func(string)) error {
 		return err
 	}
 	say("kube-apiserver is ready")
+	if c.plan.LocalProxy.Port != 0 {
+		for _, host := range c.plan.Nodes {
+			if err := forward(c.site.Host(host), c.plan.LocalProxy); err != nil {
+				return err
+			}
+		}
+	}
 	for _, host := range c.plan.Nodes {
 		if err := c.Start("kubelet", host); err != nil {
 			return err
@@ -177,6 +187,9 @@ func (c *Cluster) Begin(ctx context.Context, say func(string)) error {
 
 // startNodes starts what runs beside the kubelets and waits until all is well.
 func (c *Cluster) startNodes(ctx context.Context, say func(string)) error {
+	if err := c.describe(ctx); err != nil {
+		return err
+	}
 	for _, name := range c.starters() {
 		for _, host := range c.plan.Nodes {
 			if err := c.Start(name, host); err != nil {
@@ -191,7 +204,7 @@ func (c *Cluster) startNodes(ctx context.Context, say func(string)) error {
 // what differs is started anew for each scenario anyway.
 func (c *Cluster) Carries(plan lab.Cluster) bool {
 	base := func(p lab.Cluster) string {
-		return fmt.Sprint(p.ControlPlane, p.Nodes, p.Servers, p.VIP)
+		return fmt.Sprint(p.ControlPlane, p.Nodes, p.Servers, p.VIP, p.LocalProxy)
 	}
 	return base(c.plan) == base(plan)
 }
@@ -275,7 +288,6 @@ func (c *Cluster) Well(ctx context.Context, say func(string)) error {
 				return err
 			}
 		}
-		fmt.Println(string(c.Process("kube-proxy", c.plan.Nodes[0]).Log()))
 		say("every kube-proxy has synced without a failure, and its rules are there")
 	}
 	if c.plan.BIRD {

@@ -140,7 +140,7 @@ func (c *Cluster) connect(h *site.Host) error {
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
-	c.Client = client
+	c.Client, c.Config = client, config
 	return nil
 }
 

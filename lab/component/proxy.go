@@ -18,30 +18,36 @@ import (
 	"whohas/lab/site"
 )
 
-// kubeProxy writes kube-proxy's configuration and says how it is started. It
-// leaves conntrack's sizes alone: they are the machine's, not a namespace's.
+// proxyFolder is where kube-proxy's files lie on a host.
+const proxyFolder = "/etc/kubernetes/kube-proxy/"
+
+// kubeProxy writes kube-proxy's configuration and says how it is started.
 func (c *Cluster) kubeProxy(h *site.Host) (string, []string, error) {
-	const folder = "/etc/kubernetes/kube-proxy/"
+	err := errors.Join(
+		write(h, proxyFolder+"kubeconfig.conf", c.credentials.kubeconfig("system:kube-proxy", c.server(h))),
+		write(h, proxyFolder+"config.conf", c.proxyConfig(h.Name)))
+	return "/lab/" + c.plan.Proxy.Program(), []string{"--config=" + proxyFolder + "config.conf", "--v=2"}, err
+}
+
+// proxyConfig is kube-proxy's configuration. It leaves conntrack's sizes alone:
+// they are the machine's, not a namespace's.
+func (c *Cluster) proxyConfig(host string) string {
 	p := c.plan.Proxy
 	sync := p.SyncPeriod
 	if sync == 0 {
 		sync = 30 * time.Second // pkg/proxy/apis/config/v1alpha1/defaults.go, both eras
 	}
-	config := fmt.Sprintf(`apiVersion: kubeproxy.config.k8s.io/v1alpha1
+	return fmt.Sprintf(`apiVersion: kubeproxy.config.k8s.io/v1alpha1
 kind: KubeProxyConfiguration
 mode: %s
-hostnameOverride: %s
+hostnameOverride: %q
 clusterCIDR: %s
 clientConnection: {kubeconfig: %skubeconfig.conf}
 metricsBindAddress: 127.0.0.1:10249
 healthzBindAddress: 0.0.0.0:10256
 conntrack: {maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s}
 ipvs: {strictARP: %t, syncPeriod: %s}
-`, p.Mode, h.Name, podRange, folder, p.StrictARP, sync)
-	err := errors.Join(
-		write(h, folder+"kubeconfig.conf", c.credentials.kubeconfig("system:kube-proxy", c.server(h))),
-		write(h, folder+"config.conf", config))
-	return "/lab/" + p.Program(), []string{"--config=" + folder + "config.conf", "--v=2"}, err
+`, p.Mode, host, podRange, proxyFolder, p.StrictARP, sync)
 }
 
 // InSync tells whether a host's kube-proxy has done its work: it runs in the

@@ -27,7 +27,7 @@ import (
 const probeWait = 3500 * time.Millisecond
 
 // silence is what is waited where silence is expected.
-const silence = 500 * time.Millisecond
+const silence = 300 * time.Millisecond
 
 // check asks once, puts the answer on record, and compares it with the want.
 func (p *player) check(ctx context.Context, s lab.Step) error {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -43,7 +44,11 @@ func prepare(job *lab.Job) (*machine, error) {
 	work := filepath.Dir(job.Out)
 	root := filepath.Join(work, "scratch", "root")
 	if job.Backend == lab.UML {
-		if err := loadModules(wanted); err != nil {
+		names := basic
+		if slices.ContainsFunc(job.Scenarios, func(s *lab.Scenario) bool { return !s.KernelOnly() }) {
+			names = append(slices.Clone(basic), wanted...)
+		}
+		if err := loadModules(names); err != nil {
 			return nil, err
 		}
 	}

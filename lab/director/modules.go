@@ -19,13 +19,16 @@ import (
 // moduleFolder is where Debian's package user-mode-linux has its modules.
 const moduleFolder = "/usr/lib/uml/modules"
 
-// wanted are the modules that hosts and components need. They are loaded
+// basic are the modules that hosts need.
+var basic = []string{"ipv6", "veth", "bridge", "dummy", "ipip", "vxlan"}
+
+// wanted are those that components need beside them. They are loaded
 // beforehand and by system call: a kernel that asks for a module by itself runs
 // /sbin/modprobe, which looks where these are not, and every fork is dear.
 // kube-proxy of 1.25 falls back to iptables without ip_vs_wrr and ip_vs_sh; that
 // of 1.36 cannot load its rules without xt_physdev.
 var wanted = []string{
-	"ipv6", "veth", "bridge", "br_netfilter", "dummy", "ipip", "vxlan",
+	"br_netfilter",
 	"ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh", "ip_vs_lc", "nf_conntrack",
 	"ip_tables", "iptable_filter", "iptable_nat", "iptable_mangle", "iptable_raw",
 	"ip6_tables", "ip6table_filter", "ip6table_nat", "ip6table_mangle",

@@ -5,12 +5,58 @@
 package director
 
 import (
+	"bytes"
 	"context"
+	"fmt"
+	"time"
 
+	"whohas/claimants"
+	"whohas/cluster"
 	"whohas/lab"
+	"whohas/snapshot"
+	"whohas/source/bundle"
+	"whohas/source/host"
+	"whohas/source/live"
 )
 
+// recordLimit bounds the reading of the whole site.
+const recordLimit = time.Minute
+
+// record reads the kernel of every host and the cluster's objects with the
+// product's own sources, into a snapshot that the product reads.
 func (p *player) record(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, recordLimit)
+	defer cancel()
+	var into snapshot.Builder
+	for _, h := range p.site.Hosts {
+		if h.Pod {
+			continue
+		}
+		err := h.Do(func() error {
+			read, coverage := host.Read(ctx, host.Options{Name: h.Name})
+			into.AddHost(read)
+			for _, c := range coverage {
+				into.Cover(c)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if p.cluster != nil {
+		keep, err := snapshot.NewReads(append(claimants.Reads(), cluster.Reads()...)...)
+		if err != nil {
+			return fmt.Errorf("record %s: %w", name, err)
+		}
+		if err := live.Read(ctx, live.Options{Config: p.cluster.Config, Reads: keep}, &into); err != nil {
+			return fmt.Errorf("record %s: %w", name, err)
+		}
+	}
+	var file bytes.Buffer
+	if err := bundle.Write(&file, into.Snapshot(), "whohas lab"); err != nil {
+		return fmt.Errorf("record %s: %w", name, err)
+	}
 	p.tell(lab.Event{Kind: lab.Did, Text: "record " + name})
-	return nil
+	return p.bring(name+".snapshot", file.Bytes())
 }

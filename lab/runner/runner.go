@@ -25,14 +25,17 @@ import (
 
 // Options say how to run.
 type Options struct {
-	Program string // this program, which is a kernel's first process when called so
-	Tools   string // the script that says where components are: tools/build
-	Shell   string // open a shell on this host at the end of the run
-	Keep    bool   // bring the components' logs also of runs that passed
-	Repeat  int
-	Stdin   io.Reader
-	Follow  func(lab.Event) // called for every event, as it happens
-	Console io.Writer       // the kernels' consoles; nil: kept for errors only
+	Program  string // this program, which is a kernel's first process when called so
+	Tools    string // the script that says where components are: tools/build
+	Shell    string // open a shell on this host at the end of the run
+	Keep     string // a folder for logs, time lines and snapshots; empty: none are kept
+	Repeat   int
+	Full     bool   // with the components' own periods instead of a scenario's shorter ones
+	Recorded string // the folder of what is on record; empty: runs are not compared
+	Update   bool   // put runs on record instead
+	Stdin    io.Reader
+	Follow   func(lab.Event) // called for every event, as it happens
+	Console  io.Writer       // the kernels' consoles; nil: kept for errors only
 }
 
 // bootLimit is the time for a kernel to boot and halt.
@@ -80,7 +83,7 @@ type boot struct {
 func (b *boot) boot(ctx context.Context, backend lab.Backend, scenarios []*lab.Scenario) error {
 	job := lab.Job{
 		Backend: backend, Scenarios: scenarios, Out: b.work.Out(),
-		Shell: b.options.Shell, Repeat: b.options.Repeat, Keep: b.options.Keep, Versions: b.versions,
+		Shell: b.options.Shell, Repeat: b.options.Repeat, Keep: b.options.Keep != "", Versions: b.versions,
 	}
 	data, err := json.Marshal(job)
 	if err != nil {

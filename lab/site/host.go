@@ -14,11 +14,13 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // Host is a host, or a Pod, that was built.
@@ -32,6 +34,7 @@ type Host struct {
 	fresh     state    // what Clean returns to
 	ports     []uint16 // that it listens on
 	listening []io.Closer
+	serving   []io.Closer
 }
 
 // Links is the host's netlink handle.
@@ -128,6 +131,49 @@ func (h *Host) open(port uint16) error {
 	})
 }
 
+// Serve handles each connection to an address and port of the host until the
+// host is taken down; cleaning does not end it.
+func (h *Host) Serve(address string, port uint16, handle func(net.Conn)) error {
+	return h.Do(func() error {
+		l, err := net.Listen("tcp4", fmt.Sprintf("%s:%d", address, port))
+		if err != nil {
+			return fmt.Errorf("serve: %w", err)
+		}
+		h.serving = append(h.serving, l)
+		go func() {
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				go handle(c)
+			}
+		}()
+		return nil
+	})
+}
+
+// Dial connects from the host. It uses a thread of its own, because connecting
+// may take its time.
+func (h *Host) Dial(server string, limit time.Duration) (net.Conn, error) {
+	type result struct {
+		conn net.Conn
+		err  error
+	}
+	done := make(chan result)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread stays in the namespace
+		if err := unix.Setns(h.ns, unix.CLONE_NEWNET); err != nil {
+			done <- result{nil, fmt.Errorf("enter %s: %w", h.Name, err)}
+			return
+		}
+		conn, err := net.DialTimeout("tcp4", server, limit)
+		done <- result{conn, err}
+	}()
+	r := <-done
+	return r.conn, r.err
+}
+
 func (h *Host) greet(l net.Listener) {
 	for {
 		c, err := l.Accept()
@@ -183,7 +229,7 @@ func (h *Host) Echoes() (int, error) {
 }
 
 func (h *Host) close() error {
-	for _, l := range h.listening {
+	for _, l := range append(h.listening, h.serving...) {
 		l.Close()
 	}
 	h.space.close()

@@ -181,10 +181,14 @@ func (s *Site) plug(h *Host, c lab.Card, card, number int) error {
 	if err := pair(wire, portName(h.Name, card), c.Segment, h.space, name, mac); err != nil {
 		return err
 	}
-	if !c.Address.IsValid() {
-		return nil
+	for _, a := range append([]netip.Prefix{c.Address}, c.Also...) {
+		if a.IsValid() {
+			if err := h.addAddress(name, a); err != nil {
+				return err
+			}
+		}
 	}
-	return h.addAddress(name, c.Address)
+	return nil
 }
 
 // portName is the name of a card's other end.
