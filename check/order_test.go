@@ -31,6 +31,9 @@ var expanders = map[string]func([]txtar.File) []txtar.File{
 	},
 	"files renamed": func(files []txtar.File) []txtar.File {
 		for i := range files {
+			if isHost(files[i]) { // whose name is the host's
+				continue
+			}
 			files[i].Name = fmt.Sprintf("%03d-%s", len(files)-i, files[i].Name)
 		}
 		return files
@@ -58,13 +61,15 @@ var expanders = map[string]func([]txtar.File) []txtar.File{
 		return slices.Concat(files, files)
 	},
 	"every file copied": func(files []txtar.File) []txtar.File {
-		copies := slices.Clone(files)
+		copies := slices.DeleteFunc(slices.Clone(files), isHost)
 		for i := range copies {
 			copies[i].Name = "copy/" + copies[i].Name
 		}
 		return slices.Concat(files, copies)
 	},
 }
+
+func isHost(f txtar.File) bool { return strings.HasPrefix(f.Name, "hosts/") }
 
 func isYAML(f txtar.File) bool { return strings.HasSuffix(f.Name, ".yaml") }
 
@@ -104,6 +109,9 @@ func split(backwards bool) func([]txtar.File) []txtar.File {
 		}
 		if backwards {
 			for i := range out {
+				if isHost(out[i]) {
+					continue
+				}
 				out[i].Name = fmt.Sprintf("%03d-%s", len(out)-i, out[i].Name)
 			}
 			slices.Reverse(out)

@@ -200,6 +200,14 @@ func (w world) snapshot(t rapid.TB) *snapshot.Snapshot {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# made by a test\n-- scenario --\ncomplete: %v\n", w.complete)
 	for _, o := range w.objects {
+		if o.kind == "Host" {
+			text, err := json.Marshal(o.host())
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(&b, "-- hosts/%s.json --\n%s\n", o.name, text)
+			continue
+		}
 		text, err := json.Marshal(o.manifest(w))
 		if err != nil {
 			t.Fatal(err)
@@ -211,6 +219,30 @@ func (w world) snapshot(t rapid.TB) *snapshot.Snapshot {
 		t.Fatal(err)
 	}
 	return s.Snapshot
+}
+
+// host is what the kernel of a host holds.
+func (o thing) host() dataplane.Host {
+	h := dataplane.Host{Name: o.name, Links: []dataplane.Link{{Name: "lo"}, {Name: "eth0"}, {Name: "kube-ipvs0", Kind: "dummy"}}}
+	for _, c := range o.claims {
+		ip := netip.MustParseAddr(c.text)
+		prefix := netip.PrefixFrom(ip, ip.BitLen())
+		switch c.field {
+		case "eth0":
+			prefix = netip.PrefixFrom(ip, 28)
+			fallthrough
+		case "kube-ipvs0", "lo":
+			h.Addresses = append(h.Addresses, dataplane.Address{Link: c.field, Prefix: prefix})
+		case "gateway":
+			h.Routes = append(h.Routes, dataplane.Route{Table: dataplane.TableMain, Type: "unicast", To: netip.PrefixFrom(netip.IPv4Unspecified(), 0), Via: ip, Link: "eth0"})
+		case "server":
+			h.Servers = append(h.Servers, dataplane.VirtualServer{Proto: "TCP", IP: ip, Port: 6443})
+		case "nat":
+			rule := fmt.Sprintf("-d %s -p tcp -m tcp --dport %s -j DNAT --to-destination 10.9.0.1:80", prefix, o.traits["port"])
+			h.Tables = append(h.Tables, dataplane.Table{Backend: "nft", Family: "ip", Name: "nat", Chains: []dataplane.Chain{{Name: "OUTPUT", Policy: "ACCEPT", Rules: []string{rule}}}})
+		}
+	}
+	return h
 }
 
 // input is what a check of the world works on.
@@ -242,6 +274,11 @@ func address() *rapid.Generator[string] {
 		}
 		return ip.String()
 	})
+}
+
+// inside is an address as a kernel has one.
+func inside() *rapid.Generator[string] {
+	return address().Filter(func(text string) bool { return !slices.Contains(outside, text) })
 }
 
 // poolRange is an entry of a pool: a CIDR or a range in the universe.
@@ -284,6 +321,9 @@ func kinds() func(func(string, maker) bool) {
 	return func(yield func(string, maker) bool) {
 		_ = yield("Service", maker{4, serviceTraits, claimsIn(4, address(), "externalIP", "ingress", "clusterIP", "loadBalancerIP", "metallb.io/loadBalancerIPs", "lbipam.cilium.io/ips")}) &&
 			yield("Node", maker{3, flags("plane"), nodeClaims}) &&
+			yield("Host", maker{2, func(t *rapid.T) map[string]string {
+				return map[string]string{"port": rapid.SampledFrom([]string{"80", "6443", "10250"}).Draw(t, "port")}
+			}, claimsIn(3, inside(), "eth0", "kube-ipvs0", "lo", "gateway", "server", "nat")}) &&
 			yield("IPAddressPool", maker{3, flags("autoAssign"), claimsIn(2, poolRange(), "address")}) &&
 			yield("L2Advertisement", maker{1, none, func(*rapid.T) []stake { return nil }}) &&
 			yield("ServiceCIDR", maker{2, none, claimsIn(2, rapid.SampledFrom(cidrs), "cidr")}) &&

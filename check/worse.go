@@ -18,6 +18,8 @@ import (
 // fingerprint, and one that escalates keeps its own. Nor would the same range: a
 // pool that gives back a part of its addresses has a new one.
 //
+// What kernels alone show is never worse.
+//
 // Both sides are taken with their symptoms: a symptom that comes to light when
 // its cause is removed was there before.
 func Worse(before, after Result) Result {
@@ -32,6 +34,9 @@ func Worse(before, after Result) Result {
 		old[key] = append(old[key], said{f, f.Owners()})
 	}
 	worse := func(f rule.Finding) bool {
+		if ofKernels(&f) {
+			return false
+		}
 		was := slices.Concat(old[findingKey(&f)], old[f.Rule.ID])
 		for _, kin := range kindred(f.Rule, before) {
 			was = slices.Concat(was, old[kin.ID+" "+f.Place()], old[kin.ID])
@@ -39,6 +44,13 @@ func Worse(before, after Result) Result {
 		return !tolerated(&f, was)
 	}
 	return Result{Findings: filter(after.Findings, worse), Hidden: filter(after.Hidden, worse), Unsure: after.Unsure}
+}
+
+// ofKernels tells whether a finding is made of what kernels show alone: no change
+// of objects brings it, and a kernel that was read before the change shows what
+// was so then. kube-proxy takes off what a change leaves behind.
+func ofKernels(f *rule.Finding) bool {
+	return len(f.Claimants) > 0 && !slices.ContainsFunc(f.Claimants, func(c rule.Claimant) bool { return c.Origin.Host == "" })
 }
 
 // kindred lists the rules by which the same conflict may have been told before: a

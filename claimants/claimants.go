@@ -9,13 +9,14 @@ import (
 	"strings"
 
 	"whohas/claim"
+	"whohas/dataplane"
 	"whohas/snapshot"
 )
 
 // Claimant is one way of claiming. Of, Names and Fields tell the sources what to
-// keep; exactly one of Object, Pod and Slice reads it. These functions are pure:
-// they see one object and nothing else, so that an admission decision can ask
-// them about an object that is not stored yet.
+// keep; exactly one of Object, Pod, Slice and Host reads it. These functions are
+// pure: they see one object and nothing else, so that an admission decision can ask
+// them about an object that is not stored yet. What reads hosts is of no object.
 type Claimant struct {
 	Kind   claim.Kind
 	Role   claim.Role
@@ -27,6 +28,7 @@ type Claimant struct {
 	Object func(*snapshot.Object, Yield)
 	Pod    func(*snapshot.Pod, Yield)
 	Slice  func(*snapshot.EndpointSlice, Yield)
+	Host   func(*dataplane.Host, Yield)
 }
 
 // Yield takes one claim; By, Owner, Kind and Role are filled in where the
@@ -52,6 +54,9 @@ func All() []*Claimant {
 func Reads() []snapshot.Read {
 	reads := snapshot.OwnReads()
 	for _, c := range All() {
+		if c.Host != nil {
+			continue
+		}
 		reads = append(reads, snapshot.Read{Kind: c.Of, Names: c.Names, Fields: c.Fields, Traced: c.traced()})
 	}
 	return reads
@@ -107,6 +112,7 @@ func registerObjects(s *snapshot.Snapshot, r *claim.Register) {
 			}
 		}
 	}
+	registerHosts(s, r)
 	registerSlices(s, append(kinds[snapshot.EndpointSliceKind], kinds[snapshot.EndpointsKind]...), r)
 }
 
@@ -121,6 +127,17 @@ func registerPods(s *snapshot.Snapshot, list []*Claimant, r *claim.Register) {
 		}
 		for i := range s.Pods {
 			c.Pod(&s.Pods[i], c.yield(s.Pods[i].Ref(), r.Add))
+		}
+	}
+}
+
+func registerHosts(s *snapshot.Snapshot, r *claim.Register) {
+	for _, c := range All() {
+		if c.Host == nil {
+			continue
+		}
+		for i := range s.Hosts {
+			c.Host(&s.Hosts[i], c.yield(HostRef(s.Hosts[i].Name), r.Add))
 		}
 	}
 }

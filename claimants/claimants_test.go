@@ -4,6 +4,7 @@ package claimants
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"whohas/claim"
 	"whohas/cluster"
+	"whohas/dataplane"
 	"whohas/snapshot"
 	"whohas/source/document"
 )
@@ -28,7 +30,7 @@ type scene struct {
 
 var scenes = slices.Concat(
 	coreScenes, kubeadmScenes, serviceCIDRScenes, metalLBScenes, ciliumScenes, kubeVIPScenes, calicoScenes,
-	nodeScenes, openELBScenes, pureLBScenes, openShiftScenes, storageScenes,
+	nodeScenes, kernelScenes, openELBScenes, pureLBScenes, openShiftScenes, storageScenes,
 )
 
 func TestScenes(t *testing.T) {
@@ -81,6 +83,17 @@ func decoded(t *testing.T, text string) *snapshot.Snapshot {
 		t.Fatal(err)
 	}
 	var into snapshot.Builder
+	if strings.HasPrefix(strings.TrimSpace(text), "{") {
+		for d := json.NewDecoder(strings.NewReader(text)); d.More(); {
+			var h dataplane.Host
+			d.DisallowUnknownFields()
+			if err := d.Decode(&h); err != nil {
+				t.Fatal(err)
+			}
+			into.AddHost(h)
+		}
+		return into.Snapshot()
+	}
 	result, err := document.Reading{Reads: reads, Into: &into, File: "f.yaml"}.Decode(context.Background(), strings.NewReader(text))
 	if err != nil || result.Bad > 0 || result.Strangers > 0 {
 		t.Fatalf("the scene's text could not be read: %+v, %v", result, err)
@@ -122,7 +135,13 @@ func TestEveryClaimantIsWhole(t *testing.T) {
 			t.Errorf("%s: doc %q is not a sentence", c.Kind, c.Doc)
 		}
 		if n := readers(c); n != 1 {
-			t.Errorf("%s: %d of Object, Pod and Slice instead of one", c.Kind, n)
+			t.Errorf("%s: %d of Object, Pod, Slice and Host instead of one", c.Kind, n)
+		}
+		if c.Host != nil {
+			if c.Of != (snapshot.Kind{}) || len(c.Names)+len(c.Fields) > 0 {
+				t.Errorf("%s: reads hosts and objects", c.Kind)
+			}
+			continue
 		}
 		if c.Of.Kind == "" || c.Of.Resource != strings.ToLower(c.Of.Resource) || c.Of.Resource == "" {
 			t.Errorf("%s: of %+v", c.Kind, c.Of)
@@ -135,7 +154,7 @@ func TestEveryClaimantIsWhole(t *testing.T) {
 
 func readers(c *Claimant) int {
 	n := 0
-	for _, has := range []bool{c.Object != nil, c.Pod != nil, c.Slice != nil} {
+	for _, has := range []bool{c.Object != nil, c.Pod != nil, c.Slice != nil, c.Host != nil} {
 		if has {
 			n++
 		}

@@ -81,11 +81,17 @@ func (f *Facts) proxyMode(s *snapshot.Snapshot, override dataplane.ProxyMode, fr
 		f.gate(s)
 		return
 	}
+	seen := observe(s.Hosts)
 	for _, e := range modeSources {
 		for _, o := range s.Kind(e.kind) {
 			mode, at, ok := e.mode(o)
 			if !ok {
 				continue
+			}
+			if seen.corrects(mode) {
+				f.observed(seen, fmt.Sprintf("; %s says %s", o.Ref, mode))
+				f.gate(s)
+				return
 			}
 			f.Mode, f.ModeFrom = mode, o.Ref.String()
 			f.KubeRouter = strings.Contains(at.Text(), "service-proxy") || imageNamed(at.Text(), "kube-router")
@@ -93,6 +99,11 @@ func (f *Facts) proxyMode(s *snapshot.Snapshot, override dataplane.ProxyMode, fr
 			f.gate(s)
 			return
 		}
+	}
+	if len(seen) > 0 {
+		f.observed(seen, "")
+		f.gate(s)
+		return
 	}
 	f.conclude("proxy mode", "unknown", "no proxy configuration among what was read", snapshot.Origin{})
 }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package dataplane holds the words in which packets and their fates are told:
-// proxy modes, flows, dispositions. The Linux host as values comes here with the
-// host source.
+// Package dataplane holds the Linux host as values, and the words in which packets
+// and their fates are told: proxy modes, flows, dispositions.
 package dataplane
 
 import "fmt"

@@ -69,7 +69,7 @@ type Fix struct {
 type Step struct {
 	Text    string
 	Where   string         // the node, or "anywhere kubectl works"
-	Edit    *snapshot.Edit // nil for a step that is no edit of an object
+	Edit    *snapshot.Edit // nil for a step that is no edit of an object or of a host
 	Command string         // only of a step without an Edit
 }
 

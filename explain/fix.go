@@ -4,6 +4,7 @@ package explain
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"whohas/claim"
@@ -89,9 +90,43 @@ func KeepOff(f *cluster.Facts, c claim.Range, nodes []string) Step {
 	ip := c.From
 	bits := ip.BitLen()
 	return Step{
-		Where: "each of " + Names(nodes),
+		Where: eachOf(nodes),
 		Text:  fmt.Sprintf("keep %s off %s for two minutes, until kube-proxy has heard of the change (a single deletion is undone by its next sync)", ip, era.Device),
 		Command: fmt.Sprintf("for i in $(seq 1200); do ip addr del %s/%d dev %s 2>/dev/null; sleep 0.1; done",
 			ip, bits, era.Device),
+	}
+}
+
+func eachOf(names []string) string {
+	if len(names) == 1 {
+		return names[0]
+	}
+	return "each of " + Names(names)
+}
+
+// RestartProxy is the step that makes a service proxy forget what it knew: a new
+// one does nothing before it has listed the Services.
+func RestartProxy(f *cluster.Facts, hosts []string) Step {
+	step := Step{
+		Where: eachOf(hosts),
+		Text:  "restart kube-proxy: it holds to what it heard last; a new one does nothing before it has heard from the apiserver (k3s and RKE2: restart their service)",
+	}
+	switch {
+	case f.KubeRouter:
+		step.Text = "restart kube-router: it holds to what it heard last"
+		step.Command = "crictl stop $(crictl ps -q --name kube-router)"
+	default:
+		step.Command = "crictl stop $(crictl ps -q --name kube-proxy) || docker restart $(docker ps -q --filter name=k8s_kube-proxy)"
+	}
+	return step
+}
+
+// ForgetNeighbour ends what others remember: while the hosts held the address they
+// answered ARP for it, and whoever asked sends there until the entry expires.
+func ForgetNeighbour(ip netip.Addr) Step {
+	return Step{
+		Where:   "the other hosts of the network",
+		Text:    "let them ask anew who has " + ip.String() + ", the gateway too",
+		Command: "ip neigh flush to " + ip.String(),
 	}
 }

@@ -3,6 +3,7 @@
 package explain
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -22,12 +23,33 @@ type Target struct {
 	Service string       // who takes it: "Service demo/tomcat"
 	Ports   claim.Ports  // the Service's ports
 	API     bool         // the apiserver is reached at this address
+
+	// Listens names what is known to listen on the address, by port.
+	Listens map[snapshot.Port]string
+	// Seen are the hosts in whose kernel the address was seen though it is not
+	// theirs.
+	Seen []Sight
+	// Held: what is told is what these hosts hold, whatever the proxy would do.
+	Held *Hold
+}
+
+// Sight is an address in a host's kernel.
+type Sight struct{ Host, Evidence string }
+
+// Hold is how hosts hold an address.
+type Hold struct {
+	Device string
+	Proxy  bool // a service proxy keeps it there
+	Filter bool // the hosts reject other ports than the Service's
 }
 
 // Takeover tells what the nodes lose when a Service takes an address, by what
 // the proxy of this cluster does with it.
 func Takeover(t Target, f *cluster.Facts) []Loss {
 	x := takeover{Target: t, f: f, era: EraOf(f)}
+	if t.Held != nil {
+		x.era = heldEra(x.era, t)
+	}
 	x.place()
 	switch {
 	case x.era.Binds:
@@ -41,9 +63,38 @@ func Takeover(t Target, f *cluster.Facts) []Loss {
 	}
 	for i := range x.losses {
 		x.losses[i].Certainty = x.certainty()
+		x.losses[i].Evidence = append(x.losses[i].Evidence, x.sights()...)
 		x.losses[i].Evidence = append(x.losses[i].Evidence, x.era.Source)
 	}
 	return x.losses
+}
+
+// heldEra is what hosts were seen to do.
+func heldEra(e Era, t Target) Era {
+	if !e.Binds || e.Assumed {
+		e.Source = "linux net/ipv4/fib_frontend.c fib_add_ifaddr: an address of any device, up or down, is in the local table"
+	}
+	e.OwnerBinds = e.OwnerBinds && e.Binds
+	e.Name, e.Binds, e.Assumed = "held", true, false
+	e.Device, e.Filter = t.Held.Device, t.Held.Filter
+	return e
+}
+
+// sights is the evidence of the first few hosts.
+func (x *takeover) sights() []string {
+	const most = 4
+	var out []string
+	for i, s := range x.Seen {
+		if i == most {
+			return append(out, "and "+itoa(len(x.Seen)-i)+" hosts more")
+		}
+		out = append(out, s.Evidence)
+	}
+	return out
+}
+
+func (x *takeover) seen(host string) bool {
+	return slices.ContainsFunc(x.Seen, func(s Sight) bool { return s.Host == host })
 }
 
 type takeover struct {
@@ -57,6 +108,10 @@ type takeover struct {
 }
 
 func (x *takeover) certainty() Certainty {
+	unseen := func(n string) bool { return !x.seen(n) }
+	if x.era.Binds && len(x.victims) > 0 && !slices.ContainsFunc(x.victims, unseen) {
+		return Observed
+	}
 	if x.era.Assumed || len(x.f.Nodes) == 0 {
 		return Assumed
 	}
@@ -69,12 +124,17 @@ func (x *takeover) place() {
 		x.owner = x.Is
 	}
 	for _, n := range x.f.Nodes {
-		if n.Name == x.Owner.Name {
+		if n.Name == x.Owner.Name || x.Held != nil && !x.seen(n.Name) {
 			continue
 		}
 		x.victims = append(x.victims, n.Name)
 		if n.ControlPlane {
 			x.planes = append(x.planes, n.Name)
+		}
+	}
+	for _, s := range x.Seen { // a host of which no Node was read
+		if x.Held != nil && s.Host != x.Owner.Name && !slices.Contains(x.victims, s.Host) {
+			x.victims = append(x.victims, s.Host)
 		}
 	}
 	slices.Sort(x.victims)
@@ -90,7 +150,7 @@ func (x *takeover) who() string {
 	if len(x.victims) == 0 {
 		return "every other node"
 	}
-	if x.API && x.Owner.Name == "" && !x.era.OwnerBinds {
+	if x.API && x.Owner.Name == "" && !x.era.OwnerBinds && x.Held == nil {
 		return Names(x.victims) + ", but for the one that holds the address"
 	}
 	return Names(x.victims)
@@ -115,7 +175,7 @@ func (x *takeover) selfTalk() {
 	to := []string{x.owner}
 	l := Loss{
 		Nodes: x.victims, Loses: loses,
-		Text: fmt.Sprintf("%s: %s goes on %s, so traffic to it never leaves the node", x.who(), x.Address, x.era.Device),
+		Text: fmt.Sprintf("%s: %s %s %s, so traffic to it never leaves the node", x.who(), x.Address, x.verb(), x.era.Device),
 	}
 	for _, flow := range flows {
 		l.Effects = append(l.Effects, x.selfDelivered(flow)...)
@@ -125,6 +185,13 @@ func (x *takeover) selfTalk() {
 	}
 	l.Text += ": " + x.pingSentence()
 	x.add(l)
+}
+
+func (x *takeover) verb() string {
+	if x.certainty() == Observed {
+		return "is on"
+	}
+	return "goes on"
 }
 
 // selfDelivered is what becomes of a flow that a victim delivers to itself.
@@ -283,7 +350,7 @@ func (x *takeover) notReady() {
 
 // selfSealing: the nodes cannot hear of the cure.
 func (x *takeover) selfSealing() {
-	if !x.API || x.f.WithoutAddress(x.Address) == cluster.APIReached {
+	if !x.API || x.f.WithoutAddress(x.Address) == cluster.APIReached || x.Held != nil && !x.Held.Proxy {
 		return
 	}
 	x.add(Loss{
@@ -311,7 +378,7 @@ func (x *takeover) portOnly() {
 	}
 	l := Loss{Nodes: from, Text: fmt.Sprintf("only %s of %s goes to %s, %s; ping and all other ports are untouched", ports, x.Address, x.Service, where)}
 	for _, p := range x.Ports {
-		flow := dataplane.Flow{Proto: p.Proto, Port: p.Number, Name: HostListener(p, x.Owner, x.API, x.f)}
+		flow := dataplane.Flow{Proto: p.Proto, Port: p.Number, Name: cmp.Or(HostListener(p, x.Owner, x.API, x.f), x.Listens[p])}
 		if flow.Name != "" {
 			l.Loses = append(l.Loses, flow.Name)
 		}

@@ -140,6 +140,8 @@ type jsonHolding struct {
 	Field     string `json:"field,omitempty"`
 	File      string `json:"file,omitempty"`
 	Line      int    `json:"line,omitempty"`
+	Node      string `json:"node,omitempty"`
+	Table     string `json:"table,omitempty"`
 	Effective string `json:"effective"`
 }
 
@@ -183,7 +185,8 @@ func holdings(list []who.Holding) []jsonHolding {
 	for i, h := range list {
 		out[i] = jsonHolding{
 			Kind: string(h.Kind), Role: h.Role.String(), Object: h.By.String(), Owner: h.Owner.String(), Value: h.Text, Ports: h.Ports.String(),
-			Share: h.Share, Field: h.Origin.Field, File: h.Origin.File, Line: h.Origin.Line, Effective: h.Effective,
+			Share: h.Share, Field: h.Origin.Field, File: h.Origin.File, Line: h.Origin.Line,
+			Node: h.Origin.Host, Table: h.Origin.Table, Effective: h.Effective,
 		}
 	}
 	return out

@@ -3,6 +3,7 @@
 package rule
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -111,13 +112,22 @@ func distinct(claimants []Claimant) []Claimant {
 	var out []Claimant
 	seen := map[string]bool{}
 	spoken := map[snapshot.Ref]bool{}
+	said := map[string]bool{}
 	for _, c := range claimants {
 		if c.By == c.Owner {
 			spoken[c.Owner] = true
 		}
+		said[fmt.Sprint(c.By, c.Kind, c.Range, c.Part)] = true
 	}
 	for _, c := range claimants {
 		key := fmt.Sprintf("%s|%s|%s|%s|%s", c.Part, c.By.Group, c.By, c.Kind, c.Range)
+		if c.Part == Witness && (said[fmt.Sprint(c.By, c.Kind, c.Range, Owner)] || said[fmt.Sprint(c.By, c.Kind, c.Range, Intruder)]) {
+			continue // it is not its own witness
+		}
+		if c.Part == Owner && c.Origin.Host != "" && spoken[c.Owner] {
+			c.Part = Witness // its Node says so already
+			key = string(Witness) + key
+		}
 		if c.By != c.Owner && c.By.Kind == snapshot.PodKind.Kind {
 			if spoken[c.Owner] {
 				continue
@@ -129,5 +139,9 @@ func distinct(claimants []Claimant) []Claimant {
 			out = append(out, c)
 		}
 	}
+	slices.SortStableFunc(out, func(a, b Claimant) int { return cmp.Compare(partOrder(a.Part), partOrder(b.Part)) })
 	return out
 }
+
+// partOrder puts those first who must give way, and witnesses last.
+func partOrder(p Part) int { return slices.Index([]Part{Intruder, Rival, Owner, Witness}, p) }

@@ -17,6 +17,7 @@ import (
 
 	"whohas/claim"
 	"whohas/cluster"
+	"whohas/dataplane"
 	"whohas/explain"
 	"whohas/snapshot"
 )
@@ -111,12 +112,13 @@ type Finding struct {
 // Part is what a claimant is in a conflict.
 type Part string
 
-// The parts. Rivals are claimants with equal rights.
+// The parts. Rivals are claimants with equal rights. A witness says the same as
+// another claimant: a Pod on a node's address, or a kernel that shows it.
 const (
 	Intruder Part = "intruder"
 	Owner    Part = "owner"
 	Rival    Part = "rival"
-	Witness  Part = "witness" // says the same as the owner
+	Witness  Part = "witness"
 )
 
 // Claimant is a claim with its part, and since when and through whom it stands.
@@ -190,6 +192,8 @@ func (f *Finding) Intruders() []Claimant {
 type Source interface {
 	// Of lists the objects with that name, one for each file that holds it.
 	Of(snapshot.Ref) []*snapshot.Object
+	// Host is the host of that name, or nil. It must not be changed.
+	Host(name string) *dataplane.Host
 }
 
 // Facts are the conclusions that rules ask for.

@@ -3,9 +3,11 @@
 package rules
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"whohas/claim"
 	"whohas/claimants"
@@ -46,12 +48,29 @@ func takenListener(p *rule.Pass, subjects []claim.Claim, node cluster.Node) bool
 			// A hostPort in the Service's own namespace is most likely the port of
 			// the very Pods that the Service leads to, as an ingress controller's:
 			// people name node addresses on purpose then.
-			if slices.ContainsFunc(listeners, func(l claim.Claim) bool { return slices.Contains(l.Ports, port) && l.By.Namespace != s.By.Namespace }) {
+			if others, own := listening(listeners, port, s); others && !own {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// listening tells who listens on a port: others, and Pods of the Service's own
+// namespace, whose socket a kernel shows like any other.
+func listening(listeners []claim.Claim, port snapshot.Port, s claim.Claim) (others, own bool) {
+	for _, l := range listeners {
+		switch {
+		case !slices.Contains(l.Ports, port):
+		case l.Kind == claimants.KernelListener.Kind:
+			others = true
+		case l.By.Namespace != s.By.Namespace:
+			return true, false
+		default:
+			own = true
+		}
+	}
+	return others, own
 }
 
 // servesAPI tells whether the apiserver is reached at the key's address.
@@ -70,6 +89,7 @@ func target(p *rule.Pass, subjects []claim.Claim, is string, loses ...string) ex
 	} else {
 		t.Owner = hostOwner(p)
 	}
+	t.Seen, t.Listens = sights(stolen(p).held), listens(p)
 	for _, s := range subjects {
 		if t.Service == "" {
 			t.Service = s.By.String()
@@ -214,6 +234,9 @@ func evidence(claims []claim.Claim) []string {
 	var out []string
 	for _, c := range claims {
 		text := c.By.String() + " " + c.Origin.Field
+		if c.Origin.Host != "" {
+			text = seenAt(c)
+		}
 		if c.Origin.File != "" {
 			text += fmt.Sprintf(" (%s:%d)", c.Origin.File, c.Origin.Line)
 		}
@@ -222,6 +245,15 @@ func evidence(claims []claim.Claim) []string {
 		}
 	}
 	return out
+}
+
+// seenAt cites a kernel: an address is on a device, all else in a table.
+func seenAt(c claim.Claim) string {
+	in := "in"
+	if _, _, route := claimants.LocalRoute(c); !route && strings.Contains(c.Text, "/") {
+		in = "on"
+	}
+	return fmt.Sprintf("%s: %s %s %s", c.Origin.Host, cmp.Or(c.Text, c.Range.String()), in, c.Origin.Table)
 }
 
 // names lists who makes the claims, each once.

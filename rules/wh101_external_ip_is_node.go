@@ -45,7 +45,7 @@ var ExternalIPIsNode = add(rule.Rule{
 		f := rule.Finding{
 			Severity:  externalIPSeverity(p, intruders, t.Owner),
 			Title:     fmt.Sprintf("%s belongs to node %s, and %s claims it as externalIP", t.Address, hostOf(owners), names(intruders)),
-			Claimants: append(rule.Claimants(rule.Intruder, intruders...), rule.Claimants(rule.Owner, owners...)...),
+			Claimants: takers(p, intruders, owners),
 			Chain:     vipChain(p, intruders, t, cause),
 		}
 		f.Claimants = append(f.Claimants, rule.Claimants(rule.Witness, p.Others(claim.ControlPlane)...)...)

@@ -47,15 +47,15 @@ var LBIPIsNode = add(rule.Rule{
 			})
 		}
 		p.Report(rule.Finding{
-			Severity:  ingressSeverity(p, intruders),
+			Severity:  ingressSeverity(p, intruders, t.Owner),
 			Title:     fmt.Sprintf("%s belongs to node %s, and %s publishes it as load-balancer address", t.Address, hostOf(owners), names(intruders)),
-			Claimants: append(rule.Claimants(rule.Intruder, intruders...), rule.Claimants(rule.Owner, owners...)...),
+			Claimants: takers(p, intruders, owners),
 			Chain:     requestsFirst(p, intruders, chain),
 		})
 	},
 })
 
-func ingressSeverity(p *rule.Pass, intruders []claim.Claim) rule.Severity {
+func ingressSeverity(p *rule.Pass, intruders []claim.Claim, node cluster.Node) rule.Severity {
 	s, ok := inert(p, intruders)
 	switch {
 	case ok && nodeLoadBalancer(p, intruders):
@@ -66,6 +66,8 @@ func ingressSeverity(p *rule.Pass, intruders []claim.Claim) rule.Severity {
 		return singleNode(p, rule.Critical)
 	case nodeLoadBalancer(p, intruders):
 		return rule.Info
+	case takenListener(p, byKubeProxy(intruders), node):
+		return singleNode(p, rule.Critical)
 	}
 	return rule.Error
 }

@@ -41,7 +41,7 @@ var ClaimsControlPlane = add(rule.Rule{
 		f := rule.Finding{
 			Severity:  controlPlaneSeverity(p, intruders, owners),
 			Title:     fmt.Sprintf("%s is the control plane's address, and %s claims it", whichAddress(p, owners), names(intruders)),
-			Claimants: append(rule.Claimants(rule.Intruder, intruders...), rule.Claimants(rule.Owner, owners...)...),
+			Claimants: takers(p, intruders, owners),
 		}
 		f.Chain = claimChain(p, intruders, owners, is, cause, "apiserver")
 		p.Report(f)

@@ -40,7 +40,7 @@ var ClaimsTunnelAddress = add(rule.Rule{
 		p.Report(rule.Finding{
 			Severity:  severity,
 			Title:     fmt.Sprintf("%s is the tunnel address of %s, and %s claims it", whichAddress(p, owners), nodeNames(owners), names(intruders)),
-			Claimants: append(rule.Claimants(rule.Intruder, intruders...), rule.Claimants(rule.Owner, owners...)...),
+			Claimants: takers(p, intruders, owners),
 			Chain:     claimChain(p, intruders, owners, "the tunnel of "+nodeNames(owners), cause, "tunnel"),
 		})
 	},

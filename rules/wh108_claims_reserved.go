@@ -19,7 +19,7 @@ var ClaimsReserved = add(rule.Rule{
 	Name:     "claims-reserved",
 	Severity: rule.Critical,
 	Doc: rule.Doc{
-		Problem: "A Service, a request or a pool claims an address that is reserved: declared in .whohas.yaml (gateway, DNS, NTP, storage) or learned from objects (BGP peers, storage servers).",
+		Problem: "A Service, a request or a pool claims an address that is reserved: declared in .whohas.yaml (gateway, DNS, NTP, storage) or learned from objects (BGP peers, storage servers) or hosts (the default gateway).",
 		Effect:  "In IPVS mode every node takes the address for its own and no longer reaches whoever has it: without its resolver or gateway a node is as good as lost. In the other modes the Service's port alone is taken.",
 		Why:     "Routers, resolvers and storage servers are no objects of the cluster: only what was declared or is named by an object can be known.",
 		Fix:     "Give the Service another address, or correct the declaration.",
@@ -51,7 +51,7 @@ var ClaimsReserved = add(rule.Rule{
 		p.Report(rule.Finding{
 			Severity:  reservedSeverity(p, intruders, owners),
 			Title:     fmt.Sprintf("%s is reserved (%s), and %s claims it", place, what, names(intruders)),
-			Claimants: append(rule.Claimants(rule.Intruder, intruders...), rule.Claimants(rule.Owner, owners...)...),
+			Claimants: takers(p, intruders, owners),
 			Chain:     chain,
 		})
 	},
@@ -74,6 +74,9 @@ func reservedFor(owners []claim.Claim) string {
 		if w, ok := strings.CutPrefix(word, "declared."); ok {
 			word = w
 		}
+		if o.Kind == claimants.KernelGateway.Kind {
+			word = "gateway"
+		}
 		if !slices.Contains(words, word) {
 			words = append(words, word)
 		}
@@ -87,7 +90,7 @@ func reservedSeverity(p *rule.Pass, intruders, owners []claim.Claim) rule.Severi
 	}
 	for _, o := range owners {
 		switch o.Kind {
-		case "declared.gateway", "declared.dns",
+		case "declared.gateway", "declared.dns", claimants.KernelGateway.Kind,
 			claimants.MetalLBBGPPeer.Kind, claimants.MetalLBConfigPeer.Kind,
 			claimants.CalicoBGPPeer.Kind, claimants.CalicoCRDBGPPeer.Kind,
 			claimants.CiliumBGPPeeringPolicy.Kind, claimants.CiliumBGPClusterConfig.Kind:

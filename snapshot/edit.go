@@ -19,19 +19,24 @@ type Op struct {
 	Value any    `json:"value,omitempty"`
 }
 
-// Edit is a change of one object, as data: the printed command, the test of a
-// fix and the repair all come from it. A test operation before each change makes
-// sure that the list has not moved since it was looked at.
+// Edit is a change of one object, or of one host, as data: the printed command,
+// the test of a fix and the repair all come from it. A test operation before each
+// change makes sure that the list has not moved since it was looked at.
 type Edit struct {
 	Kind        Kind
 	On          Ref
 	Subresource string // "status", or empty
 	Ops         []Op
 	Delete      bool // the whole object goes
+
+	Host *HostEdit // in place of all the others
 }
 
 // Command is the edit as a person types it.
 func (e Edit) Command() string {
+	if e.Host != nil {
+		return e.Host.command()
+	}
 	var b strings.Builder
 	b.WriteString("kubectl ")
 	if e.On.Namespace != "" {
@@ -76,7 +81,7 @@ func (e Edit) resource() string {
 // operation whose test fails in one of them leaves that one alone.
 func (s *Snapshot) Apply(edits ...Edit) (*Snapshot, error) {
 	after := *s
-	after.Objects = slices.Clone(s.Objects)
+	after.Objects, after.Hosts = slices.Clone(s.Objects), slices.Clone(s.Hosts)
 	for _, e := range edits {
 		if err := after.apply(e); err != nil {
 			return nil, err
@@ -86,6 +91,9 @@ func (s *Snapshot) Apply(edits ...Edit) (*Snapshot, error) {
 }
 
 func (s *Snapshot) apply(e Edit) error {
+	if e.Host != nil {
+		return s.applyHost(e.Host)
+	}
 	if e.Delete {
 		s.Objects = slices.DeleteFunc(s.Objects, func(o *Object) bool { return o.Ref == e.On })
 		return nil

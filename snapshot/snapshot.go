@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"whohas/dataplane"
 )
 
 // Snapshot is what was known of a cluster at one moment. It is immutable; use a
@@ -18,6 +20,7 @@ type Snapshot struct {
 	Objects  []*Object
 	Pods     []Pod
 	Slices   []EndpointSlice
+	Hosts    []dataplane.Host // one for each name
 	Coverage []Coverage
 	Taken    time.Time // when it was read; zero for manifests
 
@@ -48,9 +51,12 @@ func (s *Snapshot) Kind(k Kind) []*Object {
 
 // Complete tells whether every object of the kind is known, so that absence
 // proves something.
-func (s *Snapshot) Complete(k Kind) bool {
+func (s *Snapshot) Complete(k Kind) bool { return Complete(s.Coverage, k) }
+
+// Complete tells the same by the coverage alone.
+func Complete(coverage []Coverage, k Kind) bool {
 	complete := false
-	for _, c := range s.Coverage {
+	for _, c := range coverage {
 		if c.Source == k.Source() {
 			if c.Status != StatusRead && c.Status != StatusAbsent {
 				return false
@@ -66,9 +72,9 @@ func (s *Snapshot) Failed() bool {
 	return slices.ContainsFunc(s.Coverage, func(c Coverage) bool { return c.Failed })
 }
 
-// Count is the number of objects of every kind.
+// Count is the number of objects of every kind, and of hosts.
 func (s *Snapshot) Count() int {
-	n := len(s.Slices) + len(s.Pods)
+	n := len(s.Slices) + len(s.Pods) + len(s.Hosts)
 	for _, o := range s.Objects {
 		if o.Ref.Kind != PodKind.Kind || o.Ref.Group != "" {
 			n++
@@ -231,6 +237,7 @@ func arrange(s *Snapshot) *Snapshot {
 	s.Pods = slices.CompactFunc(s.Pods, func(a, b Pod) bool { return comparePods(a, b) == 0 })
 	slices.SortFunc(s.Slices, compareSlices)
 	s.Slices = slices.CompactFunc(s.Slices, func(a, b EndpointSlice) bool { return compareSlices(a, b) == 0 })
+	s.arrangeHosts()
 	s.Coverage = gather(s.Coverage)
 	s.index = make(map[Ref][]*Object, len(s.Objects))
 	for _, o := range s.Objects {

@@ -128,7 +128,8 @@ func (a *Answer) owners() []snapshot.Ref {
 	var out []snapshot.Ref
 	const speakers = claim.ControlPlane | claim.Listener | claim.Endpoint | claim.Observed
 	for _, h := range a.Claims {
-		if h.Role&speakers != 0 && len(a.Claims) > 1 {
+		// What a kernel does with an address makes it nobody's.
+		if h.Role&speakers != 0 && len(a.Claims) > 1 || h.Role == claim.Observed && h.Origin.Host != "" {
 			continue
 		}
 		if !slices.Contains(out, h.Owner) {
@@ -161,8 +162,21 @@ func effective(c claim.Claim, f *cluster.Facts) string {
 		return "as an endpoint of its Service"
 	case claim.Reserved:
 		return "outside the cluster"
+	case claim.Observed:
+		return observed(c)
 	}
 	return "in the whole cluster"
+}
+
+// observed tells where what a kernel shows does something: only there.
+func observed(c claim.Claim) string {
+	switch {
+	case c.Scope.Host == "":
+		return "in the whole cluster"
+	case len(c.Ports) > 0:
+		return onNode(c.Scope.Host) + ", port " + c.Ports.String()
+	}
+	return onNode(c.Scope.Host) + ", the whole address"
 }
 
 func onNode(name string) string {

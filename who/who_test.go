@@ -28,6 +28,14 @@ func make1(place string, role claim.Role, owner snapshot.Ref, share string) clai
 	return claim.Claim{Range: r, Text: place, Role: role, By: owner, Owner: owner, Share: share, Kind: claim.Kind(role.String())}
 }
 
+// kernel is what a host shows of the address.
+func kernel(host string, role claim.Role) claim.Claim {
+	c := make1("10.0.0.1", role, ref("Node", host), "")
+	c.By, c.Scope = ref("Host", host), claim.Scope{Host: host}
+	c.Origin = snapshot.Origin{Host: host, Table: "kube-ipvs0"}
+	return c
+}
+
 func view(claims ...claim.Claim) claim.View {
 	r := claim.NewRegister(len(claims))
 	for _, c := range claims {
@@ -64,6 +72,10 @@ func TestVerdict(t *testing.T) {
 		{name: "a node where the apiserver is", claims: []claim.Claim{host, endpoint}, want: who.Owned},
 		{name: "one Service in two fields", claims: []claim.Claim{vip, make1("10.0.0.1", claim.Request, web, "")}, want: who.Owned},
 		{name: "a control-plane address alone", claims: []claim.Claim{endpoint}, want: who.Owned},
+		{name: "seen on hosts alone", claims: []claim.Claim{kernel("a", claim.Observed), kernel("b", claim.Observed)}, want: who.Unclaimed},
+		{name: "a ClusterIP that hosts hold", claims: []claim.Claim{make1("10.0.0.1", claim.ClusterIP, web, ""), kernel("a", claim.Observed), kernel("b", claim.Observed)}, want: who.Owned},
+		{name: "a node that its kernel shows", claims: []claim.Claim{host, kernel("a", claim.Host)}, want: who.Owned},
+		{name: "held elsewhere", claims: []claim.Claim{host, kernel("b", claim.Observed)}, findings: []rule.Finding{finding("10.0.0.1", rule.Critical, host, kernel("b", claim.Observed))}, want: who.Contested},
 		{name: "two without a word", claims: []claim.Claim{vip, other}, want: who.Contested},
 		{name: "two with one key", claims: []claim.Claim{make1("10.0.0.1", claim.VIP, web, "k"), make1("10.0.0.1", claim.VIP, mail, "k")}, want: who.Shared},
 		{name: "two with two keys", claims: []claim.Claim{make1("10.0.0.1", claim.VIP, web, "k"), make1("10.0.0.1", claim.VIP, mail, "l")}, want: who.Contested},
@@ -96,6 +108,19 @@ func TestRange(t *testing.T) {
 	want := []string{"10.0.0.0/24 unclaimed in 10.0.0.128/25", "10.0.0.1 owned", "10.0.0.200 owned in 10.0.0.128/25"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("answers (-want +got):\n%s", diff)
+	}
+}
+
+func TestEffectiveInKernels(t *testing.T) {
+	port := kernel("b", claim.Observed)
+	port.Ports = claim.Ports{{Proto: "TCP", Number: 80}}
+	everywhere := make1("10.0.0.1", claim.Observed, ref("Service", "web"), "")
+	for want, c := range map[string]claim.Claim{
+		"on node b, the whole address": kernel("b", claim.Observed), "on node b, port 80/TCP": port, "in the whole cluster": everywhere,
+	} {
+		if got := who.Of(claim.Single(netip.MustParseAddr("10.0.0.1")), view(c), facts, nil)[0].Claims[0].Effective; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }
 

@@ -14,11 +14,14 @@ import (
 
 	"whohas/snapshot"
 	"whohas/source/bundle"
+	"whohas/source/host"
 )
 
 type snapshotFlags struct {
 	inputs
 	file string
+	host bool
+	node string
 }
 
 func (e *env) snapshotCommand() *cobra.Command {
@@ -31,14 +34,24 @@ fields that claims and explanations declare, with their lines, and what could
 not be read. No Secret is read, and no environment variable but the addresses
 that are claims themselves.
 
-The file is read with --bundle, and with --base to check changes against it.`,
+The file is read with --bundle, and with --base to check changes against it.
+
+With --host it holds what the kernel of this host has: devices, addresses, routes,
+neighbours, IPVS, ipsets, iptables and nftables, sysctls and listeners, with the
+names of processes and nothing else of them. Nothing is changed, and no kernel
+module is loaded. Without root the half of it stays closed, which the file says.
+A cluster is read beside it only where -f, -k, --bundle or --live name one.`,
 		Example: `  whohas snapshot -o cluster.snapshot                  # the current kubectl context
-  whohas snapshot --bundle dump/ -o cluster.snapshot   # make a dump small and safe to pass on`,
+  whohas snapshot --bundle dump/ -o cluster.snapshot   # make a dump small and safe to pass on
+  sudo whohas snapshot --host -o $(hostname).snapshot  # this host's kernel; give --node where the Node has another name
+  whohas check --bundle cluster.snapshot --bundle cdev02.snapshot`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return e.takeSnapshot(cmd.Context(), f) },
 	}
 	f.register(cmd.Flags())
 	cmd.Flags().StringVarP(&f.file, "output", "o", "", "the file to write, or - for stdout")
+	cmd.Flags().BoolVar(&f.host, "host", false, "what this host's kernel holds (Linux; as root)")
+	cmd.Flags().StringVar(&f.node, "node", "", "the name of this host's Node (default: the host name in lower case)")
 	return cmd
 }
 
@@ -49,13 +62,15 @@ func (e *env) takeSnapshot(ctx context.Context, f *snapshotFlags) error {
 	if err := f.validate(); err != nil {
 		return err
 	}
+	if f.node != "" && !f.host {
+		return withHint(errors.New("--node without --host"), "whohas snapshot --host --node NAME -o FILE")
+	}
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
-	into := &snapshot.Builder{}
-	if err := e.read(ctx, &f.inputs, f.sources(), into); err != nil {
+	s, err := e.seen(ctx, f)
+	if err != nil {
 		return err
 	}
-	s := into.Snapshot()
 	if s.Count() == 0 && s.Failed() {
 		e.settle(&f.inputs, &world{snapshot: s})
 		return withHint(errors.New("nothing was read: no snapshot is written"), "an older file is left as it is")
@@ -72,7 +87,63 @@ func (e *env) takeSnapshot(ctx context.Context, f *snapshotFlags) error {
 	}
 	e.settle(&f.inputs, w)
 	if f.file != "-" {
-		e.note("%d objects written to %s", s.Count(), f.file)
+		e.note("%s written to %s", contents(s), f.file)
+	}
+	return nil
+}
+
+// contents says what is in a snapshot: "8 objects", "1 host", "8 objects and 2 hosts".
+func contents(s *snapshot.Snapshot) string {
+	objects := fmt.Sprintf("%d objects", s.Count()-len(s.Hosts))
+	hosts := fmt.Sprintf("%d hosts", len(s.Hosts))
+	switch len(s.Hosts) {
+	case 0:
+		return objects
+	case 1:
+		hosts = "1 host"
+	}
+	if s.Count() == len(s.Hosts) {
+		return hosts
+	}
+	return objects + " and " + hosts
+}
+
+// seen reads what the command asks for.
+func (e *env) seen(ctx context.Context, f *snapshotFlags) (*snapshot.Snapshot, error) {
+	into := &snapshot.Builder{}
+	s := f.sources()
+	if f.host {
+		s.live = f.live // a cluster is asked only where somebody says so
+		if err := e.readHost(ctx, f, into); err != nil {
+			return nil, err
+		}
+	}
+	if err := e.read(ctx, &f.inputs, s, into); err != nil {
+		return nil, err
+	}
+	return into.Snapshot(), nil
+}
+
+// readHost reads this host before everything else: it takes a moment only, and
+// what it shows is sooner old than a cluster's objects are.
+func (e *env) readHost(ctx context.Context, f *snapshotFlags, into *snapshot.Builder) error {
+	p := e.progress()
+	coverage := host.Add(ctx, host.Options{Name: f.node, Progress: func(section string) { p.show("reading host: " + section) }}, into)
+	p.done()
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return errors.New("interrupted")
+	}
+	closed := 0
+	for _, c := range coverage {
+		if !c.Complete && !c.Failed { // of what has failed settle tells
+			e.note("%s: %s", c.Source, c.Detail)
+		}
+		if c.Status == snapshot.StatusDenied {
+			closed++
+		}
+	}
+	if closed > 0 {
+		e.hint("run it as root: sudo whohas snapshot --host -o FILE")
 	}
 	return nil
 }

@@ -16,15 +16,18 @@
 //
 // Section want lists every finding, the worst first; "want MODE" what is found
 // when that proxy mode is set instead. An empty section means: quiet. Section
-// scenario may hold, a line each: mode, complete (true), now (a date), reserved
-// (ADDRESS WHAT).
+// hosts/NAME.json holds what a host's kernel held, as the JSON of dataplane.Host.
+// Section scenario may hold, a line each: mode, complete (true), now (a date),
+// reserved (ADDRESS WHAT).
 package scenario
 
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -59,12 +62,12 @@ type Scenario struct {
 type Manifest struct{ Name, Text string }
 
 // Load reads a scenario.
-func Load(path string) (*Scenario, error) {
-	data, err := os.ReadFile(path)
+func Load(file string) (*Scenario, error) {
+	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
-	return Parse(path, data)
+	return Parse(file, data)
 }
 
 // Parse reads a scenario from its text.
@@ -134,6 +137,12 @@ func (s *Scenario) read(manifests []txtar.File) error {
 	}
 	into := &snapshot.Builder{}
 	for _, f := range manifests {
+		if isHost(f.Name) {
+			if err := readHost(f, into); err != nil {
+				return fmt.Errorf("%s: %s: %w", s.Name, f.Name, err)
+			}
+			continue
+		}
 		r, err := document.Reading{Reads: keep, Into: into, File: f.Name}.Decode(context.Background(), bytes.NewReader(f.Data))
 		if err != nil {
 			return fmt.Errorf("%s: %s: %w", s.Name, f.Name, err)
@@ -141,6 +150,23 @@ func (s *Scenario) read(manifests []txtar.File) error {
 		r.Cover(into, s.Complete)
 	}
 	s.Snapshot = into.Snapshot()
+	return nil
+}
+
+func isHost(name string) bool { return path.Dir(name) == "hosts" && path.Ext(name) == ".json" }
+
+// readHost reads a host; a member that does not exist is a slip of the pen.
+func readHost(f txtar.File, into *snapshot.Builder) error {
+	var h dataplane.Host
+	d := json.NewDecoder(bytes.NewReader(f.Data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&h); err != nil {
+		return err
+	}
+	if want := strings.TrimSuffix(path.Base(f.Name), ".json"); h.Name != want {
+		return fmt.Errorf("host is called %q", h.Name)
+	}
+	into.AddHost(h)
 	return nil
 }
 

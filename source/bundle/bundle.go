@@ -12,6 +12,7 @@
 //	["object", ref, version, tree, file, line, lines, odd]
 //	["pod", namespace, name, node, phase, hostIP, ips, controller, hostNetwork, hostPorts, file, line]
 //	["slice", ref, service, addresses, ports, managedBy, controller, created, file, line]
+//	["host", name, {...}]
 //	["coverage", source, status, count, complete, detail, line, failed]
 //
 // and the last line {"end":N} tells how many records there were. A ref is

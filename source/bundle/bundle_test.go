@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"whohas/dataplane"
 	"whohas/snapshot"
 
 	"github.com/google/go-cmp/cmp"
@@ -24,7 +25,7 @@ import (
 // equal compares exported fields; no list and an empty one are the same.
 var equal = cmp.Options{
 	cmpopts.EquateEmpty(),
-	cmpopts.EquateComparable(netip.Addr{}),
+	cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}),
 	cmpopts.IgnoreUnexported(snapshot.Snapshot{}),
 }
 
@@ -122,14 +123,16 @@ func TestEveryField(t *testing.T) {
 	var pod snapshot.Pod
 	var slice snapshot.EndpointSlice
 	var coverage snapshot.Coverage
+	var host dataplane.Host
 	object := snapshot.Object{Root: scalar(snapshot.String, 1, "x")}
-	for _, p := range []any{&pod, &slice, &coverage, &object} {
+	for _, p := range []any{&pod, &slice, &coverage, &object, &host} {
 		fill(t, reflect.ValueOf(p).Elem())
 	}
 	var b snapshot.Builder
 	b.AddPod(pod)
 	b.AddSlice(slice)
 	b.AddObject(&object)
+	b.AddHost(host)
 	b.Cover(coverage)
 	want := b.Snapshot()
 	got, err := read(write(t, want))
@@ -146,6 +149,9 @@ func fill(t *testing.T, v reflect.Value) {
 	switch x := v.Addr().Interface().(type) {
 	case *netip.Addr:
 		*x = netip.MustParseAddr("192.0.2.9")
+		return
+	case *netip.Prefix:
+		*x = netip.MustParsePrefix("192.0.2.9/24")
 		return
 	case *snapshot.Value:
 		return
@@ -164,8 +170,10 @@ func fill(t *testing.T, v reflect.Value) {
 		v.SetBool(true)
 	case reflect.Int:
 		v.SetInt(7)
-	case reflect.Uint16:
+	case reflect.Uint16, reflect.Uint32:
 		v.SetUint(7)
+	case reflect.Map:
+		v.Set(reflect.ValueOf(map[string]string{"net.ipv4.ip_forward": "1"}))
 	default:
 		t.Fatalf("a field of type %s: teach this test and the file about it", v.Type())
 	}
@@ -308,7 +316,7 @@ func TestDamaged(t *testing.T) {
 
 func TestLaterMinor(t *testing.T) {
 	text := strings.NewReplacer(
-		`{"end":5}`, `["host","n1",{"links":[1,-2.5,true,null,"]"]}]`+"\n"+`{"end":6}`,
+		`{"end":5}`, `["wire","n1",{"links":[1,-2.5,true,null,"]"]}]`+"\n"+`{"end":6}`,
 		`"read",1,true]`, `"read",1,true,"",0,false,"new",[{}]]`,
 		`"version":1`, `"version":1,"new":{}`,
 	).Replace(unzipped(t, write(t, sample())))
@@ -408,6 +416,9 @@ func TestProperty(t *testing.T) {
 		}
 		for range rapid.IntRange(0, 5).Draw(t, "slices") {
 			b.AddSlice(drawSlice(t))
+		}
+		for i := range rapid.IntRange(0, 2).Draw(t, "hosts") {
+			b.AddHost(drawHost(t, fmt.Sprint("n", i)))
 		}
 		for range rapid.IntRange(0, 5).Draw(t, "coverage") {
 			b.Cover(snapshot.Coverage{Source: drawText(t), Status: snapshot.Status(drawText(t)), Count: rapid.IntRange(0, 9).Draw(t, "count"),

@@ -21,7 +21,9 @@ func FuzzRead(f *testing.F) {
 	for _, line := range strings.SplitAfter(text, "\n")[1:] {
 		f.Add([]byte(magic + `,"version":1}` + "\n" + line + `{"end":1}`))
 	}
-	for _, line := range []string{`["object",[],"",[[[]]],"",1,[1,-1],[2,"null"]]`, `["new",{"a":[1,"]"]}]`, `[]`, `["pod",null]`, `["coverage","\ud800"]`} {
+	for _, line := range []string{`["object",[],"",[[[]]],"",1,[1,-1],[2,"null"]]`, `["new",{"a":[1,"]"]}]`, `[]`, `["pod",null]`, `["coverage","\ud800"]`,
+		`["host","n1",{"name":"n1","links":[{"index":1,"name":"eth0"}],"addresses":[{"link":"eth0","prefix":"192.0.2.1/24"}],"sysctls":{"a":"b"},"tables":[{"backend":"nft","family":"ip","name":"nat"}]}]`,
+		`["host","n1",{"name":"n1","new":[{}]},1]`, `["host","n1",{"NAME":"n1","routes":[{"to":""}]}]`} {
 		f.Add([]byte(magic + `,"version":1}` + "\n" + line + "\n" + `{"end":1}`))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {

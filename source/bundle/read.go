@@ -84,6 +84,7 @@ type loader struct {
 	into     *snapshot.Builder
 	records  int
 	strange  int
+	newer    int
 	ended    bool
 	coverage []snapshot.Coverage
 }
@@ -134,9 +135,13 @@ func (l *loader) add(b *batch) error {
 	for i := range b.slices {
 		l.into.AddSlice(b.slices[i])
 	}
+	for i := range b.hosts {
+		l.into.AddHost(b.hosts[i])
+	}
 	l.coverage = append(l.coverage, b.coverage...)
 	l.records += b.records
 	l.strange += b.strange
+	l.newer += b.newer
 	l.ended = b.ended
 	if b.err == nil && b.ended && b.promised != l.records {
 		return fmt.Errorf("%d records were announced", b.promised)
@@ -155,6 +160,9 @@ func (l *loader) cover(err error) {
 	}
 	if l.strange > 0 {
 		l.into.Cover(snapshot.Coverage{Source: l.name, Status: snapshot.StatusPartial, Count: l.strange, Detail: "records that only a later version knows"})
+	}
+	if l.newer > 0 {
+		l.into.Cover(snapshot.Coverage{Source: l.name, Status: snapshot.StatusPartial, Count: l.newer, Detail: "hosts with members that only a later version knows"})
 	}
 	if err != nil {
 		l.into.Cover(snapshot.Coverage{Source: l.name, Status: snapshot.StatusUnreadable, Detail: err.Error(), Failed: true})

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"whohas/dataplane"
 	"whohas/snapshot"
 )
 
@@ -16,8 +17,10 @@ type batch struct {
 	objects  []*snapshot.Object
 	pods     []snapshot.Pod
 	slices   []snapshot.EndpointSlice
+	hosts    []dataplane.Host
 	coverage []snapshot.Coverage
 	strange  int  // records of sorts that only a later version knows
+	newer    int  // hosts with members that only a later version knows
 	records  int  // up to the error, or to the last line
 	ended    bool // the last line was there
 	promised int  // the number of records that it tells of
@@ -29,7 +32,8 @@ func (b *batch) empty() {
 	clear(b.objects)
 	clear(b.pods)
 	clear(b.slices)
-	*b = batch{objects: b.objects[:0], pods: b.pods[:0], slices: b.slices[:0]}
+	clear(b.hosts)
+	*b = batch{objects: b.objects[:0], pods: b.pods[:0], slices: b.slices[:0], hosts: b.hosts[:0]}
 }
 
 // decode reads lines, each with its line end.
@@ -93,6 +97,13 @@ func (c *cursor) record(b *batch) {
 	case "slice":
 		if s := f.slice(); c.err == nil {
 			b.slices = append(b.slices, s)
+		}
+	case "host":
+		if h, newer := f.host(); c.err == nil {
+			b.hosts = append(b.hosts, h)
+			if newer {
+				b.newer++
+			}
 		}
 	case "coverage":
 		if l := f.coverage(); c.err == nil {

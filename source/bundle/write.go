@@ -70,6 +70,11 @@ func (w *writer) all(s *snapshot.Snapshot, tool string) error {
 			return fmt.Errorf("%s: %w", s.Slices[i].Ref, err)
 		}
 	}
+	for i := range s.Hosts {
+		if err := w.record(func(b []byte) ([]byte, error) { return appendHost(b, &s.Hosts[i]) }); err != nil {
+			return fmt.Errorf("host %s: %w", s.Hosts[i].Name, err)
+		}
+	}
 	// Last: what says that a kind is complete must not outlive its objects in
 	// a file that was cut off.
 	for _, c := range s.Coverage {

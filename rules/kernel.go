@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rules
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"whohas/claim"
+	"whohas/claimants"
+	"whohas/cluster"
+	"whohas/dataplane"
+	"whohas/explain"
+	"whohas/rule"
+	"whohas/snapshot"
+)
+
+// theft is who holds an address that is another's, and what shows whose it is.
+type theft struct{ held, owners []claim.Claim }
+
+// stolen finds out of the hosts that deliver the key's address to themselves those
+// that have no right to it.
+func stolen(p *rule.Pass) theft {
+	var t theft
+	if !p.Key.Range.IsSingle() {
+		return t
+	}
+	on := onKey(p, ^claim.Roles(0))
+	for _, h := range ofKind(on, claimants.KernelServiceAddress.Kind, claimants.KernelLocalRoute.Kind) {
+		owners := ownersAgainst(p, h, on)
+		if len(owners) == 0 {
+			continue
+		}
+		t.held = append(t.held, h)
+		for _, o := range owners {
+			if !slices.ContainsFunc(t.owners, func(c claim.Claim) bool { return claim.Compare(c, o) == 0 }) {
+				t.owners = append(t.owners, o)
+			}
+		}
+	}
+	return t
+}
+
+// onKey lists the claims in some roles on exactly the key's range.
+func onKey(p *rule.Pass, roles claim.Roles) []claim.Claim {
+	return slices.DeleteFunc(p.Others(roles), func(c claim.Claim) bool { return c.Range != p.Key.Range })
+}
+
+// ownersAgainst lists the claims that show that what a host holds is another's.
+func ownersAgainst(p *rule.Pass, h claim.Claim, on []claim.Claim) []claim.Claim {
+	own := func(o claim.Claim) bool { return claim.SameOwner(o, h) }
+	onDevice := func(o claim.Claim) bool { return o.By == h.By && o.Kind == claimants.KernelAddress.Kind }
+	if slices.ContainsFunc(on, onDevice) {
+		return nil // its own, or a virtual IP that it holds now
+	}
+	for _, role := range []claim.Role{claim.Host, claim.Tunnel} {
+		if owners := inRole(on, role); len(owners) > 0 {
+			if slices.ContainsFunc(owners, own) {
+				return nil
+			}
+			return owners
+		}
+	}
+	return ownersElsewhere(p, h, on)
+}
+
+// ownersElsewhere judges addresses that no node has for itself. On lo a host may
+// have them on purpose: behind a balancer that leaves the destination as it is, or
+// as one of many that announce it. On a service device it has them for a Service.
+func ownersElsewhere(p *rule.Pass, h claim.Claim, on []claim.Claim) []claim.Claim {
+	onLo := func(o claim.Claim) bool { return o.By == h.By && o.Kind == claimants.KernelLocalRoute.Kind }
+	if h.Kind != claimants.KernelServiceAddress.Kind || slices.ContainsFunc(on, onLo) || slices.ContainsFunc(on, ofAPI) {
+		return nil
+	}
+	servers := serversOf(p.Objects.Host(h.Origin.Host), p.Key.Range.From)
+	if planes := inRole(on, claim.ControlPlane); len(planes) > 0 && !balanceAPI(p, servers) {
+		return planes
+	}
+	return slices.DeleteFunc(inRole(on, claim.Reserved), func(o claim.Claim) bool {
+		switch o.Kind {
+		case claimants.KernelGateway.Kind:
+			return o.By != h.By // another host's gateway may be a router of this one's
+		case claimants.StorageServer.Kind: // which may be a Service of this cluster
+			return slices.ContainsFunc(servers, func(v dataplane.VirtualServer) bool { return slices.Contains(storagePorts, v.Port) })
+		}
+		return false
+	})
+}
+
+// ofAPI tells the apiserver's own Service, whose ClusterIP kube-proxy may be told to
+// reach the apiserver at.
+func ofAPI(c claim.Claim) bool {
+	return c.Role == claim.ClusterIP && c.Owner == cluster.ServiceKind.Ref("default", "kubernetes")
+}
+
+// serversOf lists a host's virtual servers on an address.
+func serversOf(h *dataplane.Host, ip netip.Addr) []dataplane.VirtualServer {
+	var out []dataplane.VirtualServer
+	if h == nil {
+		return nil
+	}
+	for _, v := range h.Servers {
+		if v.Mark == 0 && v.IP.Unmap() == ip {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// balanceAPI tells whether virtual servers lead to apiservers: a balancer of the
+// control plane on each host, as kube-vip, keepalived and lvscare make one.
+func balanceAPI(p *rule.Pass, servers []dataplane.VirtualServer) bool {
+	return slices.ContainsFunc(servers, func(v dataplane.VirtualServer) bool { return leadsToAPI(p, v) })
+}
+
+func leadsToAPI(p *rule.Pass, v dataplane.VirtualServer) bool {
+	for _, r := range v.Servers {
+		if !isAPIServer(p, r.IP.Unmap(), r.Port) {
+			return false
+		}
+	}
+	return len(v.Servers) > 0
+}
+
+// isAPIServer tells whether an apiserver answers there.
+func isAPIServer(p *rule.Pass, ip netip.Addr, port uint16) bool {
+	if slices.Contains(p.Facts.APIBackends, ip) && slices.ContainsFunc(p.Facts.APIServers, func(e cluster.Endpoint) bool { return e.Port == port }) {
+		return true
+	}
+	for c := range p.View.On(ip) {
+		switch {
+		case c.Role == claim.ControlPlane && slices.Contains(c.Ports, snapshot.Port{Proto: "TCP", Number: port}):
+			return true
+		case c.Role == claim.Host && port == 6443:
+			return true
+		}
+	}
+	return false
+}
+
+// sights is where claims of kernels were seen.
+func sights(held []claim.Claim) []explain.Sight {
+	var out []explain.Sight
+	for _, h := range held {
+		if !slices.ContainsFunc(out, func(s explain.Sight) bool { return s.Host == h.Origin.Host }) {
+			out = append(out, explain.Sight{Host: h.Origin.Host, Evidence: evidence([]claim.Claim{h})[0]})
+		}
+	}
+	return out
+}
+
+// takers are the claimants of a takeover: who takes, from whom, and the kernels
+// that show it. What a kernel holds it holds on behalf of who takes.
+func takers(p *rule.Pass, intruders, owners []claim.Claim) []rule.Claimant {
+	held := slices.Clone(stolen(p).held)
+	for i := range held {
+		held[i].Owner = intruders[0].Owner
+	}
+	return claimantsOf(intruders, owners, held)
+}
+
+func claimantsOf(intruders, owners, witnesses []claim.Claim) []rule.Claimant {
+	return slices.Concat(rule.Claimants(rule.Intruder, intruders...), rule.Claimants(rule.Owner, owners...), rule.Claimants(rule.Witness, witnesses...))
+}
+
+// listens names what is known to listen on the key's address.
+func listens(p *rule.Pass) map[snapshot.Port]string {
+	out := map[snapshot.Port]string{}
+	for _, l := range p.Others(claim.Listener) {
+		if l.Kind != claimants.KernelListener.Kind {
+			continue
+		}
+		name, ok := strings.CutPrefix(l.Origin.Table, "socket of ")
+		if !ok {
+			name = "a listener of the host"
+		}
+		for _, port := range l.Ports {
+			out[port] = name
+		}
+	}
+	return out
+}
+
+// hostNames lists the hosts that claims were seen on, each once, sorted.
+func hostNames(held []claim.Claim) []string {
+	var out []string
+	for _, h := range held {
+		out = append(out, h.Origin.Host)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// ipsetNotes tell which field of a Service brought an address, by the set that
+// kube-proxy put it in (kubernetes pkg/proxy/ipvs/ipset.go).
+func ipsetNotes(p *rule.Pass, held []claim.Claim) []explain.Link {
+	ip := p.Key.Range.From
+	brought := map[string][]string{}
+	for _, name := range hostNames(held) {
+		for _, s := range p.Objects.Host(name).Sets {
+			field := setField(s.Name)
+			if field != "" && slices.ContainsFunc(s.Members, func(m string) bool { return m == ip.String() || strings.HasPrefix(m, ip.String()+",") }) {
+				brought[field] = append(brought[field], fmt.Sprintf("%s: ipset %s", name, s.Name))
+			}
+		}
+	}
+	var notes []explain.Link
+	for _, field := range []string{"spec.externalIPs", "status.loadBalancer.ingress", "spec.clusterIP"} {
+		if by := brought[field]; len(by) > 0 {
+			notes = append(notes, explain.Link{Text: "it came through " + field + " of a Service", Evidence: by[:min(len(by), 4)]})
+		}
+	}
+	return notes
+}
+
+func setField(name string) string {
+	name = strings.Replace(name, "KUBE-6-", "KUBE-", 1) // of IPv6
+	switch {
+	case strings.HasPrefix(name, "KUBE-EXTERNAL-IP"):
+		return "spec.externalIPs"
+	case strings.HasPrefix(name, "KUBE-LOAD-BALANCER"):
+		return "status.loadBalancer.ingress"
+	case name == "KUBE-CLUSTER-IP":
+		return "spec.clusterIP"
+	}
+	return ""
+}
+
+// serverNotes tell where hosts lead the address's traffic.
+func serverNotes(p *rule.Pass, held []claim.Claim) []explain.Link {
+	var notes []explain.Link
+	byText := map[string]int{}
+	for _, name := range hostNames(held) {
+		for _, v := range serversOf(p.Objects.Host(name), p.Key.Range.From) {
+			text := fmt.Sprintf("IPVS leads %s to %s", netip.AddrPortFrom(v.IP, v.Port), realServers(v))
+			i, ok := byText[text]
+			if !ok {
+				i = len(notes)
+				byText[text] = i
+				notes = append(notes, explain.Link{Text: text})
+			}
+			if e := "virtual server on " + name; len(notes[i].Evidence) < 4 {
+				notes[i].Evidence = append(notes[i].Evidence, e)
+			}
+		}
+	}
+	return notes
+}
+
+func realServers(v dataplane.VirtualServer) string {
+	if len(v.Servers) == 0 {
+		return "no real server: whoever comes is refused"
+	}
+	texts := make([]string, len(v.Servers))
+	for i, r := range v.Servers {
+		texts[i] = netip.AddrPortFrom(r.IP, r.Port).String()
+	}
+	return explain.Names(texts)
+}
+
+// rejects tells whether a host rejects new connections to bound addresses on other
+// ports than a Service's.
+func rejects(h *dataplane.Host) bool {
+	if h == nil {
+		return false
+	}
+	return slices.ContainsFunc(h.Tables, func(t dataplane.Table) bool {
+		return t.Name == "filter" && slices.ContainsFunc(t.Chains, func(c dataplane.Chain) bool {
+			return (c.Name == "KUBE-IPVS-FILTER" || c.Name == "KUBE-ROUTER-SERVICES") && len(c.Rules) > 0
+		})
+	})
+}
+
+// ownerText says whose an address is.
+func ownerText(p *rule.Pass, owners []claim.Claim) (text, is string, loses []string) {
+	switch o := owners[0]; o.Role {
+	case claim.Host:
+		return fmt.Sprintf("belongs to node %s", nodeNames(owners)), "the node", nil
+	case claim.Tunnel:
+		return fmt.Sprintf("is the tunnel address of %s", nodeNames(owners)), "the tunnel of " + nodeNames(owners), []string{"tunnel"}
+	case claim.ControlPlane:
+		return "is the control plane's address", "the control plane", []string{"apiserver"}
+	default:
+		what := reservedFor(owners)
+		return fmt.Sprintf("is reserved (%s)", what), "whoever has the reserved address", strings.Split(what, ", ")
+	}
+}
+
+func deviceOf(held []claim.Claim) string {
+	for _, h := range held {
+		if h.Kind == claimants.KernelServiceAddress.Kind {
+			return h.Origin.Table
+		}
+	}
+	return cmp.Or(held[0].Origin.Table, "lo")
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rules
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"whohas/claim"
+	"whohas/claimants"
+	"whohas/cluster"
+	"whohas/explain"
+	"whohas/rule"
+	"whohas/snapshot"
+)
+
+// StolenAddress is the outage as the kernel shows it.
+var StolenAddress = add(rule.Rule{
+	ID:       "WH110",
+	Name:     "stolen-address",
+	Severity: rule.Critical,
+	Doc: rule.Doc{
+		Problem: "A host delivers to itself an address that belongs to another: it is on kube-ipvs0 or kube-dummy-if, or in the local routing table, and a Node, the control plane, a tunnel, a gateway or a declaration has it.",
+		Effect:  "The host talks to itself where it means the owner, and drops what the owner sends as martian. If it is the apiserver's address, the host becomes NotReady, and its kube-proxy does not hear when the claim is taken away.",
+		Why:     "kube-proxy puts every service address on kube-ipvs0 and compares it with the addresses of its own host only. On the owner everything looks right; ping from the host says ok, because the host answers itself.",
+		Fix:     "Take the claim away where the API is still reached. Then, on each host that holds the address: restart kube-proxy, and delete the address at once. Deleting alone does not help while kube-proxy cannot reach the apiserver: it puts the address back.",
+		Since:   "kube-proxy 1.11 (IPVS), every kube-router",
+		Refs: []string{
+			"https://github.com/kubernetes/kubernetes/issues/104679",
+			"https://github.com/kubernetes/kubernetes/issues/75290",
+			"https://github.com/kubernetes-sigs/kubespray/issues/5254",
+		},
+	},
+	After:   []*rule.Rule{ExternalIPIsNode, LBIPIsNode, ClaimsControlPlane, ClaimsTunnelAddress, ClaimsReserved},
+	Subject: claim.Observed,
+	Against: claim.Host | claim.ControlPlane | claim.Tunnel | claim.Reserved,
+	Check: func(p *rule.Pass) {
+		t := stolen(p)
+		if len(t.held) == 0 {
+			return
+		}
+		services := takenFor(p)
+		hosts := explain.Names(hostNames(t.held))
+		whose, _, _ := ownerText(p, t.owners)
+		f := rule.Finding{
+			Severity: rule.Critical,
+			Title:    fmt.Sprintf("%s %s, and %s %s it on %s", p.Key.Range, whose, hosts, verb(t.held, "holds", "hold"), deviceOf(t.held)),
+		}
+		cause := fmt.Sprintf("%s of %s: %s, which %s", deviceOf(t.held), hosts, p.Key.Range, whose)
+		if len(services) > 0 {
+			cause += "; " + names(services) + " claims it"
+			f.Title += ", for " + names(services)
+			f.Claimants = claimantsOf(services, t.owners, slices.Concat(t.held, bearers(p)))
+		} else {
+			f.Claimants = claimantsOf(t.held, t.owners, bearers(p))
+		}
+		f.Chain = stolenChain(p, t, services, cause)
+		p.Report(f)
+	},
+})
+
+// bearers say as well that the address is somebody's.
+func bearers(p *rule.Pass) []claim.Claim {
+	return onKey(p, claim.Host|claim.ControlPlane|claim.Tunnel|claim.Reserved)
+}
+
+// takenFor lists the claims of Services for which a proxy holds the key's address.
+func takenFor(p *rule.Pass) []claim.Claim {
+	return byKubeProxy(ofKind(onKey(p, claim.VIP|claim.ClusterIP), claimants.ServiceExternalIP.Kind, claimants.ServiceIngress.Kind, claimants.ServiceClusterIP.Kind))
+}
+
+func verb(held []claim.Claim, one, many string) string {
+	if len(hostNames(held)) == 1 {
+		return one
+	}
+	return many
+}
+
+func stolenChain(p *rule.Pass, t theft, services []claim.Claim, cause string) explain.Chain {
+	_, is, loses := ownerText(p, t.owners)
+	goal := target(p, services, is, loses...)
+	goal.Held = &explain.Hold{Device: deviceOf(t.held), Proxy: claimants.ServiceDevice(deviceOf(t.held))}
+	for _, name := range hostNames(t.held) {
+		goal.Held.Filter = goal.Held.Filter || rejects(p.Objects.Host(name))
+	}
+	if len(services) == 0 {
+		goal.Service, goal.Ports = "IPVS", serverPorts(p, t.held)
+	}
+	knownByKernel(p, &goal, t.owners)
+	return explain.Chain{
+		Cause:  explain.Link{Text: cause, Evidence: evidence(slices.Concat(t.held[:min(len(t.held), 4)], services))},
+		Losses: explain.Takeover(goal, p.Facts),
+		Notes:  slices.Concat(unexplained(p, services, goal), ipsetNotes(p, t.held), serverNotes(p, t.held)),
+		Fixes:  []explain.Fix{stolenFix(p, t, services, goal)},
+	}
+}
+
+func serverPorts(p *rule.Pass, held []claim.Claim) claim.Ports {
+	var ports claim.Ports
+	for _, name := range hostNames(held) {
+		for _, v := range serversOf(p.Objects.Host(name), p.Key.Range.From) {
+			if port := (snapshot.Port{Proto: v.Proto, Number: v.Port}); !slices.Contains(ports, port) {
+				ports = append(ports, port)
+			}
+		}
+	}
+	return ports
+}
+
+// knownByKernel fills in what the owner's own kernel shows where its Node was not
+// read: that the address is the one it sends from, and that an apiserver listens.
+func knownByKernel(p *rule.Pass, t *explain.Target, owners []claim.Claim) {
+	for _, o := range owners {
+		if o.Kind != claimants.KernelAddress.Kind || o.Owner.Name != t.Owner.Name {
+			continue
+		}
+		if _, known := p.Facts.NodeWith(t.Address); !known {
+			t.Owner.Internal, t.Owner.Addresses = []netip.Addr{t.Address}, []netip.Addr{t.Address}
+		}
+	}
+	for port, process := range t.Listens {
+		t.API = t.API || process == "kube-apiserver" && port.Proto == "TCP"
+	}
+}
+
+// unexplained says why hosts hold what no object claims.
+func unexplained(p *rule.Pass, services []claim.Claim, t explain.Target) []explain.Link {
+	switch {
+	case len(services) > 0 || !t.Held.Proxy:
+		return nil
+	case !snapshot.Complete(p.Coverage, cluster.ServiceKind):
+		return []explain.Link{{Text: "not all Services were read: one of them may claim the address"}}
+	case t.API && p.Facts.WithoutAddress(t.Address) != cluster.APIReached:
+		return []explain.Link{{
+			Text:     "no object claims the address any more, and that was not enough: kube-proxy on these hosts cannot hear of the change, because its way to the apiserver leads to this very address",
+			Evidence: []string{"lab: 45 s after the removal both victims still held the address"},
+		}}
+	}
+	return []explain.Link{{
+		Text:     "no object claims the address: kube-proxy would take it off within 30 s if it heard; it does not run there, runs in another mode now, or does not reach the apiserver",
+		Evidence: []string{"kubernetes pkg/proxy/apis/config/v1alpha1/defaults.go: ipvs.syncPeriod 30 s"},
+	}}
+}
+
+// stolenFix is the order that works: first the claim, then on each host a
+// kube-proxy that knows nothing yet, and only then the address. A kube-proxy that
+// starts does nothing before it has listed the Services (kubernetes
+// pkg/proxy/ipvs/proxier.go isInitialized), which it can once the address is gone.
+func stolenFix(p *rule.Pass, t theft, services []claim.Claim, goal explain.Target) explain.Fix {
+	f := explain.Fix{Text: "first the claim, then kube-proxy, then the address, on every host that holds it"}
+	vips := inRole(services, claim.VIP)
+	f.Steps = removals(p, vips)
+	switch {
+	case len(services) > len(vips):
+		f.Steps = append(f.Steps, explain.Step{Where: explain.Anywhere,
+			Text: "a ClusterIP cannot be changed: delete the Service and make it anew, and keep the range of ClusterIPs off the hosts' addresses"})
+	case len(services) == 0 && goal.Held.Proxy && !snapshot.Complete(p.Coverage, cluster.ServiceKind):
+		f.Steps = append(f.Steps, explain.Step{Where: explain.Anywhere, Text: "see which Service claims the address, and take it out of that one",
+			Command: "kubectl get services -A -o wide | grep -F " + p.Key.Range.String()})
+	case len(services) == 0 && goal.Held.Proxy:
+		f.Text = "the claim is gone already; kube-proxy must start anew, and then the address must go, on every host that holds it"
+	}
+	if goal.Held.Proxy {
+		f.Steps = append(f.Steps, explain.RestartProxy(p.Facts, hostNames(t.held)))
+	}
+	f.Steps = append(f.Steps, takeOff(t.held)...)
+	return explain.Fix{Text: f.Text, Steps: append(f.Steps, explain.ForgetNeighbour(p.Key.Range.From))}
+}
+
+// takeOff removes addresses from hosts.
+func takeOff(held []claim.Claim) []explain.Step {
+	var steps []explain.Step
+	for _, h := range held {
+		prefix, err := netip.ParsePrefix(h.Text)
+		if err != nil {
+			continue
+		}
+		e := &snapshot.HostEdit{Host: h.Origin.Host, Link: h.Origin.Table, Prefix: prefix}
+		text := fmt.Sprintf("take %s off %s", h.Range, h.Origin.Table)
+		if table, link, ok := claimants.LocalRoute(h); ok {
+			e.Table, e.Link = table, link
+			text = fmt.Sprintf("delete the local route to %s", h.Range)
+		}
+		steps = append(steps, explain.Step{Where: h.Origin.Host, Text: text, Edit: &snapshot.Edit{Host: e}})
+	}
+	return steps
+}

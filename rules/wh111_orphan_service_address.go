@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rules
+
+import (
+	"fmt"
+
+	"whohas/claim"
+	"whohas/claimants"
+	"whohas/cluster"
+	"whohas/explain"
+	"whohas/rule"
+	"whohas/snapshot"
+)
+
+// OrphanServiceAddress is what a proxy has left behind.
+var OrphanServiceAddress = add(rule.Rule{
+	ID:       "WH111",
+	Name:     "orphan-service-address",
+	Severity: rule.Warning,
+	Doc: rule.Doc{
+		Problem: "A host holds an address on kube-ipvs0 or kube-dummy-if that no Service claims.",
+		Effect:  "The host takes all traffic to the address for its own. As long as nobody else has it, little is lost; whoever gets it next is not reached from this host.",
+		Why:     "kube-proxy takes such addresses off at its next sync, 30 s at the latest. If one stays, kube-proxy there does not run, has changed its mode, or no longer hears from the apiserver. Addresses that were put there by hand go the same way.",
+		Fix:     "See why kube-proxy does not work on this host. Restart it, then delete the address.",
+		Since:   "kube-proxy 1.11 (IPVS)",
+		Refs:    []string{"https://github.com/kubernetes/kubernetes/issues/104679", "https://github.com/kubernetes-sigs/kubespray/issues/5254"},
+	},
+	After:   []*rule.Rule{StolenAddress},
+	Subject: claim.Observed,
+	Check: func(p *rule.Pass) {
+		held := ofKind(p.Subjects(), claimants.KernelServiceAddress.Kind)
+		if len(held) == 0 || !p.Key.Range.IsSingle() || claimedByService(p) {
+			return
+		}
+		if !snapshot.Complete(p.Coverage, cluster.ServiceKind) {
+			if len(stolen(p).held) == 0 {
+				p.Unsure("all Services")
+			}
+			return
+		}
+		hosts := explain.Names(hostNames(held))
+		cause := fmt.Sprintf("%s of %s: %s, which no Service claims", deviceOf(held), hosts, p.Key.Range)
+		p.Report(rule.Finding{
+			Severity:  rule.Warning,
+			Title:     fmt.Sprintf("no Service claims %s, and %s %s it on %s", p.Key.Range, hosts, verb(held, "holds", "hold"), deviceOf(held)),
+			Claimants: rule.Claimants(rule.Intruder, held...),
+			Chain: explain.Chain{
+				Cause: explain.Link{Text: cause, Evidence: evidence(held[:min(len(held), 4)])},
+				Losses: []explain.Loss{{Text: "traffic from these hosts to the address never leaves them", Nodes: hostNames(held),
+					Certainty: explain.Observed, Evidence: evidence(held[:min(len(held), 4)])}},
+				Notes: append(ipsetNotes(p, held), serverNotes(p, held)...),
+				Fixes: []explain.Fix{{Text: "kube-proxy must start anew, and then the address must go",
+					Steps: append([]explain.Step{explain.RestartProxy(p.Facts, hostNames(held))}, takeOff(held)...)}},
+			},
+		})
+	},
+})
+
+// claimedByService tells whether a Service claims the key's address in any way.
+func claimedByService(p *rule.Pass) bool {
+	for _, c := range onKey(p, ^claim.Roles(0)) {
+		if c.By.Kind == cluster.ServiceKind.Kind && c.By.Group == "" {
+			return true
+		}
+	}
+	return false
+}
