@@ -14,7 +14,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
-	"net"
 	"net/netip"
 	"strings"
 	"time"
@@ -51,7 +50,7 @@ func newCredentials(addrs []netip.Addr, names map[string]string) (*credentials, 
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 	}
 	for _, a := range addrs {
-		template.IPAddresses = append(template.IPAddresses, net.IP(a.AsSlice()))
+		template.IPAddresses = append(template.IPAddresses, a.AsSlice())
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {

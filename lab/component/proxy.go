@@ -11,11 +11,14 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"whohas/dataplane"
 	"whohas/lab/site"
+	"whohas/source/host"
 )
 
 // proxyFolder is where kube-proxy's files lie on a host.
@@ -88,10 +91,10 @@ func (c *Cluster) programmed(ctx context.Context, h *site.Host) error {
 	}
 	switch c.plan.Proxy.Mode {
 	case "ipvs":
-		add("ipvsadm -Sn", "-A -t "+kubernetesIP+":443")
-		add("ipset save KUBE-CLUSTER-IP", kubernetesIP+",tcp:443")
+		if err := virtualServer(ctx, h); err != nil {
+			return err
+		}
 		add("iptables-save -t nat", "-A PREROUTING -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES")
-		add("ip -o addr show dev kube-ipvs0", "inet "+kubernetesIP+"/32")
 	case "iptables":
 		add("iptables-save -t nat", "-A KUBE-SERVICES -d "+kubernetesIP+"/32 -p tcp")
 	case "nftables":
@@ -105,6 +108,33 @@ func (c *Cluster) programmed(ctx context.Context, h *site.Host) error {
 		if !strings.Contains(out, check.want) {
 			return fmt.Errorf("%s on %s does not show %q", check.command, h.Name, check.want)
 		}
+	}
+	return nil
+}
+
+// virtualServer looks for the Service default/kubernetes where ipvs mode puts it:
+// among the virtual servers, in its ipset, and on kube-ipvs0.
+func virtualServer(ctx context.Context, h *site.Host) error {
+	needed := []string{host.IPVS, host.IPSet, host.Addresses, host.Links}
+	skip := slices.DeleteFunc(host.Sections(), func(s string) bool { return slices.Contains(needed, s) })
+	var now dataplane.Host
+	if err := h.Do(func() error {
+		now, _ = host.Read(ctx, host.Options{Name: h.Name, Skip: skip})
+		return nil
+	}); err != nil {
+		return err
+	}
+	serves := slices.ContainsFunc(now.Servers, func(v dataplane.VirtualServer) bool {
+		return v.IP.String() == kubernetesIP && v.Port == 443 && len(v.Servers) > 0
+	})
+	listed := slices.ContainsFunc(now.Sets, func(s dataplane.Set) bool {
+		return s.Name == "KUBE-CLUSTER-IP" && slices.Contains(s.Members, kubernetesIP+",tcp:443")
+	})
+	bound := slices.ContainsFunc(now.Addresses, func(a dataplane.Address) bool {
+		return a.Link == "kube-ipvs0" && a.Prefix.String() == kubernetesIP+"/32"
+	})
+	if !serves || !listed || !bound {
+		return fmt.Errorf("%s has default/kubernetes in IPVS: %t, in its ipset: %t, on kube-ipvs0: %t", h.Name, serves, listed, bound)
 	}
 	return nil
 }

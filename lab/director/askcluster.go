@@ -5,14 +5,19 @@
 package director
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 
+	"whohas/dataplane"
 	"whohas/lab"
 	"whohas/lab/site"
+	"whohas/snapshot"
+	"whohas/source/host"
 )
 
 // askCluster asks the apiserver.
@@ -53,50 +58,60 @@ func (p *player) askComponent(ctx context.Context, h *site.Host, q lab.Query) (s
 	return "", errors.New("no such question")
 }
 
-// servers lists the real servers of an IPVS service, as ipvsadm tells it.
+// servers lists the real servers of an IPVS service.
 func servers(ctx context.Context, h *site.Host, virtual string) (string, error) {
-	out, err := h.Shell(ctx, "ipvsadm -Sn")
+	at, err := netip.ParseAddrPort(virtual)
 	if err != nil {
 		return "", err
 	}
-	var real []string
-	found := false
-	for line := range strings.Lines(out) {
-		words := strings.Fields(line)
-		if len(words) < 3 || words[2] != virtual {
+	now, err := only(ctx, h, host.IPVS)
+	if err != nil {
+		return "", err
+	}
+	for _, v := range now.Servers {
+		if v.Proto != "TCP" || v.IP != at.Addr() || v.Port != at.Port() {
 			continue
 		}
-		found = found || words[0] == "-A"
-		if i := slices.Index(words, "-r"); i > 0 {
-			real = append(real, words[i+1])
+		var real []string
+		for _, r := range v.Servers {
+			real = append(real, netip.AddrPortFrom(r.IP, r.Port).String())
 		}
+		slices.Sort(real)
+		return cmp.Or(strings.Join(real, " "), "no real server"), nil
 	}
-	if !found {
-		return none, nil
-	}
-	if len(real) == 0 {
-		return "no real server", nil
-	}
-	slices.Sort(real)
-	return strings.Join(real, " "), nil
+	return none, nil
 }
 
 // sets lists the ipsets that have a member.
 func sets(ctx context.Context, h *site.Host, member string) (string, error) {
-	out, err := h.Shell(ctx, "ipset save")
+	now, err := only(ctx, h, host.IPSet)
 	if err != nil {
 		return "", err
 	}
 	var names []string
-	for line := range strings.Lines(out) {
-		words := strings.Fields(line)
-		if len(words) > 2 && words[0] == "add" && words[2] == member {
-			names = append(names, words[1])
+	for _, s := range now.Sets {
+		if slices.Contains(s.Members, member) {
+			names = append(names, s.Name)
 		}
 	}
-	if len(names) == 0 {
-		return none, nil
-	}
 	slices.Sort(names)
-	return strings.Join(names, " "), nil
+	return cmp.Or(strings.Join(names, " "), none), nil
+}
+
+// only reads one section of a host, with the product's collector: it forks
+// nothing, which is dear on some kernels.
+func only(ctx context.Context, h *site.Host, section string) (dataplane.Host, error) {
+	skip := slices.DeleteFunc(host.Sections(), func(s string) bool { return s == section })
+	var now dataplane.Host
+	err := h.Do(func() error {
+		var coverage []snapshot.Coverage
+		now, coverage = host.Read(ctx, host.Options{Name: h.Name, Skip: skip})
+		for _, c := range coverage {
+			if c.Source == "host "+h.Name+" "+section && c.Status != snapshot.StatusRead && c.Status != snapshot.StatusAbsent {
+				return fmt.Errorf("read %s: %s: %s", section, c.Status, c.Detail)
+			}
+		}
+		return nil
+	})
+	return now, err
 }

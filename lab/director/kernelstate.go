@@ -6,7 +6,6 @@ package director
 
 import (
 	"errors"
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -101,19 +100,20 @@ func routes(h *site.Host, text string) (string, error) {
 		return "", err
 	}
 	for _, r := range list {
-		if prefix(r.Dst) == want {
+		if destination(r) == want {
 			return words(h, r)
 		}
 	}
 	return none, nil
 }
 
-func prefix(n *net.IPNet) netip.Prefix {
-	if n == nil {
+// destination is what a route leads to; the default route names nothing.
+func destination(r netlink.Route) netip.Prefix {
+	if r.Dst == nil {
 		return netip.PrefixFrom(netip.IPv4Unspecified(), 0)
 	}
-	ip, _ := netip.AddrFromSlice(n.IP)
-	ones, _ := n.Mask.Size()
+	ip, _ := netip.AddrFromSlice(r.Dst.IP)
+	ones, _ := r.Dst.Mask.Size()
 	return netip.PrefixFrom(ip.Unmap(), ones)
 }
 
