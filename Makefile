@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 
 .DEFAULT_GOAL := help
-.PHONY: help build check test lint bench docs fuzz demo tools
+.PHONY: help build check test lab lint bench docs fuzz tools
 lint := $(shell tools/build --path golangci-lint)
+# What the lab runs beside etcd and kube-apiserver.
+components := kube-controller-manager kube-proxy kube-proxy-1.25 kubemark
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -12,9 +14,15 @@ build: ## the program, as bin/kubectl-whohas
 
 check: tools lint test ## what CI runs: everything that must hold
 
-test: ## all tests, the real kube-apiserver's too (installs what they need)
-	@tools/build etcd kube-apiserver kubectl >/dev/null
-	go test ./...
+test: ## all tests, in real clusters too (installs what they need)
+	@tools/packages
+	@tools/build etcd kube-apiserver kubectl $(components) >/dev/null
+	go test -timeout 60m ./...
+
+lab: ## all scenarios of the lab, on real kernels (docs/lab.md)
+	@tools/packages
+	@tools/build etcd kube-apiserver $(components) >/dev/null
+	go run ./lab/cmd/lab all
 
 lint: ## formatting, vet, linters, and that modules and rule pages are fresh
 	@tools/build golangci-lint >/dev/null
@@ -37,8 +45,6 @@ fuzz: ## each fuzz target for a while (FUZZTIME=20s)
 		done; \
 	done
 
-demo: ## the incident, explained
-	-@go run ./cmd/whohas check -f examples/incident
-
-tools: ## the programs that tests and checks need, built once into a cache
+tools: ## what tests and checks need: packages, and programs built once into a cache
+	@tools/packages
 	@tools/build >/dev/null

@@ -24,6 +24,9 @@ const (
 	Assumed  Certainty = "assumed"
 )
 
+// LabSealed is the scenarios of the lab in which removing the claim was not enough.
+const LabSealed = "lab incident-1.25 and incident-1.36, phase naive: 30 s after the owner's kube-proxy obeyed, both victims still held the address"
+
 // Chain is the whole explanation of one finding.
 type Chain struct {
 	Cause  Link

@@ -77,6 +77,11 @@ func kubeRouter(f *cluster.Facts) *cluster.Facts {
 	return f
 }
 
+func wireGuard(f *cluster.Facts) *cluster.Facts {
+	f.CNI.Encap = cluster.WireGuard
+	return f
+}
+
 // TestTakeover tells the incident, and a worker's address, under both eras of
 // kube-proxy that were run in the lab, and under iptables: who to whom, which
 // flow, what becomes of it.
@@ -103,7 +108,7 @@ func TestTakeover(t *testing.T) {
 			"cdev02+cdev03 > cdev01 apiserver (6443/TCP) refused",
 			"cdev02+cdev03 > cdev01 kubelet (10250/TCP) refused",
 			"cdev02+cdev03 > cdev01 bgp (179/TCP) refused",
-			"cdev02+cdev03 > cdev01 ipip refused",
+			"cdev02+cdev03 > cdev01 ipip delivered-elsewhere",
 			"cdev01 > cdev02+cdev03 everything dropped",
 		}, nil},
 		{"a worker's address", incident(dataplane.IPVS, "v1.21.3"), 1, 80, []string{
@@ -119,11 +124,23 @@ func TestTakeover(t *testing.T) {
 		{"kube-router", kubeRouter(incident(dataplane.IPVS, "")), 0, 80, []string{
 			"cdev02+cdev03 > cdev01 ping delivered-elsewhere",
 			"cdev02+cdev03 > cdev01 kubelet (10250/TCP) refused",
+			"cdev02+cdev03 > cdev01 ipip refused",
+		}, nil},
+		{"wireguard", wireGuard(incident(dataplane.IPVS, "v1.36.3")), 0, 8080, []string{
+			"cdev02+cdev03 > cdev01 wireguard (51820/UDP) delivered-elsewhere",
 		}, nil},
 		{"iptables", incident(dataplane.IPTables, "v1.30.0"), 0, 80, []string{
 			"cdev02+cdev03 > cdev01 80/TCP delivered-elsewhere",
 			"cdev02+cdev03 > cdev01 ping delivered",
 		}, []string{"everything", "kubelet"}},
+		{"iptables, the apiserver's port", incident(dataplane.IPTables, "v1.36.3"), 0, 6443, []string{
+			"cdev02+cdev03 > cdev01 apiserver (6443/TCP) delivered-elsewhere",
+			"cdev02+cdev03 > cdev01 ping delivered",
+		}, []string{"everything", "kubelet"}},
+		{"ipvs, the apiserver's port", incident(dataplane.IPVS, "v1.25.9"), 0, 6443, []string{
+			"cdev02+cdev03 > cdev01 Service demo/tomcat (6443/TCP) delivered-elsewhere",
+			"cdev02+cdev03 > cdev01 kubelet (10250/TCP) delivered-elsewhere",
+		}, []string{"apiserver (6443/TCP)"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			owner := tt.facts.Nodes[tt.owner]
@@ -178,6 +195,48 @@ func TestWhoLosesWhat(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestConnectAnew: address translation leaves open connections alone; only who
+// connects anew is cut off, and its node alone needs a rule less.
+func TestConnectAnew(t *testing.T) {
+	for _, tt := range []struct {
+		mode    dataplane.ProxyMode
+		port    uint16
+		loses   []string
+		command string
+	}{
+		{dataplane.IPTables, 6443, []string{"apiserver", "node-lease", "kube-proxy-watch"}, "iptables -t nat -S KUBE-SERVICES | grep -F -- ' 192.168.10.114/32 ' | sed 's/^-A/iptables -t nat -D/' | sh"},
+		{dataplane.NFTables, 6443, []string{"apiserver", "node-lease", "kube-proxy-watch"}, "nft delete element ip kube-proxy service-ips '{ 192.168.10.114 . tcp . 6443 }'"},
+		{dataplane.NFTables, 80, nil, ""},
+	} {
+		f := incident(tt.mode, "v1.36.3")
+		target := explain.Target{Address: f.Nodes[0].Addresses[0], Owner: f.Nodes[0], API: true, Service: "Service demo/tomcat",
+			Ports: claim.Ports{{Proto: "TCP", Number: tt.port}}}
+		var loses []string
+		for _, l := range explain.Takeover(target, f) {
+			loses = append(loses, l.Loses...)
+			if strings.Contains(l.Text, "puts the address back") || strings.Contains(l.Text, "the kubelet no longer reaches") {
+				t.Errorf("%s: %q", tt.mode, l.Text)
+			}
+		}
+		if diff := cmp.Diff(tt.loses, loses); diff != "" {
+			t.Errorf("%s, port %d: loses (-want +got):\n%s", tt.mode, tt.port, diff)
+		}
+		if taken := target.TakesAPI(f); taken != (tt.command != "") {
+			t.Errorf("%s, port %d: takes the apiserver's port: %v", tt.mode, tt.port, taken)
+		}
+		if tt.command == "" {
+			continue
+		}
+		if steps := explain.ForgetRules(f, target, []string{"cdev02", "cdev03"}); len(steps) != 1 || steps[0].Line() != tt.command {
+			t.Errorf("%s: steps %+v, want %s", tt.mode, steps, tt.command)
+		}
+		want := "cdev01, with kubectl --server=https://127.0.0.1:6443 --tls-server-name=192.168.10.114 (the only way to the apiserver that the Service does not take)"
+		if got := explain.ByLoopback(f, target); got != want {
+			t.Errorf("by loopback: %s", got)
+		}
 	}
 }
 

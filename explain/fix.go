@@ -3,12 +3,14 @@
 package explain
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strings"
 
 	"whohas/claim"
 	"whohas/cluster"
+	"whohas/dataplane"
 	"whohas/snapshot"
 )
 
@@ -84,17 +86,50 @@ func standsIn(o snapshot.Origin) string {
 
 // KeepOff is the step for a node that cannot hear of the cure: the address must
 // be kept off until kube-proxy has seen the change. One deletion is a race: the
-// next sync, at most 30 s later, comes before the watch is back (lab).
+// next sync, at most 30 s later, may come before the watch is back (lab
+// repair-once: sometimes it does).
 func KeepOff(f *cluster.Facts, c claim.Range, nodes []string) Step {
 	era := EraOf(f)
 	ip := c.From
 	bits := ip.BitLen()
 	return Step{
 		Where: eachOf(nodes),
-		Text:  fmt.Sprintf("keep %s off %s for two minutes, until kube-proxy has heard of the change (a single deletion is undone by its next sync)", ip, era.Device),
+		Text:  fmt.Sprintf("keep %s off %s for two minutes, until kube-proxy has heard of the change (after a single deletion its next sync may come first)", ip, era.Device),
 		Command: fmt.Sprintf("for i in $(seq 1200); do ip addr del %s/%d dev %s 2>/dev/null; sleep 0.1; done",
 			ip, bits, era.Device),
 	}
+}
+
+// ByLoopback is where kubectl works while the apiserver's own address and port lead
+// to a Service: of all ways to it only the loopback is spared (lab iptables-1.36,
+// phase port-6443; IPVS takes what a host sends to itself as well, linux
+// net/netfilter/ipvs/ip_vs_core.c on LOCAL_OUT).
+func ByLoopback(f *cluster.Facts, t Target) string {
+	return fmt.Sprintf("%s, with kubectl --server=https://127.0.0.1:%d --tls-server-name=%s (the only way to the apiserver that the Service does not take)",
+		cmp.Or(t.Owner.Name, "a host that runs an apiserver"), t.apiPort(f), t.Address)
+}
+
+// ForgetRules are the steps for nodes whose kube-proxy has connected anew since the
+// Service took the apiserver's port: it cannot take away the rule that keeps it
+// from hearing of the cure (lab iptables-1.36 and nftables-1.36, phase healed).
+func ForgetRules(f *cluster.Facts, t Target, nodes []string) []Step {
+	table, program := "ip", "iptables"
+	if t.Address.Is6() {
+		table, program = "ip6", "ip6tables"
+	}
+	step := Step{
+		Where: eachOf(nodes),
+		Text:  "if the node stays NotReady: take away the rule that kube-proxy there cannot take away, because the rule keeps it from hearing of the change",
+	}
+	switch f.Mode {
+	case dataplane.IPTables:
+		step.Command = fmt.Sprintf("%[1]s -t nat -S KUBE-SERVICES | grep -F -- ' %[2]s/%[3]d ' | sed 's/^-A/%[1]s -t nat -D/' | sh", program, t.Address, t.Address.BitLen())
+	case dataplane.NFTables:
+		step.Command = fmt.Sprintf("nft delete element %s kube-proxy service-ips '{ %s . tcp . %d }'", table, t.Address, t.apiPort(f))
+	default:
+		return nil
+	}
+	return []Step{step}
 }
 
 func eachOf(names []string) string {

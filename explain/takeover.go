@@ -165,6 +165,7 @@ func (x *takeover) effect(from, to []string, flow dataplane.Flow, d dataplane.Di
 const (
 	basisSelf    = "a local address is delivered to the node itself (linux net/ipv4/route.c ip_route_output_key, local table first)"
 	basisFilter  = "KUBE-IPVS-FILTER rejects new connections to bound addresses with icmp-port-unreachable"
+	basisTwin    = "KUBE-IPVS-FILTER rejects the first packet only: the second has the first one's tuple the other way round and counts as established (linux net/netfilter/nf_conntrack_core.c resolve_normal_ct; lab incident-1.36)"
 	basisMartian = "a packet whose source is one of the receiver's own addresses is dropped whatever rp_filter is (linux net/ipv4/fib_frontend.c fib_validate_source)"
 	basisNAT     = "rules match address, protocol and port, on whichever node the traffic meets first"
 )
@@ -178,7 +179,9 @@ func (x *takeover) selfTalk() {
 		Text: fmt.Sprintf("%s: %s %s %s, so traffic to it never leaves the node", x.who(), x.Address, x.verb(), x.era.Device),
 	}
 	for _, flow := range flows {
-		l.Effects = append(l.Effects, x.selfDelivered(flow)...)
+		if !slices.Contains(x.Ports, snapshot.Port{Proto: flow.Proto, Number: flow.Port}) {
+			l.Effects = append(l.Effects, x.selfDelivered(flow)...)
+		}
 	}
 	for _, p := range x.Ports {
 		l.Effects = append(l.Effects, x.effect(x.victims, to, dataplane.Flow{Proto: p.Proto, Port: p.Number, Name: x.Service}, dataplane.DeliveredElsewhere, "IPVS answers the Service's port on the node itself"))
@@ -204,6 +207,8 @@ func (x *takeover) selfDelivered(flow dataplane.Flow) []Effect {
 		return []Effect{x.effect(x.victims, to, flow, dataplane.DeliveredElsewhere, "linux drivers/net/vxlan encap_bypass_if_local")}
 	case x.f.KubeRouter && flow.Proto == "ICMP":
 		return []Effect{x.effect(x.victims, to, flow, dataplane.DeliveredElsewhere, x.era.Source)}
+	case x.era.Filter && twin(flow) && !x.f.KubeRouter: // whose filter asks for no state
+		return []Effect{x.effect(x.victims, to, flow, dataplane.DeliveredElsewhere, basisTwin)}
 	case x.era.Filter:
 		return []Effect{x.effect(x.victims, to, flow, dataplane.Refused, basisFilter)}
 	case flow.Name == "apiserver" || flow.Name == "etcd":
@@ -224,6 +229,11 @@ func (x *takeover) selfDelivered(flow dataplane.Flow) []Effect {
 	// it answers in the owner's name.
 	return []Effect{x.effect(x.victims, to, flow, dataplane.DeliveredElsewhere, basisSelf)}
 }
+
+// twin tells the flows that look the same in both directions once a node sends
+// them to itself: without ports, or from a port to the same one. The first packet
+// is new and rejected; conntrack takes the second for its answer.
+func twin(flow dataplane.Flow) bool { return flow.Name == "ipip" || flow.Name == "wireguard" }
 
 func (x *takeover) pingSentence() string {
 	switch {
@@ -288,13 +298,20 @@ func lostBy(flow string) string {
 	return flow
 }
 
-func (x *takeover) apiPort() uint16 {
-	for _, e := range x.f.APIServers {
-		if e.IP == x.Address && e.Port != 0 {
+func (x *takeover) apiPort() uint16 { return x.Target.apiPort(x.f) }
+
+func (t Target) apiPort(f *cluster.Facts) uint16 {
+	for _, e := range f.APIServers {
+		if e.IP == t.Address && e.Port != 0 {
 			return e.Port
 		}
 	}
 	return 6443
+}
+
+// TakesAPI tells whether one of the Service's ports is the apiserver's.
+func (t Target) TakesAPI(f *cluster.Facts) bool {
+	return t.API && slices.Contains(t.Ports, snapshot.Port{Proto: "TCP", Number: t.apiPort(f)})
 }
 
 // martians: the nodes that hold the address drop everything its owner sends.
@@ -333,18 +350,19 @@ func (x *takeover) filteredOwner() {
 	})
 }
 
+const notReadyAfter = "NotReady about 40 s later (node-monitor-grace-period; 50 s from 1.32)"
+
 // notReady: whose kubelet no longer renews its lease.
 func (x *takeover) notReady() {
-	const after = "NotReady about 40 s later (node-monitor-grace-period; 50 s from 1.32)"
 	switch cut := x.f.WithoutAddress(x.Address); {
 	case x.API && cut != cluster.APIReached:
 		hedge := ""
 		if cut == cluster.APIPartly {
 			hedge = " where their kubelet uses this one of several apiservers"
 		}
-		x.add(Loss{Nodes: x.victims, Loses: []string{"node-lease"}, Text: fmt.Sprintf("%s: the kubelet no longer reaches the apiserver%s, %s", x.who(), hedge, after)})
+		x.add(Loss{Nodes: x.victims, Loses: []string{"node-lease"}, Text: fmt.Sprintf("%s: the kubelet no longer reaches the apiserver%s, %s", x.who(), hedge, notReadyAfter)})
 	case x.internal() && !x.Owner.ControlPlane && len(x.planes) > 0:
-		x.add(Loss{Nodes: []string{x.Owner.Name}, Loses: []string{"node-lease"}, Text: fmt.Sprintf("%s: its kubelet no longer reaches the apiserver on %s, %s", x.owner, Names(x.planes), after)})
+		x.add(Loss{Nodes: []string{x.Owner.Name}, Loses: []string{"node-lease"}, Text: fmt.Sprintf("%s: its kubelet no longer reaches the apiserver on %s, %s", x.owner, Names(x.planes), notReadyAfter)})
 	}
 }
 
@@ -355,8 +373,8 @@ func (x *takeover) selfSealing() {
 	}
 	x.add(Loss{
 		Nodes: x.victims, Loses: []string{"kube-proxy-watch"},
-		Text:     "kube-proxy on these nodes loses its watch: it will not hear that the claim was removed, and puts the address back within 30 s of each deletion",
-		Evidence: []string{"kubernetes pkg/proxy/apis/config/v1alpha1/defaults.go: ipvs.syncPeriod 30 s; lab: one deletion on each node is a race"},
+		Text:     "kube-proxy on these nodes loses its watch: it will not hear that the claim was removed, and its next sync, within 30 s, puts a deleted address back unless the watch is back first",
+		Evidence: []string{"kubernetes pkg/proxy/apis/config/v1alpha1/defaults.go: ipvs.syncPeriod 30 s; lab repair-once: one deletion on each node is a race"},
 	})
 }
 
@@ -387,9 +405,30 @@ func (x *takeover) portOnly() {
 	l.Effects = append(l.Effects, x.effect(from, nonEmpty(x.owner), dataplane.Flow{Proto: "ICMP", Name: "ping"}, dataplane.Delivered, basisNAT))
 	x.add(l)
 	if x.API && slices.Contains(l.Loses, "apiserver") {
-		x.notReady()
-		x.selfSealing()
+		x.connectAnew()
 	}
+}
+
+// connectAnew: rules of address translation are asked once a connection (linux
+// net/netfilter/nf_nat_core.c nf_nat_inet_fn: a new one's first packet), so that
+// who is connected to the apiserver stays so.
+func (x *takeover) connectAnew() {
+	hedge := ""
+	switch x.f.WithoutAddress(x.Address) {
+	case cluster.APIReached:
+		return
+	case cluster.APIPartly:
+		hedge = " where it uses this one of several apiservers"
+	}
+	lab := []string{"lab iptables-1.36, phases established and anew: nodes stay Ready until their kubelet starts again; a kube-proxy that starts again keeps its old rules"}
+	x.add(Loss{
+		Nodes: x.victims, Loses: []string{"node-lease"}, Evidence: lab,
+		Text: fmt.Sprintf("%s: what is connected to the apiserver stays connected; a kubelet that connects anew does not reach it%s, %s", x.who(), hedge, notReadyAfter),
+	})
+	x.add(Loss{
+		Nodes: x.victims, Loses: []string{"kube-proxy-watch"}, Evidence: lab,
+		Text: "a kube-proxy on these nodes that connects anew will not hear that the claim was removed, and its rules stay as they are",
+	})
 }
 
 // HostListener names what listens on a node's own port, or "".

@@ -3,6 +3,9 @@
 package lab
 
 import (
+	"errors"
+	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -54,110 +57,128 @@ func (p *parser) cluster(c *Cluster, text string) {
 	}
 }
 
+// clusterKeys are the lines of a section cluster.
+var clusterKeys = map[string]form{
+	"control-plane": {"control-plane HOST", "where etcd, kube-apiserver and kube-controller-manager run"},
+	"nodes":         {"nodes HOST...", "where a kubelet and kube-proxy run"},
+	"kube-proxy":    {"kube-proxy VERSION MODE [strictARP=true] [sync=TIME]", "1.25 or 1.36; ipvs, iptables or nftables; without the line none runs"},
+	"bird":          {"bird [hold=TIME]", "a BGP mesh of the nodes, with their Pods' routes over IPIP, as Calico makes it"},
+	"server":        {"server HOST ADDRESS:PORT", "where a node looks for the apiserver; the control plane's address without the line"},
+	"local-proxy":   {"local-proxy PORT ADDRESS:PORT...", "on every node's 127.0.0.1, to the first of these that accepts"},
+	"monitor":       {"monitor grace=TIME", "after what silence a Node counts as lost; Kubernetes' own 50 s without the line"},
+	"vip":           {"vip ADDRESS", "the apiserver's address for the nodes, which no Node lists"},
+}
+
 func (p *parser) clusterLine(c *Cluster, line int, key string, words []string) {
-	if len(words) == 0 && key != "bird" {
-		p.fail(line, "%s: says nothing", key)
+	f, ok := clusterKeys[key]
+	if !ok {
+		p.fail(line, "%s: want %s", key, strings.Join(slices.Sorted(maps.Keys(clusterKeys)), ", "))
 		return
+	}
+	if err := c.read(key, words); err != nil {
+		p.fail(line, "%v: want %s", err, f.text)
+	}
+}
+
+// read reads one line.
+func (c *Cluster) read(key string, words []string) error {
+	if len(words) == 0 && key != "bird" {
+		return errTooFew
+	}
+	single := key == "control-plane" || key == "vip"
+	if single && len(words) > 1 {
+		return errTooMany
 	}
 	switch key {
 	case "control-plane":
 		c.ControlPlane = words[0]
 	case "nodes":
+		if len(slices.Compact(slices.Sorted(slices.Values(words)))) != len(words) {
+			return errors.New("a node stands twice")
+		}
 		c.Nodes = words
 	case "kube-proxy":
-		p.proxy(&c.Proxy, line, words)
+		return c.Proxy.read(words)
 	case "bird":
 		c.BIRD = true
-		for _, w := range words {
-			p.setting(line, w, map[string]any{"hold": &c.HoldTime})
-		}
+		return settings(words, map[string]any{"hold": &c.HoldTime})
 	case "server":
-		if len(words) != 2 {
-			p.fail(line, "want server HOST ADDRESS:PORT")
-			return
-		}
-		if c.Servers == nil {
-			c.Servers = map[string]string{}
-		}
-		c.Servers[words[0]] = words[1]
+		return c.server(words)
 	case "local-proxy":
-		port, err := strconv.ParseUint(words[0], 10, 16)
-		if err != nil || len(words) < 2 {
-			p.fail(line, "want local-proxy PORT ADDRESS:PORT...")
-		}
-		c.LocalProxy = LocalProxy{Port: uint16(port), Servers: words[1:]}
+		return c.localProxy(words)
 	case "monitor":
-		for _, w := range words {
-			p.setting(line, w, map[string]any{"grace": &c.Grace})
-		}
+		return settings(words, map[string]any{"grace": &c.Grace})
 	case "vip":
-		addr, err := netip.ParseAddr(words[0])
-		if err != nil {
-			p.fail(line, "vip: %v", err)
-		}
+		addr, err := address(words[0])
 		c.VIP = addr
-	default:
-		p.fail(line, "%s: want control-plane, nodes, kube-proxy, bird, server, local-proxy, monitor or vip", key)
+		return err
 	}
+	return nil
 }
 
-// proxy reads "kube-proxy VERSION MODE [strictARP=true] [sync=30s]".
-func (p *parser) proxy(x *Proxy, line int, words []string) {
+func (c *Cluster) server(words []string) error {
+	if len(words) != 2 {
+		return errTooFew
+	}
+	if c.Servers == nil {
+		c.Servers = map[string]string{}
+	}
+	c.Servers[words[0]] = words[1]
+	return valid("ADDRESS:PORT", words[1])
+}
+
+func (c *Cluster) localProxy(words []string) error {
+	n, err := strconv.ParseUint(words[0], 10, 16)
+	if err != nil || n == 0 {
+		return fmt.Errorf("%s: no port", words[0])
+	}
 	if len(words) < 2 {
-		p.fail(line, "want kube-proxy VERSION MODE")
-		return
+		return errTooFew
+	}
+	for _, w := range words[1:] {
+		if err := valid("ADDRESS:PORT", w); err != nil {
+			return fmt.Errorf("%s: %w", w, err)
+		}
+	}
+	c.LocalProxy = LocalProxy{Port: uint16(n), Servers: words[1:]}
+	return nil
+}
+
+// read reads "VERSION MODE [strictARP=true] [sync=30s]".
+func (x *Proxy) read(words []string) error {
+	if len(words) < 2 {
+		return errTooFew
 	}
 	x.Version = words[0]
 	if !slices.Contains(proxyVersions, x.Version) {
-		p.fail(line, "kube-proxy %s: want %s", x.Version, strings.Join(proxyVersions, " or "))
+		return fmt.Errorf("kube-proxy %s: the lab builds %s", x.Version, strings.Join(proxyVersions, " and "))
 	}
 	mode, err := dataplane.ParseProxyMode(words[1])
-	if err != nil {
-		p.fail(line, "%v", err)
+	if err != nil || mode == dataplane.EBPF {
+		return fmt.Errorf("%s: no mode of kube-proxy", words[1])
 	}
 	x.Mode = mode
-	for _, w := range words[2:] {
-		p.setting(line, w, map[string]any{"strictARP": &x.StrictARP, "sync": &x.SyncPeriod})
-	}
+	return settings(words[2:], map[string]any{"strictARP": &x.StrictARP, "sync": &x.SyncPeriod})
 }
 
-// setting reads NAME=VALUE into one of several places.
-func (p *parser) setting(line int, word string, places map[string]any) {
-	name, value, _ := strings.Cut(word, "=")
-	var err error
-	switch x := places[name].(type) {
-	case *bool:
-		*x, err = strconv.ParseBool(value)
-	case *time.Duration:
-		*x, err = time.ParseDuration(value)
-	default:
-		p.fail(line, "%s: not a setting of this line", name)
-	}
-	if err != nil {
-		p.fail(line, "%s: %v", name, err)
-	}
-}
-
-func (p *parser) checkCluster(s *Scenario) {
-	c := s.Cluster
-	line := p.lines["cluster"]
-	if s.KernelOnly() {
-		if len(c.Nodes) > 0 || c.Proxy.Version != "" {
-			p.fail(line, "nodes and kube-proxy need a control-plane")
+// settings reads NAME=VALUE into one of several places.
+func settings(words []string, places map[string]any) error {
+	for _, word := range words {
+		name, value, _ := strings.Cut(word, "=")
+		var err error
+		switch x := places[name].(type) {
+		case *bool:
+			*x, err = strconv.ParseBool(value)
+		case *time.Duration:
+			*x, err = duration(value)
+		default:
+			err = errors.New("not a setting of this line")
 		}
-		return
-	}
-	for _, name := range append(slices.Clone(c.Nodes), c.ControlPlane) {
-		if _, ok := s.Topology.Host(name); !ok {
-			p.fail(line, "no host %s", name)
+		if err != nil {
+			return fmt.Errorf("%s: %w", word, err)
 		}
 	}
-	if s.Runs(UML) && c.Proxy.Mode == dataplane.NFTables {
-		p.fail(line, "User Mode Linux has no nftables: say backends: netns")
-	}
-	if s.Runs(Namespaces) && (c.Proxy.Mode == dataplane.IPVS || c.BIRD) {
-		p.fail(line, "this needs IPVS or ipip, which back end netns may lack: say backends: uml")
-	}
+	return nil
 }
 
 // Programs are what a cluster runs, by the names that tools/build has for them,

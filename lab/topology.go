@@ -3,6 +3,8 @@
 package lab
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -76,6 +78,14 @@ func (t Topology) Has(name string) bool {
 	return ok || slices.ContainsFunc(t.Pods, func(p Pod) bool { return p.Name == name })
 }
 
+// topologyKeys are the lines of a topology.
+var topologyKeys = map[string]form{
+	"segment": {"segment NAME PREFIX", "an Ethernet"},
+	"host":    {"host NAME (SEGMENT ADDRESS [also PREFIX])... [gateway ADDRESS] [pods PREFIX]", "a machine with a card on each segment: eth0, eth1; - is a card without an address"},
+	"pod":     {"pod NAME on HOST ADDRESS", "a Pod behind the host's bridge"},
+	"set":     {"set [HOST] NAME=VALUE", "a sysctl of one host or Pod, or of every host"},
+}
+
 func (p *parser) topology(t *Topology, text string) {
 	for i, line := range strings.Split(text, "\n") {
 		line, _, _ = strings.Cut(line, "#")
@@ -84,124 +94,174 @@ func (p *parser) topology(t *Topology, text string) {
 			continue
 		}
 		at := p.lines["topology"] + i
-		switch words[0] {
-		case "segment":
-			p.segment(t, at, words[1:])
-		case "host":
-			p.host(t, at, words[1:])
-		case "pod":
-			p.pod(t, at, words[1:])
-		case "set":
-			p.sysctl(t, at, words[1:])
-		default:
+		f, ok := topologyKeys[words[0]]
+		if !ok {
 			p.fail(at, "%s: want segment, host, pod or set", words[0])
+			return
+		}
+		if err := t.read(words[0], words[1:]); err != nil {
+			p.fail(at, "%v: want %s", err, f.text)
 		}
 	}
 }
 
-func (p *parser) segment(t *Topology, line int, words []string) {
-	if len(words) != 2 {
-		p.fail(line, "want segment NAME PREFIX")
-		return
+// read reads one line.
+func (t *Topology) read(key string, words []string) error {
+	switch key {
+	case "segment":
+		return t.segment(words)
+	case "host":
+		return t.host(words)
+	case "pod":
+		return t.pod(words)
 	}
-	prefix, err := netip.ParsePrefix(words[1])
-	if err != nil {
-		p.fail(line, "segment %s: %v", words[0], err)
-	}
-	t.Segments = append(t.Segments, Segment{Name: words[0], Prefix: prefix})
+	return t.sysctl(words)
 }
 
-// host reads "host NAME (SEGMENT ADDRESS [also ADDRESS])... [gateway ADDRESS] [pods PREFIX]".
-// An address without a length has its segment's; "-" is a card without one.
-func (p *parser) host(t *Topology, line int, words []string) {
+func (t *Topology) findSegment(name string) (Segment, bool) {
+	i := slices.IndexFunc(t.Segments, func(s Segment) bool { return s.Name == name })
+	if i < 0 {
+		return Segment{}, false
+	}
+	return t.Segments[i], true
+}
+
+// ofHost are the words of a host's line that are no segments.
+var ofHost = []string{"gateway", "pods", "also"}
+
+func (t *Topology) segment(words []string) error {
+	if len(words) != 2 {
+		return fmt.Errorf("%d words", len(words))
+	}
+	if err := place(words[0]); err != nil {
+		return fmt.Errorf("segment %s: %w", words[0], err)
+	}
+	if _, twice := t.findSegment(words[0]); twice || slices.Contains(ofHost, words[0]) {
+		return fmt.Errorf("segment %s: the name is taken", words[0])
+	}
+	prefix, err := prefix(words[1])
+	if err != nil {
+		return fmt.Errorf("segment %s: %s: %w", words[0], words[1], err)
+	}
+	t.Segments = append(t.Segments, Segment{Name: words[0], Prefix: prefix})
+	return nil
+}
+
+// newName refuses what cannot be the name of another host or Pod: a step that
+// begins with it must be read as a question.
+func (t *Topology) newName(word string) error {
+	if err := place(word); err != nil {
+		return fmt.Errorf("%s: %w", word, err)
+	}
+	if _, verb := verbs[Verb(word)]; verb || word == cluster || t.Has(word) {
+		return fmt.Errorf("%s: the name is taken", word)
+	}
+	return nil
+}
+
+// host reads what stands behind "host". An address without a length has its
+// segment's; "-" is a card without one.
+func (t *Topology) host(words []string) error {
 	if len(words) < 3 || len(words)%2 == 0 {
-		p.fail(line, "want host NAME SEGMENT ADDRESS [gateway ADDRESS] [pods PREFIX]")
-		return
+		return fmt.Errorf("%d words", len(words))
+	}
+	if err := t.newName(words[0]); err != nil {
+		return err
 	}
 	h := Host{Name: words[0]}
 	for pair := range slices.Chunk(words[1:], 2) {
-		var err error
-		switch pair[0] {
-		case "gateway":
-			h.Gateway, err = netip.ParseAddr(pair[1])
-		case "pods":
-			h.Pods, err = netip.ParsePrefix(pair[1])
-		case "also":
-			var also netip.Prefix
-			if also, err = netip.ParsePrefix(pair[1]); len(h.Cards) > 0 {
-				last := &h.Cards[len(h.Cards)-1]
-				last.Also = append(last.Also, also)
-			}
-		default:
-			h.Cards = append(h.Cards, p.card(t, line, pair[0], pair[1]))
+		if err := t.hostPair(&h, pair[0], pair[1]); err != nil {
+			return fmt.Errorf("%s %s: %w", pair[0], pair[1], err)
 		}
-		if err != nil {
-			p.fail(line, "host %s: %s: %v", h.Name, pair[0], err)
-		}
-	}
-	if t.Has(h.Name) {
-		p.fail(line, "host %s: stands twice", h.Name)
 	}
 	t.Hosts = append(t.Hosts, h)
+	return nil
 }
 
-func (p *parser) card(t *Topology, line int, segment, address string) Card {
-	i := slices.IndexFunc(t.Segments, func(s Segment) bool { return s.Name == segment })
-	if i < 0 {
-		p.fail(line, "no segment %s: name it before its hosts", segment)
-		return Card{}
+func (t *Topology) hostPair(h *Host, key, word string) (err error) {
+	switch key {
+	case "gateway":
+		h.Gateway, err = address(word)
+		return err
+	case "pods":
+		h.Pods, err = prefix(word)
+		return err
+	case "also":
+		if len(h.Cards) == 0 {
+			return errors.New("also comes behind a card")
+		}
+		also, err := prefix(word)
+		last := &h.Cards[len(h.Cards)-1]
+		last.Also = append(last.Also, also)
+		return err
+	}
+	card, err := t.card(key, word)
+	h.Cards = append(h.Cards, card)
+	return err
+}
+
+func (t *Topology) card(segment, word string) (Card, error) {
+	on, ok := t.findSegment(segment)
+	if !ok {
+		return Card{}, fmt.Errorf("no segment %s: name it before its hosts", segment)
 	}
 	c := Card{Segment: segment}
-	if address == "-" {
-		return c
+	if word == "-" {
+		return c, nil
 	}
-	if addr, err := netip.ParseAddr(address); err == nil {
-		c.Address = netip.PrefixFrom(addr, t.Segments[i].Prefix.Bits())
-		return c
+	if addr, err := address(word); err == nil {
+		c.Address = netip.PrefixFrom(addr, on.Prefix.Bits())
+		return c, nil
 	}
-	prefix, err := netip.ParsePrefix(address)
+	with, err := prefix(word)
 	if err != nil {
-		p.fail(line, "address %s: %v", address, err)
+		return Card{}, errIPv4
 	}
-	c.Address = prefix
-	return c
+	c.Address = with
+	return c, nil
 }
 
-// pod reads "pod NAME on HOST ADDRESS".
-func (p *parser) pod(t *Topology, line int, words []string) {
+// pod reads "NAME on HOST ADDRESS".
+func (t *Topology) pod(words []string) error {
 	if len(words) != 4 || words[1] != "on" {
-		p.fail(line, "want pod NAME on HOST ADDRESS")
-		return
+		return fmt.Errorf("%d words", len(words))
 	}
-	addr, err := netip.ParseAddr(words[3])
+	if err := t.newName(words[0]); err != nil {
+		return err
+	}
+	addr, err := address(words[3])
 	if err != nil {
-		p.fail(line, "pod %s: %v", words[0], err)
-		return
+		return fmt.Errorf("%s: %w", words[3], err)
 	}
 	h, ok := t.Host(words[2])
 	switch {
 	case !ok:
-		p.fail(line, "pod %s: no host %s", words[0], words[2])
+		return fmt.Errorf("no host %s", words[2])
+	case !h.Pods.IsValid():
+		return fmt.Errorf("host %s has no range of Pods", h.Name)
 	case !h.Pods.Contains(addr):
-		p.fail(line, "pod %s: %s is not in the Pod range of %s (%s)", words[0], addr, h.Name, h.Pods)
+		return fmt.Errorf("%s is not in the Pod range of %s, %s", addr, h.Name, h.Pods)
 	}
 	t.Pods = append(t.Pods, Pod{Name: words[0], Host: words[2], Address: addr})
+	return nil
 }
 
-// sysctl reads "set [HOST] NAME=VALUE".
-func (p *parser) sysctl(t *Topology, line int, words []string) {
+// sysctl reads "[HOST] NAME=VALUE".
+func (t *Topology) sysctl(words []string) error {
 	var s Sysctl
 	if len(words) == 2 {
 		s.Host, words = words[0], words[1:]
+		if !t.Has(s.Host) {
+			return fmt.Errorf("no host or pod %s: name it before", s.Host)
+		}
 	}
 	if len(words) != 1 {
-		p.fail(line, "want set [HOST] NAME=VALUE")
-		return
+		return fmt.Errorf("%d words", len(words))
 	}
-	name, value, ok := strings.Cut(words[0], "=")
-	if !ok {
-		p.fail(line, "set %s: want NAME=VALUE", words[0])
+	var ok bool
+	if s.Name, s.Value, ok = strings.Cut(words[0], "="); !ok || s.Name == "" || s.Value == "" {
+		return fmt.Errorf("%s: no NAME=VALUE", words[0])
 	}
-	s.Name, s.Value = name, value
 	t.Sysctls = append(t.Sysctls, s)
+	return nil
 }

@@ -278,7 +278,7 @@ func rejects(h *dataplane.Host) bool {
 func ownerText(p *rule.Pass, owners []claim.Claim) (text, is string, loses []string) {
 	switch o := owners[0]; o.Role {
 	case claim.Host:
-		return fmt.Sprintf("belongs to node %s", nodeNames(owners)), "the node", nil
+		return fmt.Sprintf("belongs to %s %s", nodeOrHost(p, owners), nodeNames(owners)), "the node", nil
 	case claim.Tunnel:
 		return fmt.Sprintf("is the tunnel address of %s", nodeNames(owners)), "the tunnel of " + nodeNames(owners), []string{"tunnel"}
 	case claim.ControlPlane:

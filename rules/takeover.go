@@ -132,15 +132,31 @@ func hostOf(owners []claim.Claim) string {
 	return "somebody else"
 }
 
+// nodeOrHost says what an owner is: a host whose kernel was read need be no Node of
+// the cluster (lab dns-address).
+func nodeOrHost(p *rule.Pass, owners []claim.Claim) string {
+	isNode := func(o claim.Claim) bool {
+		return o.By != claimants.HostRef(o.By.Name) || slices.ContainsFunc(p.Facts.Nodes, func(n cluster.Node) bool { return n.Name == o.By.Name })
+	}
+	if p.Facts.NodesComplete && !slices.ContainsFunc(owners, isNode) {
+		return "host"
+	}
+	return "node"
+}
+
 // takeoverFix removes the claims and, where the nodes cannot hear of that, keeps
 // the address off until they do. Where the writer of a status is a controller,
 // what it acts on comes first.
 func takeoverFix(p *rule.Pass, subjects []claim.Claim, t explain.Target) explain.Fix {
 	f := explain.Fix{Text: "take the claim away where the API is still reached; then make sure that every node has heard of it"}
 	era := explain.EraOf(p.Facts)
-	sealed := t.API && p.Facts.WithoutAddress(t.Address) != cluster.APIReached && era.Binds
+	cut := t.API && p.Facts.WithoutAddress(t.Address) != cluster.APIReached
+	sealed, taken := cut && era.Binds, cut && t.TakesAPI(p.Facts)
 	where := explain.Anywhere
-	if sealed && t.Owner.Name != "" {
+	switch {
+	case taken:
+		where = explain.ByLoopback(p.Facts, t)
+	case sealed && t.Owner.Name != "":
 		where = t.Owner.Name + " (its own way to the apiserver does not leave the node)"
 	}
 	for _, step := range removals(p, subjects) {
@@ -149,6 +165,9 @@ func takeoverFix(p *rule.Pass, subjects []claim.Claim, t explain.Target) explain
 	}
 	if sealed {
 		f.Steps = append(f.Steps, explain.KeepOff(p.Facts, p.Key.Range, others(p.Facts, t.Owner.Name)))
+	}
+	if taken && !era.Binds {
+		f.Steps = append(f.Steps, explain.ForgetRules(p.Facts, t, others(p.Facts, t.Owner.Name))...)
 	}
 	if era.Binds && t.Address.IsValid() {
 		f.Steps = append(f.Steps, explain.Step{
@@ -213,7 +232,7 @@ func modeNotes(p *rule.Pass, t explain.Target) []explain.Link {
 	if era.Binds && t.API && p.Facts.WithoutAddress(t.Address) != cluster.APIReached {
 		notes = append(notes, explain.Link{
 			Text:     "removing the claim alone does not heal a node whose way to the apiserver is this address",
-			Evidence: []string{"lab: 45 s after the removal both victims still held the address"},
+			Evidence: []string{explain.LabSealed},
 		})
 	}
 	return notes

@@ -44,7 +44,7 @@ var ExternalIPIsNode = add(rule.Rule{
 		cause := fmt.Sprintf("%s claims %s as an external address, but it is %s's own", names(intruders), t.Address, hostOf(owners))
 		f := rule.Finding{
 			Severity:  externalIPSeverity(p, intruders, t.Owner),
-			Title:     fmt.Sprintf("%s belongs to node %s, and %s claims it as externalIP", t.Address, hostOf(owners), names(intruders)),
+			Title:     fmt.Sprintf("%s belongs to %s %s, and %s claims it as externalIP", t.Address, nodeOrHost(p, owners), hostOf(owners), names(intruders)),
 			Claimants: takers(p, intruders, owners),
 			Chain:     vipChain(p, intruders, t, cause),
 		}

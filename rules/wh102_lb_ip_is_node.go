@@ -48,7 +48,7 @@ var LBIPIsNode = add(rule.Rule{
 		}
 		p.Report(rule.Finding{
 			Severity:  ingressSeverity(p, intruders, t.Owner),
-			Title:     fmt.Sprintf("%s belongs to node %s, and %s publishes it as load-balancer address", t.Address, hostOf(owners), names(intruders)),
+			Title:     fmt.Sprintf("%s belongs to %s %s, and %s publishes it as load-balancer address", t.Address, nodeOrHost(p, owners), hostOf(owners), names(intruders)),
 			Claimants: takers(p, intruders, owners),
 			Chain:     requestsFirst(p, intruders, chain),
 		})

@@ -36,7 +36,7 @@ var LBRequestIsNode = add(rule.Rule{
 		}
 		p.Report(rule.Finding{
 			Severity:  modeSeverity(p.Facts),
-			Title:     fmt.Sprintf("%s belongs to node %s, and %s asks for it as load-balancer address", p.Key.Range, hostOf(owners), names(intruders)),
+			Title:     fmt.Sprintf("%s belongs to %s %s, and %s asks for it as load-balancer address", p.Key.Range, nodeOrHost(p, owners), hostOf(owners), names(intruders)),
 			Claimants: append(rule.Claimants(rule.Intruder, intruders...), rule.Claimants(rule.Owner, owners...)...),
 			Chain: requested(p, intruders, "the node",
 				fmt.Sprintf("%s asks for %s, but it is %s's own", names(intruders), p.Key.Range, hostOf(owners))),

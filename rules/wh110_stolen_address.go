@@ -134,7 +134,7 @@ func unexplained(p *rule.Pass, services []claim.Claim, t explain.Target) []expla
 	case t.API && p.Facts.WithoutAddress(t.Address) != cluster.APIReached:
 		return []explain.Link{{
 			Text:     "no object claims the address any more, and that was not enough: kube-proxy on these hosts cannot hear of the change, because its way to the apiserver leads to this very address",
-			Evidence: []string{"lab: 45 s after the removal both victims still held the address"},
+			Evidence: []string{explain.LabSealed},
 		}}
 	}
 	return []explain.Link{{

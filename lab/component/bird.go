@@ -66,16 +66,11 @@ func tunnelUp(h *site.Host) error {
 	if err != nil {
 		return fmt.Errorf("find tunl0: %w", err)
 	}
-	pods, err := h.Links().LinkByName("pods")
+	pods, err := podsOf(h)
 	if err != nil {
-		return fmt.Errorf("find the device of the Pods: %w", err)
+		return err
 	}
-	addrs, err := h.Links().AddrList(pods, netlink.FAMILY_V4)
-	if err != nil || len(addrs) == 0 {
-		return fmt.Errorf("find the range of the Pods: %v", err)
-	}
-	first, _ := netip.AddrFromSlice(addrs[0].IP.Mask(addrs[0].Mask))
-	addr := &netlink.Addr{IPNet: netlink.NewIPNet(first.Unmap().AsSlice())}
+	addr := &netlink.Addr{IPNet: netlink.NewIPNet(pods.IP)}
 	if err := h.Links().AddrReplace(link, addr); err != nil {
 		return fmt.Errorf("give tunl0 its address: %w", err)
 	}

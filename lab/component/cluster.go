@@ -190,6 +190,11 @@ func (c *Cluster) startNodes(ctx context.Context, say func(string)) error {
 	if err := c.describe(ctx); err != nil {
 		return err
 	}
+	if !c.plan.BIRD {
+		if err := c.routePods(); err != nil {
+			return err
+		}
+	}
 	for _, name := range c.starters() {
 		for _, host := range c.plan.Nodes {
 			if err := c.Start(name, host); err != nil {

@@ -27,7 +27,8 @@ import (
 // Main runs the job of a file, as the first process. It does not return in a
 // kernel of its own: the kernel halts.
 func Main(file string) error {
-	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	// Caught, not ignored: what is ignored stays so in every program it starts.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 	job, err := readJob(file)
 	if err == nil {
 		err = run(job)

@@ -104,7 +104,11 @@ func (m *machine) shell(p *player) {
 	cmd := exec.Command("/bin/bash", "-i")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(), "TERM=xterm", `PS1=\[\e[1m\]`+h.Name+`\[\e[0m\]:\w\$ `)
-	cmd.SysProcAttr = &syscall.SysProcAttr{}
+	// User Mode Linux has its console to itself: a session there, so that ^C
+	// reaches what runs in it. Elsewhere the terminal is the caller's, in whose
+	// group it must stay.
+	uml := m.job.Backend == lab.UML
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: uml, Setctty: uml}
 	if err := h.Start(cmd); err != nil {
 		p.note("open shell: " + err.Error())
 		return

@@ -52,6 +52,13 @@ func loadModules(names []string) error {
 			return fmt.Errorf("load module %s: %w", n, err)
 		}
 	}
+	// From here on the kernel asks nobody for modules. iptables has it ask for
+	// those of built-in targets at every call, and each time a modprobe is born
+	// that finds nothing (linux kernel/module/kmod.c __request_module: an empty
+	// path means that modules are not asked for).
+	if err := os.WriteFile("/proc/sys/kernel/modprobe", []byte("\n"), 0); err != nil {
+		return fmt.Errorf("load modules: %w", err)
+	}
 	return nil
 }
 

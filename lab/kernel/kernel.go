@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build linux
+
 // Package kernel boots the kernels that scenarios run on, without harm to the
 // machine: a User Mode Linux as an unprivileged user in a PID namespace of its
 // own, or namespaces of this machine's kernel. Whatever becomes of the caller,
@@ -8,7 +10,6 @@
 package kernel
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +17,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"strings"
 	"syscall"
 	"time"
 
@@ -35,7 +35,7 @@ type Options struct {
 	Memory  string       // of User Mode Linux: "4G"
 	Stdin   io.Reader    // a terminal for a shell; nil: none
 	Message func([]byte) // called for each marked line, without the mark
-	Console io.Writer    // everything else
+	Console io.Writer    // gets everything else
 }
 
 // Boot runs a kernel until its first process has ended and the kernel has
@@ -54,13 +54,24 @@ func Boot(ctx context.Context, o Options) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	done := make(chan error, 1)
-	go func() { done <- run(ctx, cmd, in) }()
-	readErr := sort(out, o, cancel)
+	go func() {
+		done <- run(ctx, cmd, in)
+		// Whatever held the console has died with the PID namespace; should
+		// anything else hold it, it is not waited for.
+		_ = out.SetReadDeadline(time.Now().Add(haltGrace))
+	}()
+	readErr := (&console{options: o, cancel: cancel}).read(out)
 	if err := <-done; err != nil {
-		return fmt.Errorf("boot %s: %w", o.Backend, errors.Join(context.Cause(ctx), err))
+		return fmt.Errorf("boot %s: %w", o.Backend, errors.Join(context.Cause(ctx), readErr, err))
+	}
+	if cause := context.Cause(ctx); cause != nil { // User Mode Linux may halt with status 0 all the same
+		return fmt.Errorf("boot %s: %w", o.Backend, cause)
 	}
 	return readErr
 }
+
+// haltGrace is how long the console is read after the first process has ended.
+const haltGrace = 5 * time.Second
 
 // run starts the command on a thread of its own, which lives until the command
 // has ended: the parent-death signal is sent when the thread that started a
@@ -86,32 +97,6 @@ func run(ctx context.Context, cmd *exec.Cmd, in *os.File) error {
 	return cmd.Wait()
 }
 
-// errPanic ends a kernel that panicked: it would spin until its time is over.
-var errPanic = errors.New("the kernel panicked")
-
-// sort parts messages from the console's lines.
-func sort(out io.Reader, o Options, cancel context.CancelCauseFunc) error {
-	lines := bufio.NewReaderSize(out, 1<<16)
-	for {
-		line, err := lines.ReadString('\n')
-		if before, message, ok := strings.Cut(line, Mark); ok {
-			_, _ = io.WriteString(o.Console, before)
-			o.Message([]byte(strings.TrimRight(message, "\r\n")))
-		} else {
-			_, _ = io.WriteString(o.Console, strings.ReplaceAll(line, "\r", ""))
-			if strings.Contains(line, "Kernel panic - not syncing") {
-				time.AfterFunc(time.Second, func() { cancel(errPanic) }) // the trace is worth having
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("read console: %w", err)
-		}
-	}
-}
-
 func command(o Options) (*exec.Cmd, error) {
 	switch o.Backend {
 	case lab.UML:
@@ -121,6 +106,3 @@ func command(o Options) (*exec.Cmd, error) {
 	}
 	return nil, fmt.Errorf("boot: no back end %q", o.Backend)
 }
-
-// haltGrace is how long a kernel may take to halt before a caller gives up.
-const haltGrace = 10 * time.Second

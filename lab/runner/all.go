@@ -75,7 +75,7 @@ func runLane(ctx context.Context, o Options, lane Lane) []Result {
 			r := Result{Name: s.Name, Backend: lane.Backend}
 			if at := i*max(o.Repeat, 1) + turn; at < len(runs) {
 				r.Run, r.Took = runs[at], runs[at].Took()
-				r.Wrong = judge(o, r.Run, turn)
+				r.Wrong = judge(o, s, r.Run, turn)
 			} else {
 				r.Wrong = []string{fmt.Sprintf("not run: %v", err)}
 			}
@@ -99,17 +99,18 @@ func full(scenarios []*lab.Scenario) []*lab.Scenario {
 
 // judge tells what is wrong with a run, keeps its papers if asked to, and puts
 // it on record or compares it with what is.
-func judge(o Options, r *lab.Run, turn int) []string {
+func judge(o Options, s *lab.Scenario, r *lab.Run, turn int) []string {
 	wrong := r.Failures()
+	folder := RecordName(s, r.Backend)
 	if o.Keep != "" {
-		if err := keep(filepath.Join(o.Keep, fmt.Sprintf("%s.%d", r.Scenario, turn)), r); err != nil {
+		if err := keep(filepath.Join(o.Keep, fmt.Sprintf("%s.%d", folder, turn)), r); err != nil {
 			wrong = append(wrong, err.Error())
 		}
 	}
 	if len(wrong) > 0 || o.Recorded == "" {
 		return wrong
 	}
-	recorded := filepath.Join(o.Recorded, r.Scenario)
+	recorded := filepath.Join(o.Recorded, folder)
 	if o.Update {
 		if err := Keep(recorded, r); err != nil {
 			return []string{err.Error()}

@@ -16,6 +16,9 @@ import (
 	"whohas/lab/kernel"
 )
 
+// bird is where Debian has it, which is not on everybody's path.
+const bird = "/usr/sbin/bird"
+
 // install puts the programs that the scenarios need into the work folder and
 // gives their versions.
 func install(ctx context.Context, work *kernel.Work, o Options, scenarios []*lab.Scenario) (map[string]string, error) {
@@ -34,7 +37,11 @@ func install(ctx context.Context, work *kernel.Work, o Options, scenarios []*lab
 		}
 		versions[name] = strings.TrimPrefix(filepath.Base(path), name+"-")
 	}
-	if out, err := exec.CommandContext(ctx, "bird", "--version").CombinedOutput(); err == nil {
+	if slices.ContainsFunc(scenarios, func(s *lab.Scenario) bool { return s.Cluster.BIRD }) {
+		out, err := exec.CommandContext(ctx, bird, "--version").CombinedOutput()
+		if err != nil {
+			return nil, fmt.Errorf("find bird: %w (install it with: tools/packages)", err)
+		}
 		versions["bird"] = strings.TrimPrefix(strings.TrimSpace(string(out)), "BIRD version ")
 	}
 	return versions, nil

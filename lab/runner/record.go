@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -20,6 +21,16 @@ import (
 	"whohas/snapshot"
 	"whohas/source/bundle"
 )
+
+// RecordName is the folder in which a scenario's runs on a back end are on
+// record: its name, and for a second back end that too, since another kernel
+// shows other tables.
+func RecordName(s *lab.Scenario, b lab.Backend) string {
+	if b == s.Backends[0] {
+		return s.Name
+	}
+	return s.Name + "." + string(b)
+}
 
 // Compare holds a run against what is on record in a folder and says how it
 // differs, line by line; nothing: it does not. Times, versions and whatever is
@@ -32,11 +43,15 @@ func Compare(recorded string, r *lab.Run) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read record: %w", err)
 	}
-	diff := lines("observed.txt", string(want), r.Observed())
+	diff := lines("observed.txt", phased(string(want)), phased(r.Observed()))
 	for _, name := range snapshots(r) {
 		data, err := os.ReadFile(filepath.Join(recorded, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			diff = append(diff, name+": not on record")
+			continue
+		}
 		if err != nil {
-			return append(diff, name+": not on record"), nil
+			return nil, fmt.Errorf("read record: %w", err)
 		}
 		was, err := Hosts(data)
 		if err != nil {
@@ -47,6 +62,22 @@ func Compare(recorded string, r *lab.Run) ([]string, error) {
 			return nil, fmt.Errorf("read %s: %w", name, err)
 		}
 		diff = append(diff, lines(name, was, is)...)
+	}
+	missing, err := missing(recorded, r)
+	return append(diff, missing...), err
+}
+
+// missing are the snapshots on record that a run has not made.
+func missing(recorded string, r *lab.Run) ([]string, error) {
+	files, err := filepath.Glob(filepath.Join(recorded, "*.snapshot"))
+	if err != nil {
+		return nil, fmt.Errorf("read record: %w", err)
+	}
+	var diff []string
+	for _, f := range files {
+		if name := filepath.Base(f); r.Files[name] == nil {
+			diff = append(diff, name+": not in this run")
+		}
 	}
 	return diff, nil
 }
@@ -86,7 +117,8 @@ func snapshots(r *lab.Run) []string {
 
 // Hosts gives the hosts of a snapshot as text, one fact a line, without what is
 // another in each run: process numbers, the listeners of clients, neighbours,
-// counters' victims such as lifetimes and indexes.
+// lifetimes and indexes, the order of rules, which kube-proxy takes from a map,
+// and the addresses that the apiserver gives Services by chance.
 func Hosts(file []byte) (string, error) {
 	var into snapshot.Builder
 	if err := bundle.Read(bytes.NewReader(file), "record", &into); err != nil {
@@ -101,70 +133,109 @@ func Hosts(file []byte) (string, error) {
 	return b.String(), nil
 }
 
-// steady are the parts of a host that are the same in each run.
-func steady(h dataplane.Host) map[string][]any {
-	parts := map[string][]any{}
-	for _, l := range h.Links {
-		parts["link"] = append(parts["link"], []any{l.Name, l.Kind, l.Up, l.NoARP})
-	}
-	for _, a := range h.Addresses {
-		parts["address"] = append(parts["address"], a)
-	}
-	for _, r := range h.Routes {
-		parts["route"] = append(parts["route"], r)
-	}
-	for _, p := range h.Policies {
-		parts["policy"] = append(parts["policy"], p)
-	}
-	for _, s := range h.Servers {
-		parts["server"] = append(parts["server"], s)
-	}
-	for _, s := range h.Sets {
-		parts["set"] = append(parts["set"], s)
-	}
-	for _, t := range h.Tables {
-		for _, c := range t.Chains {
-			rules := slices.Clone(c.Rules)
-			parts["chain"] = append(parts["chain"], []any{t.Backend, t.Family, t.Name, c.Name, c.Policy, rules})
-		}
-		for _, m := range t.Maps {
-			parts["map"] = append(parts["map"], []any{t.Family, t.Name, m})
-		}
-	}
-	return parts
-}
-
+// facts are the parts of a host that are the same in each run, sorted.
 func facts(h dataplane.Host) []string {
 	var all []string
-	for name, list := range steady(h) {
-		for _, x := range list {
-			text, err := json.Marshal(x)
-			if err != nil {
-				text = []byte(err.Error())
-			}
-			all = append(all, name+" "+string(text))
+	add := func(words ...any) {
+		text, err := json.Marshal(words)
+		if err != nil {
+			text = []byte(err.Error())
 		}
+		all = append(all, chance.ReplaceAllStringFunc(string(text), forget))
+	}
+	for _, l := range h.Links {
+		add("link", l.Name, l.Kind, l.Up, l.NoARP)
+	}
+	for _, a := range h.Addresses {
+		add("address", a)
+	}
+	for _, r := range h.Routes {
+		add("route", r)
+	}
+	for _, p := range h.Policies {
+		add("policy", p)
+	}
+	for _, s := range h.Servers {
+		add("server", s)
+	}
+	for _, s := range h.Sets {
+		add("set", s.Name, s.Type)
+		for _, m := range s.Members {
+			add("member", s.Name, m)
+		}
+	}
+	for _, t := range h.Tables {
+		tableFacts(t, add)
 	}
 	slices.Sort(all)
 	return all
 }
 
+func tableFacts(t dataplane.Table, add func(...any)) {
+	for _, c := range t.Chains {
+		add("chain", t.Backend, t.Family, t.Name, c.Name, c.Policy)
+		for _, r := range c.Rules {
+			add("rule", t.Backend, t.Family, t.Name, c.Name, r)
+		}
+	}
+	for _, m := range t.Maps {
+		add("map", t.Family, t.Name, m.Name, m.Type, m.Verdict)
+		for _, e := range m.Elements {
+			add("element", t.Family, t.Name, m.Name, e)
+		}
+	}
+}
+
+// chance are the addresses of the lab's service range. The first is always that
+// of Service default/kubernetes.
+var chance = regexp.MustCompile(`\b10\.96\.[0-9]+\.[0-9]+\b`)
+
+func forget(addr string) string {
+	if addr == "10.96.0.0" || addr == "10.96.0.1" {
+		return addr
+	}
+	return "10.96.x.x"
+}
+
+// phased puts its phase before each line of a run's answers, so that a
+// difference names it.
+func phased(observed string) string {
+	var b strings.Builder
+	phase := ""
+	for line := range strings.Lines(observed) {
+		if strings.HasPrefix(line, "[") {
+			phase = strings.TrimSpace(line) + " "
+			continue
+		}
+		b.WriteString(phase + line)
+	}
+	return b.String()
+}
+
 // lines tells which lines were lost and which are new.
 func lines(name, want, got string) []string {
-	var diff []string
 	was, is := strings.Split(strings.TrimSpace(want), "\n"), strings.Split(strings.TrimSpace(got), "\n")
-	for _, l := range was {
-		if !slices.Contains(is, l) {
-			diff = append(diff, name+": -"+l)
-		}
+	if slices.Equal(was, is) {
+		return nil
 	}
-	for _, l := range is {
-		if !slices.Contains(was, l) {
-			diff = append(diff, name+": +"+l)
-		}
-	}
-	if diff == nil && !slices.Equal(was, is) {
-		diff = append(diff, name+": the order of the lines differs")
+	diff := append(without(was, is, name+": -"), without(is, was, name+": +")...)
+	if diff == nil {
+		return []string{name + ": the order of the lines differs"}
 	}
 	return diff
+}
+
+// without are the lines of a that b has not, or not as often.
+func without(a, b []string, mark string) []string {
+	left := map[string]int{}
+	for _, l := range b {
+		left[l]++
+	}
+	var missing []string
+	for _, l := range a {
+		if left[l]--; left[l] < 0 {
+			missing = append(missing, mark+l)
+		}
+	}
+	return missing
 }

@@ -63,8 +63,8 @@ func Run(ctx context.Context, o Options, backend lab.Backend, scenarios []*lab.S
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("not done after %s", limit))
 		defer cancel()
 	}
-	b := &boot{options: o, work: work, versions: versions}
-	err = b.boot(ctx, backend, scenarios)
+	b := &boot{options: o, backend: backend, work: work, versions: versions}
+	err = b.boot(ctx, scenarios)
 	return b.runs, errors.Join(err, b.collect())
 }
 
@@ -73,6 +73,7 @@ const setupLimit = 3 * time.Minute
 // boot is one kernel on its way.
 type boot struct {
 	options  Options
+	backend  lab.Backend
 	work     *kernel.Work
 	versions map[string]string
 	console  bytes.Buffer
@@ -80,9 +81,9 @@ type boot struct {
 	halting  string
 }
 
-func (b *boot) boot(ctx context.Context, backend lab.Backend, scenarios []*lab.Scenario) error {
+func (b *boot) boot(ctx context.Context, scenarios []*lab.Scenario) error {
 	job := lab.Job{
-		Backend: backend, Scenarios: scenarios, Out: b.work.Out(),
+		Backend: b.backend, Scenarios: scenarios, Out: b.work.Out(),
 		Shell: b.options.Shell, Repeat: b.options.Repeat, Keep: b.options.Keep != "", Versions: b.versions,
 	}
 	data, err := json.Marshal(job)
@@ -98,7 +99,7 @@ func (b *boot) boot(ctx context.Context, backend lab.Backend, scenarios []*lab.S
 		console = io.MultiWriter(&b.console, b.options.Console)
 	}
 	err = kernel.Boot(ctx, kernel.Options{
-		Backend: backend, Work: b.work, Args: []string{Inside, path}, Memory: memory(scenarios),
+		Backend: b.backend, Work: b.work, Args: []string{Inside, path}, Memory: memory(scenarios),
 		Stdin: b.options.Stdin, Message: b.message, Console: console,
 	})
 	if err == nil && b.halting == "" && len(b.runs) == len(scenarios)*max(b.options.Repeat, 1) {
@@ -132,7 +133,7 @@ func (b *boot) message(data []byte) {
 		return
 	}
 	if e.Kind == lab.Began || len(b.runs) == 0 {
-		b.runs = append(b.runs, &lab.Run{Scenario: e.Scenario, Files: map[string][]byte{}, Logs: map[string]string{}})
+		b.runs = append(b.runs, &lab.Run{Scenario: e.Scenario, Backend: b.backend, Files: map[string][]byte{}, Logs: map[string]string{}})
 	}
 	run := b.runs[len(b.runs)-1]
 	run.Events = append(run.Events, e)
@@ -168,6 +169,6 @@ func (b *boot) collect() error {
 }
 
 func tail(text string, n int) string {
-	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	lines := strings.Split(strings.TrimSpace(strings.ReplaceAll(text, "\r", "")), "\n")
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }

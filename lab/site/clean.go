@@ -91,7 +91,7 @@ func (h *Host) Clean(ctx context.Context) error {
 	if err := h.cleanTables(ctx); err != nil {
 		return err
 	}
-	for _, step := range []func() error{h.cleanLinks, h.cleanAddresses, h.cleanRoutes} {
+	for _, step := range []func() error{h.cleanLinks, h.cleanAddresses, h.cleanRoutes, h.cleanNeighbours} {
 		if err := step(); err != nil {
 			return fmt.Errorf("clean %s: %w", h.Name, err)
 		}
@@ -106,16 +106,56 @@ func (h *Host) Clean(ctx context.Context) error {
 	})
 }
 
-// cleanTables empties netfilter, IPVS, the ipsets, and the neighbour table: one
-// shell, because forks are dear where this matters.
+// cleanTables empties netfilter, IPVS and the ipsets: one shell, because forks are dear where this matters.
 func (h *Host) cleanTables(ctx context.Context) error {
 	line := "nft flush ruleset"
 	if Legacy() {
-		line = `for t in filter nat mangle raw; do echo "*$t"; echo COMMIT; done | iptables-restore &&
-for t in filter nat mangle; do echo "*$t"; echo COMMIT; done | ip6tables-restore && ipvsadm -C && ipset destroy`
+		lines, err := h.legacyCleaning()
+		if err != nil || lines == "" {
+			return err
+		}
+		line = lines + "ipvsadm -C; ipset destroy"
 	}
-	_, err := h.Shell(ctx, line+"; ip neigh flush all nud all")
+	_, err := h.Shell(ctx, line)
 	return err
+}
+
+// legacyCleaning empties the iptables that the host has: a host that nothing has
+// used yet has none, and asking would make them.
+func (h *Host) legacyCleaning() (string, error) {
+	var lines strings.Builder
+	err := h.Do(func() error {
+		for _, name := range []string{"ip", "ip6"} {
+			tables, err := os.ReadFile("/proc/thread-self/net/" + name + "_tables_names")
+			if err != nil {
+				return fmt.Errorf("list tables: %w", err)
+			}
+			if len(tables) == 0 {
+				continue
+			}
+			var all strings.Builder
+			for t := range strings.FieldsSeq(string(tables)) {
+				fmt.Fprintf(&all, "*%s\\nCOMMIT\\n", t)
+			}
+			fmt.Fprintf(&lines, "printf '%s' | %stables-restore && ", all.String(), name)
+		}
+		return nil
+	})
+	return lines.String(), err
+}
+
+// cleanNeighbours empties the neighbour table.
+func (h *Host) cleanNeighbours() error {
+	list, err := h.links.NeighList(0, unix.AF_INET)
+	if err != nil {
+		return err
+	}
+	for _, n := range list {
+		if n.State&unix.NUD_NOARP == 0 {
+			_ = h.links.NeighDel(&n) // it may have gone by itself
+		}
+	}
+	return nil
 }
 
 // cleanLinks removes links that were added; tunl0 and its like, which a module

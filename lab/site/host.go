@@ -45,22 +45,21 @@ func (h *Host) addAddress(device string, prefix netip.Prefix) error {
 	if err != nil {
 		return fmt.Errorf("find %s: %w", device, err)
 	}
-	addr := &netlink.Addr{IPNet: &net.IPNet{IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen())}}
+	addr := &netlink.Addr{IPNet: netlink.NewIPNet(prefix.Addr().AsSlice())}
+	addr.Mask = net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen())
 	if err := h.links.AddrAdd(link, addr); err != nil {
 		return fmt.Errorf("add %s to %s: %w", prefix, device, err)
 	}
 	return nil
 }
 
-// Start starts a command on the host: in its namespace, below its root. Its
-// search path finds iptables with the legacy back end first where the kernel
-// has no other.
+// Start starts a command on the host: in its namespace, below its root, in a
+// group of its own unless the command says otherwise.
 func (h *Host) Start(cmd *exec.Cmd) error {
 	if cmd.SysProcAttr == nil {
-		cmd.SysProcAttr = &syscall.SysProcAttr{}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	}
 	cmd.SysProcAttr.Chroot = h.Root
-	cmd.SysProcAttr.Setpgid = true
 	cmd.Dir = "/"
 	cmd.Env = append(cmd.Env, "PATH="+Path, "HOME=/root", "HOST="+h.Name, "GOGC=400", "GODEBUG=asyncpreemptoff=1")
 	return h.Do(cmd.Start)

@@ -38,12 +38,35 @@ func (s *Site) Reboot(name string) error {
 	if err := s.wire(h, s.topology.Hosts[i], i+1); err != nil {
 		return fmt.Errorf("reboot %s: %w", name, err)
 	}
+	if err := s.replugPods(name); err != nil {
+		return fmt.Errorf("reboot %s: %w", name, err)
+	}
 	if err := h.Do(func() error { return remountSys(h.Root) }); err != nil {
 		return fmt.Errorf("reboot %s: %w", name, err)
 	}
 	for _, port := range h.ports {
 		if err := h.open(port); err != nil {
 			return fmt.Errorf("reboot %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// replugPods gives a host's Pods new cards; theirs went with its bridge. They keep
+// what they serve.
+func (s *Site) replugPods(host string) error {
+	for i, p := range s.topology.Pods {
+		if p.Host != host {
+			continue
+		}
+		pod := s.Host(p.Name)
+		if card, err := pod.links.LinkByName("eth0"); err == nil {
+			if err := pod.links.LinkDel(card); err != nil {
+				return fmt.Errorf("unplug pod %s: %w", p.Name, err)
+			}
+		}
+		if err := s.plugPod(pod, p, i+1); err != nil {
+			return fmt.Errorf("pod %s: %w", p.Name, err)
 		}
 	}
 	return nil

@@ -33,7 +33,7 @@ func MakeRoot(dir string) error {
 	if err := os.Symlink("/run", filepath.Join(dir, "var/run")); err != nil {
 		return fmt.Errorf("make root: %w", err)
 	}
-	for _, step := range []func(string) error{bindPrograms, copySettings, legacyTables, mountSystem} {
+	for _, step := range []func(string) error{bindPrograms, copySettings, tables, mountSystem} {
 		if err := step(dir); err != nil {
 			return err
 		}
@@ -115,11 +115,14 @@ func copySettings(dir string) error {
 	return nil
 }
 
-// legacyTables puts the legacy iptables first in the path of a kernel that has
-// no nftables, User Mode Linux: kube-proxy runs what it finds there.
-func legacyTables(dir string) error {
-	if !Legacy() {
-		return nil
+// tables puts iptables first in the path: kube-proxy runs what it finds there.
+// It is the legacy one on a kernel that has no nftables, User Mode Linux, and
+// nft's elsewhere. Debian's own names lead through /etc/alternatives, which is
+// not there, and need not lead to the same.
+func tables(dir string) error {
+	program := "/usr/sbin/xtables-nft-multi"
+	if Legacy() {
+		program = "/usr/sbin/xtables-legacy-multi"
 	}
 	to := filepath.Join(dir, "opt/iptables")
 	if err := os.MkdirAll(to, 0o755); err != nil {
@@ -128,7 +131,7 @@ func legacyTables(dir string) error {
 	for _, name := range []string{
 		"iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore",
 	} {
-		if err := os.Symlink("/usr/sbin/xtables-legacy-multi", filepath.Join(to, name)); err != nil {
+		if err := os.Symlink(program, filepath.Join(to, name)); err != nil {
 			return fmt.Errorf("make root: %w", err)
 		}
 	}

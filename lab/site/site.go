@@ -191,16 +191,9 @@ func (s *Site) plug(h *Host, c lab.Card, card, number int) error {
 	return nil
 }
 
-// portName is the name of a card's other end.
-func portName(host string, card int) string { return fmt.Sprintf("%s-%d", short(host), card) }
-
-// short keeps an interface name below its 15 bytes (linux IFNAMSIZ).
-func short(name string) string {
-	if len(name) > 12 {
-		return name[:12]
-	}
-	return name
-}
+// portName is the name of a card's other end. It has 15 bytes at most (linux
+// IFNAMSIZ): a scenario's names are short enough.
+func portName(host string, card int) string { return fmt.Sprintf("%s-%d", host, card) }
 
 // pair joins a bridge of one namespace and a new card of another.
 func pair(wire *space, port, bridge string, to *space, card string, mac net.HardwareAddr) error {
@@ -248,7 +241,6 @@ func (h *Host) addPodBridge(pods netip.Prefix) error {
 }
 
 func (s *Site) addPod(p lab.Pod, number int, dir string) error {
-	on := s.Host(p.Host)
 	host, err := s.newHost(p.Name, dir)
 	if err != nil {
 		return err
@@ -257,9 +249,18 @@ func (s *Site) addPod(p lab.Pod, number int, dir string) error {
 	if err := host.calm(); err != nil {
 		return err
 	}
+	if err := s.plugPod(host, p, number); err != nil {
+		return err
+	}
+	return s.set(host)
+}
+
+// plugPod gives a Pod its card, address and default route.
+func (s *Site) plugPod(host *Host, p lab.Pod, number int) error {
+	on := s.Host(p.Host)
 	mac := net.HardwareAddr{0x02, 0, 0, 0xfe, 0, byte(number)}
 	s.macs[mac.String()] = p.Name
-	if err := pair(on.space, "pod-"+short(p.Name), podBridge, host.space, "eth0", mac); err != nil {
+	if err := pair(on.space, "pod-"+p.Name, podBridge, host.space, "eth0", mac); err != nil {
 		return err
 	}
 	of, _ := s.topology.Host(p.Host)
@@ -270,7 +271,7 @@ func (s *Site) addPod(p lab.Pod, number int, dir string) error {
 	if err := host.links.RouteAdd(&route); err != nil {
 		return fmt.Errorf("default route: %w", err)
 	}
-	return s.set(host)
+	return nil
 }
 
 // set applies the topology's settings to a host; those of a Pod's host are not

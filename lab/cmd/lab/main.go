@@ -144,9 +144,17 @@ func run(ctx context.Context, f flags, scenarios []*lab.Scenario, follow bool) e
 	}
 	if f.shell != "" {
 		o.Stdin, o.Console = os.Stdin, os.Stdout
+		var stop context.CancelFunc
+		// ^C is for what runs in the shell.
+		ctx, stop = signal.NotifyContext(context.WithoutCancel(ctx), syscall.SIGTERM, syscall.SIGHUP)
+		defer stop()
 	}
 	if follow {
-		o.Follow = func(e lab.Event) { fmt.Println(e) }
+		end := "\n"
+		if f.shell != "" {
+			end = "\r\n" // User Mode Linux makes the terminal raw
+		}
+		o.Follow = func(e lab.Event) { fmt.Print(e, end) }
 	} else {
 		o.Follow = func(e lab.Event) {
 			if e.Kind == lab.Began || e.Kind == lab.Failed {
