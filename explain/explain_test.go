@@ -230,10 +230,10 @@ func TestConnectAnew(t *testing.T) {
 		if tt.command == "" {
 			continue
 		}
-		if steps := explain.ForgetRules(f, target, []string{"cdev02", "cdev03"}); len(steps) != 1 || steps[0].Line() != tt.command {
+		if steps := explain.ForgetRules(f, netip.AddrPortFrom(target.Address, 6443), []string{"cdev02", "cdev03"}); len(steps) != 1 || steps[0].Line() != tt.command {
 			t.Errorf("%s: steps %+v, want %s", tt.mode, steps, tt.command)
 		}
-		want := "cdev01, with kubectl --server=https://127.0.0.1:6443 --tls-server-name=192.168.10.114 (the only way to the apiserver that the Service does not take)"
+		want := "cdev01, with kubectl --server=https://127.0.0.1:6443 --tls-server-name=192.168.10.114 (the apiserver's loopback, which the Service does not take)"
 		if got := explain.ByLoopback(f, target); got != want {
 			t.Errorf("by loopback: %s", got)
 		}

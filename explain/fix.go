@@ -101,20 +101,22 @@ func KeepOff(f *cluster.Facts, c claim.Range, nodes []string) Step {
 }
 
 // ByLoopback is where kubectl works while the apiserver's own address and port lead
-// to a Service: of all ways to it only the loopback is spared (lab iptables-1.36,
-// phase port-6443; IPVS takes what a host sends to itself as well, linux
+// to a Service: the loopback is spared. The address is not, on its own host either,
+// nor is the ClusterIP from another host: it is translated again on this one (lab
+// iptables-1.36, phase port-6443; IPVS takes what a host sends to itself as well, linux
 // net/netfilter/ipvs/ip_vs_core.c on LOCAL_OUT).
 func ByLoopback(f *cluster.Facts, t Target) string {
-	return fmt.Sprintf("%s, with kubectl --server=https://127.0.0.1:%d --tls-server-name=%s (the only way to the apiserver that the Service does not take)",
-		cmp.Or(t.Owner.Name, "a host that runs an apiserver"), t.apiPort(f), t.Address)
+	return fmt.Sprintf("%s, with kubectl --server=https://127.0.0.1:%d --tls-server-name=%s (the apiserver's loopback, which the Service does not take)",
+		cmp.Or(t.Owner.Name, "a host that runs an apiserver"), t.APIPort(f), t.Address)
 }
 
-// ForgetRules are the steps for nodes whose kube-proxy has connected anew since the
-// Service took the apiserver's port: it cannot take away the rule that keeps it
-// from hearing of the cure (lab iptables-1.36 and nftables-1.36, phase healed).
-func ForgetRules(f *cluster.Facts, t Target, nodes []string) []Step {
+// ForgetRules are the steps for nodes whose kube-proxy has connected anew since a
+// Service took the apiserver's address and port: it cannot take away the rule that
+// keeps it from hearing of the cure, and starting it again does not help (lab
+// iptables-1.36 and nftables-1.36, phases anew and healed).
+func ForgetRules(f *cluster.Facts, at netip.AddrPort, nodes []string) []Step {
 	table, program := "ip", "iptables"
-	if t.Address.Is6() {
+	if at.Addr().Is6() {
 		table, program = "ip6", "ip6tables"
 	}
 	step := Step{
@@ -123,9 +125,9 @@ func ForgetRules(f *cluster.Facts, t Target, nodes []string) []Step {
 	}
 	switch f.Mode {
 	case dataplane.IPTables:
-		step.Command = fmt.Sprintf("%[1]s -t nat -S KUBE-SERVICES | grep -F -- ' %[2]s/%[3]d ' | sed 's/^-A/%[1]s -t nat -D/' | sh", program, t.Address, t.Address.BitLen())
+		step.Command = fmt.Sprintf("%[1]s -t nat -S KUBE-SERVICES | grep -F -- ' %[2]s/%[3]d ' | sed 's/^-A/%[1]s -t nat -D/' | sh", program, at.Addr(), at.Addr().BitLen())
 	case dataplane.NFTables:
-		step.Command = fmt.Sprintf("nft delete element %s kube-proxy service-ips '{ %s . tcp . %d }'", table, t.Address, t.apiPort(f))
+		step.Command = fmt.Sprintf("nft delete element %s kube-proxy service-ips '{ %s . tcp . %d }'", table, at.Addr(), at.Port())
 	default:
 		return nil
 	}

@@ -250,7 +250,7 @@ func (x *takeover) flowsToOwner() ([]dataplane.Flow, []string) {
 	flows := []dataplane.Flow{{Proto: "ICMP", Name: "ping"}}
 	if x.Owner.Name == "" {
 		if x.API {
-			flows = append(flows, dataplane.Flow{Proto: "TCP", Port: x.apiPort(), Name: "apiserver"})
+			flows = append(flows, dataplane.Flow{Proto: "TCP", Port: x.APIPort(x.f), Name: "apiserver"})
 		}
 		for _, l := range x.Loses {
 			if l == "dns" {
@@ -266,7 +266,7 @@ func (x *takeover) flowsToOwner() ([]dataplane.Flow, []string) {
 			loses = append(loses, lostBy(name))
 		}
 	}
-	want(x.API || x.Owner.ControlPlane && x.internal(), "TCP", x.apiPort(), "apiserver")
+	want(x.API || x.Owner.ControlPlane && x.internal(), "TCP", x.APIPort(x.f), "apiserver")
 	want(x.internal(), "TCP", 10250, "kubelet")
 	want(x.internal() && x.Owner.ControlPlane && len(x.planes) > 0, "TCP", 2380, "etcd")
 	// A second address that stands in an annotation is the network plugin's.
@@ -298,9 +298,8 @@ func lostBy(flow string) string {
 	return flow
 }
 
-func (x *takeover) apiPort() uint16 { return x.Target.apiPort(x.f) }
-
-func (t Target) apiPort(f *cluster.Facts) uint16 {
+// APIPort is the port at which the apiserver is reached.
+func (t Target) APIPort(f *cluster.Facts) uint16 {
 	for _, e := range f.APIServers {
 		if e.IP == t.Address && e.Port != 0 {
 			return e.Port
@@ -311,7 +310,7 @@ func (t Target) apiPort(f *cluster.Facts) uint16 {
 
 // TakesAPI tells whether one of the Service's ports is the apiserver's.
 func (t Target) TakesAPI(f *cluster.Facts) bool {
-	return t.API && slices.Contains(t.Ports, snapshot.Port{Proto: "TCP", Number: t.apiPort(f)})
+	return t.API && slices.Contains(t.Ports, snapshot.Port{Proto: "TCP", Number: t.APIPort(f)})
 }
 
 // martians: the nodes that hold the address drop everything its owner sends.

@@ -447,7 +447,7 @@ var statements = []statement{
 			{phase: "anew", query: "cdev02 tcp " + stolen + ":6443", want: []string{"accepted"}},
 		}
 	}},
-	{says: "the only way to the apiserver that the Service does not take", probes: func(x telling, node string) []probe {
+	{says: "the apiserver's loopback, which the Service does not take", probes: func(x telling, node string) []probe {
 		return []probe{
 			{phase: x.phase, query: node + " tcp 127.0.0.1:6443", want: []string{"accepted"}},
 			{phase: x.phase, query: node + " tcp " + stolen + ":6443", want: []string{"answered by tomcat"}},

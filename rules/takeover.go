@@ -167,7 +167,7 @@ func takeoverFix(p *rule.Pass, subjects []claim.Claim, t explain.Target) explain
 		f.Steps = append(f.Steps, explain.KeepOff(p.Facts, p.Key.Range, others(p.Facts, t.Owner.Name)))
 	}
 	if taken && !era.Binds {
-		f.Steps = append(f.Steps, explain.ForgetRules(p.Facts, t, others(p.Facts, t.Owner.Name))...)
+		f.Steps = append(f.Steps, explain.ForgetRules(p.Facts, netip.AddrPortFrom(t.Address, t.APIPort(p.Facts)), others(p.Facts, t.Owner.Name))...)
 	}
 	if era.Binds && t.Address.IsValid() {
 		f.Steps = append(f.Steps, explain.Step{

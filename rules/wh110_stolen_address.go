@@ -23,8 +23,8 @@ var StolenAddress = add(rule.Rule{
 	Doc: rule.Doc{
 		Problem: "A host delivers to itself an address that belongs to another: it is on kube-ipvs0 or kube-dummy-if, or in the local routing table, and a Node, the control plane, a tunnel, a gateway or a declaration has it.",
 		Effect:  "The host talks to itself where it means the owner, and drops what the owner sends as martian. If it is the apiserver's address, the host becomes NotReady, and its kube-proxy does not hear when the claim is taken away.",
-		Why:     "kube-proxy puts every service address on kube-ipvs0 and compares it with the addresses of its own host only. On the owner everything looks right; ping from the host says ok, because the host answers itself.",
-		Fix:     "Take the claim away where the API is still reached. Then, on each host that holds the address: restart kube-proxy, and delete the address at once. Deleting alone does not help while kube-proxy cannot reach the apiserver: it puts the address back.",
+		Why:     "kube-proxy puts every service address on kube-ipvs0 and compares it with the addresses of its own host only. On the owner everything looks right; ping from the host says ok up to kube-proxy 1.25, because the host answers itself, and Destination Port Unreachable from 1.26 on.",
+		Fix:     "Take the claim away where the API is still reached. Then, on each host that holds the address: restart kube-proxy, and delete the address at once. Deleting once is a race: kube-proxy may put the address back before it has heard from the apiserver.",
 		Since:   "kube-proxy 1.11 (IPVS), every kube-router",
 		Refs: []string{
 			"https://github.com/kubernetes/kubernetes/issues/104679",

@@ -24,9 +24,9 @@ var StolenEndpoint = add(rule.Rule{
 	Severity: rule.Critical,
 	Doc: rule.Doc{
 		Problem: "A host's NAT rules, or its IPVS virtual servers, give traffic to an apiserver, etcd or kubelet another destination.",
-		Effect:  "The host, and its Pods, reach something else where they mean the apiserver, etcd or kubelet: kubelet and kube-proxy lose their watch, etcd its peer, the apiserver its logs and exec. Ping and all other ports go on, so that the network looks healthy.",
+		Effect:  "The host, and its Pods, reach something else where they mean the apiserver, etcd or kubelet: kubelet and kube-proxy lose their watch when they connect anew, etcd its peer, the apiserver its logs and exec. Ping and all other ports go on, so that the network looks healthy.",
 		Why:     "A rule matches address, protocol and port, whoever has the address. A Service with the port of an apiserver and one of its addresses is enough, and so is a rule that somebody made by hand or left behind. It works on the owner too: only 127.0.0.1 is spared.",
-		Fix:     "Take the port or the address out of the Service. A rule that no Service explains must be deleted where it is made; on a host whose kube-proxy cannot hear of the change, restart kube-proxy.",
+		Fix:     "Take the port or the address out of the Service. A rule that no Service explains must be deleted where it is made; on a host whose kube-proxy cannot hear of the change, delete the rule: kube-proxy started again finds it in its way again.",
 		Since:   "0.1",
 		Refs:    []string{"https://github.com/kubernetes/kubernetes/issues/97076"},
 	},
@@ -87,11 +87,11 @@ func endpointChain(p *rule.Pass, taken []taking, services, owners []claim.Claim,
 	return explain.Chain{
 		Cause: explain.Link{Text: cause, Evidence: evidence},
 		Losses: []explain.Loss{{
-			Text:  fmt.Sprintf("%s: what they and their Pods send to %s does not reach %s; ping and other ports do", explain.Names(hosts), where, explain.Names(servedBy(taken))),
+			Text:  fmt.Sprintf("%s: connections that they and their Pods make to %s do not reach %s; those that were open, ping and other ports do", explain.Names(hosts), where, explain.Names(servedBy(taken))),
 			Nodes: hosts, Loses: servedBy(taken), Certainty: explain.Observed, Evidence: evidence,
 			Effects: endpointEffects(taken, owners),
 		}},
-		Fixes: []explain.Fix{endpointFix(p, taken, services)},
+		Fixes: []explain.Fix{endpointFix(p, taken, services, ip)},
 	}
 }
 
@@ -318,20 +318,31 @@ func endpointEffects(taken []taking, owners []claim.Claim) []explain.Effect {
 	return effects
 }
 
-func endpointFix(p *rule.Pass, taken []taking, services []claim.Claim) explain.Fix {
+func endpointFix(p *rule.Pass, taken []taking, services []claim.Claim, ip netip.Addr) explain.Fix {
 	hosts := hostNames(claimsOf(taken))
+	anew := append(forgetEndpoint(p, taken, ip, hosts), explain.RestartProxy(p.Facts, hosts))
 	if len(services) == 0 {
 		f := explain.Fix{Text: "delete the rule where it is made"}
 		for _, t := range taken {
 			if t.Owner.Kind == cluster.ServiceKind.Kind {
 				return explain.Fix{Text: fmt.Sprintf("the rules were made for %s: take the address or the port out of it; where it is gone already, kube-proxy did not hear of that", t.Owner),
-					Steps: []explain.Step{explain.RestartProxy(p.Facts, hosts)}}
+					Steps: anew}
 			}
 		}
 		f.Steps = []explain.Step{{Where: explain.Names(hosts), Text: "find who makes it: the evidence names the chain", Command: "iptables-save -t nat; nft list ruleset; ipvsadm -Ln"}}
 		return f
 	}
 	f := explain.Fix{Text: "take the claim away; then make sure that every node has heard of it", Steps: removals(p, inRole(services, claim.VIP))}
-	f.Steps = append(f.Steps, explain.RestartProxy(p.Facts, hosts))
+	f.Steps = append(f.Steps, anew...)
 	return f
+}
+
+// forgetEndpoint ends what keeps kube-proxy from the apiserver.
+func forgetEndpoint(p *rule.Pass, taken []taking, ip netip.Addr, hosts []string) []explain.Step {
+	for _, t := range taken {
+		if slices.Contains(t.serves, "apiserver") && t.Owner.Kind == cluster.ServiceKind.Kind {
+			return explain.ForgetRules(p.Facts, netip.AddrPortFrom(ip, explain.Target{Address: ip}.APIPort(p.Facts)), hosts)
+		}
+	}
+	return nil
 }
