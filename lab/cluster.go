@@ -205,8 +205,8 @@ func (c Cluster) Components() []string {
 }
 
 // Program is kube-proxy's by tools/build's name.
-func (p Proxy) Program() string {
-	if p.Version == "1.25" {
+func (x Proxy) Program() string {
+	if x.Version == "1.25" {
 		return "kube-proxy-1.25"
 	}
 	return "kube-proxy"

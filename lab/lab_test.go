@@ -206,7 +206,7 @@ func TestErrors(t *testing.T) {
 
 		{"phase one", "phase", "d/x.txtar:30: too few words: want phase NAME"},
 		{"phase one", "phase one two", "d/x.txtar:30: too many words: want phase NAME"},
-		{"phase one", "phase ../one", "d/x.txtar:30: ../one: no name of a-z, 0-9, -, _ and .: want phase NAME"},
+		{"phase one", "phase ../one", "d/x.txtar:30: ../one: no name of a-z, 0-9, dot, - and _: want phase NAME"},
 		{"phase one", "check a", "d/x.txtar:30: a: no such question"},
 		{"phase one", "dance", "d/x.txtar:30: want HOST QUESTION... = WANT, HOST$ COMMAND, or a verb: apply, begin,"},
 		{"phase one", "run a ls", "d/x.txtar:30: a: no such question; want one of address, arping,"},

@@ -42,7 +42,7 @@ var (
 
 func name(word string) error {
 	if !ofName.MatchString(word) {
-		return errors.New("no name of a-z, 0-9, -, _ and .")
+		return errors.New("no name of a-z, 0-9, dot, - and _")
 	}
 	return nil
 }

@@ -29,7 +29,6 @@ type Cluster struct {
 
 	plan        lab.Cluster
 	site        *site.Site
-	legacy      bool
 	credentials *credentials
 	processes   []*Process
 }

@@ -23,8 +23,8 @@ import (
 // that everybody trusts, and a token for each user. They live and die with the
 // kernel.
 type credentials struct {
-	certificate, key, signing []byte // PEM
-	tokens                    map[string]string
+	certificate, key []byte // PEM
+	tokens           map[string]string
 }
 
 // users are those the apiserver knows, with their groups. The names are those

@@ -29,7 +29,7 @@ func (c *Cluster) describe(ctx context.Context) error {
 	}{
 		{schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}, map[string]any{
 			"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta("kube-proxy"),
-			"data": map[string]any{"config.conf": c.proxyConfig("")},
+			"data": map[string]any{"config.conf": c.proxyConfig(""), "kubeconfig.conf": c.published()},
 		}},
 		{schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "daemonsets"}, map[string]any{
 			"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": meta("kube-proxy"),
@@ -49,4 +49,24 @@ func (c *Cluster) describe(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// published is the kubeconfig that kubeadm puts beside the configuration: the
+// server's address, and no secret.
+func (c *Cluster) published() string {
+	return fmt.Sprintf(`apiVersion: v1
+kind: Config
+clusters:
+- name: default
+  cluster:
+    certificate-authority: /var/run/secrets/kubernetes.io/serviceaccount/ca.crt
+    server: https://%s
+contexts:
+- name: default
+  context: {cluster: default, namespace: default, user: default}
+current-context: default
+users:
+- name: default
+  user: {tokenFile: /var/run/secrets/kubernetes.io/serviceaccount/token}
+`, c.server(c.site.Host(c.plan.Nodes[len(c.plan.Nodes)-1])))
 }

@@ -74,7 +74,9 @@ func prepare(job *lab.Job) (*machine, error) {
 	if err := unix.Sethostname([]byte("lab")); err != nil {
 		return nil, fmt.Errorf("set host name: %w", err)
 	}
-	os.Setenv("PATH", site.Path)
+	if err := os.Setenv("PATH", site.Path); err != nil {
+		return nil, fmt.Errorf("set PATH: %w", err)
+	}
 	return &machine{job: job, hosts: "/hosts", out: "/out"}, nil
 }
 

@@ -16,10 +16,7 @@ import (
 // matrix pings from each of some hosts to each other's address, and compares
 // the whole with a section of the scenario: "matrix ping A B C = SECTION".
 func (p *player) matrix(ctx context.Context, s lab.Step) error {
-	names, section, err := matrixArgs(s.Args)
-	if err != nil {
-		return err
-	}
+	names, section := matrixArgs(s.Args)
 	want, err := readMatrix(p.scenario.Files[section])
 	if err != nil {
 		return fmt.Errorf("section %s: %w", section, err)
@@ -46,12 +43,12 @@ func (p *player) matrix(ctx context.Context, s lab.Step) error {
 	return nil
 }
 
-func matrixArgs(args []string) (names []string, section string, err error) {
+func matrixArgs(args []string) (names []string, section string) {
 	names = args[1:]
 	if n := len(names); n > 2 && names[n-2] == "=" {
-		return names[:n-2], names[n-1], nil
+		return names[:n-2], names[n-1]
 	}
-	return names, "", nil
+	return names, ""
 }
 
 // cell is an answer in one word: "ok" is the host that was meant, "self" the

@@ -89,7 +89,7 @@ func (p *player) act(ctx context.Context, s lab.Step) error {
 	case lab.Apply, lab.Delete, lab.Patch:
 		return p.change(ctx, s)
 	case lab.Start, lab.Stop, lab.Restart, lab.Reboot:
-		return p.operate(ctx, s)
+		return p.operate(s)
 	}
 	return fmt.Errorf("%s: no such verb", s.Verb)
 }

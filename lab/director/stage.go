@@ -93,7 +93,7 @@ func (p *player) bringLogs() error {
 }
 
 // operate starts, stops or restarts a component, or a whole host.
-func (p *player) operate(ctx context.Context, s lab.Step) error {
+func (p *player) operate(s lab.Step) error {
 	if s.Verb == lab.Reboot {
 		return p.reboot(s.Host)
 	}

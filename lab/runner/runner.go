@@ -44,12 +44,12 @@ const bootLimit = time.Minute
 // Run runs scenarios one after the other in one kernel, and gives their runs in
 // that order. An error is the kernel's or the machine's; runs that were done
 // before it are given.
-func Run(ctx context.Context, o Options, backend lab.Backend, scenarios []*lab.Scenario) ([]*lab.Run, error) {
+func Run(ctx context.Context, o Options, backend lab.Backend, scenarios []*lab.Scenario) (runs []*lab.Run, err error) {
 	work, err := kernel.NewWork()
 	if err != nil {
 		return nil, err
 	}
-	defer work.Close()
+	defer func() { err = errors.Join(err, work.Close()) }()
 	versions, err := install(ctx, work, o, scenarios)
 	if err != nil {
 		return nil, err
