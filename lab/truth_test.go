@@ -145,8 +145,8 @@ func TestPortTaken(t *testing.T) {
 // TestNoFalseAlarm: where all is well, or well again, nobody is blamed for taking
 // an address.
 func TestNoFalseAlarm(t *testing.T) {
-	files := []string{"recorded/incident-1.25/before.snapshot", "recorded/incident-1.25/healed.snapshot", "recorded/incident-1.36/before.snapshot", "recorded/incident-1.36/healed.snapshot"}
-	for _, pattern := range []string{"recorded/healthy-*/*.snapshot", "recorded/vip-moves/*.snapshot"} {
+	files := []string{"recorded/incident-1.25/healed.snapshot", "recorded/incident-1.36/healed.snapshot"}
+	for _, pattern := range []string{"recorded/healthy-*/*.snapshot", "recorded/vip-moves/*.snapshot", "recorded/announcer-moves/*.snapshot"} {
 		more, err := filepath.Glob(pattern)
 		if err != nil || len(more) == 0 {
 			t.Errorf("%s: nothing is on record", pattern)

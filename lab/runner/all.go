@@ -47,8 +47,8 @@ func All(ctx context.Context, o Options, lanes []Lane) []Result {
 		}
 	}
 	for _, lane := range lanes {
+		slots <- struct{}{} // here, so that they start in their order
 		wait.Go(func() {
-			slots <- struct{}{}
 			defer func() { <-slots }()
 			found := runLane(ctx, o, lane)
 			mu.Lock()
