@@ -133,6 +133,8 @@ func (p *player) neighbour(h *site.Host, addr netip.Addr) (string, error) {
 			return "FAILED", nil
 		case n.State&unix.NUD_INCOMPLETE != 0:
 			return "INCOMPLETE", nil
+		case len(n.HardwareAddr) == 0:
+			return none, nil // NUD_NONE: an entry that nobody has asked for yet
 		}
 		return p.site.Owner(n.HardwareAddr.String()), nil
 	}
