@@ -125,7 +125,7 @@ func (p *player) neighbour(h *site.Host, addr netip.Addr) (string, error) {
 	}
 	for _, n := range list {
 		ip, _ := netip.AddrFromSlice(n.IP)
-		if ip.Unmap() != addr {
+		if ip.Unmap() != addr || n.State&unix.NUD_NOARP != 0 { // a tunnel's next hop has no MAC
 			continue
 		}
 		switch {

@@ -41,6 +41,9 @@ func (s *Site) Reboot(name string) error {
 	if err := s.replugPods(name); err != nil {
 		return fmt.Errorf("reboot %s: %w", name, err)
 	}
+	if err := h.remember(); err != nil {
+		return fmt.Errorf("reboot %s: %w", name, err)
+	}
 	if err := h.Do(func() error { return remountSys(h.Root) }); err != nil {
 		return fmt.Errorf("reboot %s: %w", name, err)
 	}
@@ -66,6 +69,9 @@ func (s *Site) replugPods(host string) error {
 			}
 		}
 		if err := s.plugPod(pod, p, i+1); err != nil {
+			return fmt.Errorf("pod %s: %w", p.Name, err)
+		}
+		if err := pod.remember(); err != nil { // its card has another index now
 			return fmt.Errorf("pod %s: %w", p.Name, err)
 		}
 	}
