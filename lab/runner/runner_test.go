@@ -196,3 +196,26 @@ func TestCompareWithNothing(t *testing.T) {
 		t.Errorf("got %q, %v", got, err)
 	}
 }
+
+// TestPassing: chains that come and go by themselves are no difference; one rule in
+// a base chain is, and so is another policy.
+func TestPassing(t *testing.T) {
+	host := func(chains ...dataplane.Chain) dataplane.Host {
+		return dataplane.Host{Name: "a", Tables: []dataplane.Table{{Backend: "legacy", Family: "ip", Name: "filter", Chains: chains}}}
+	}
+	none := facts(host())
+	for _, c := range []dataplane.Chain{
+		{Name: "KUBE-KUBELET-CANARY", Policy: "-"}, {Name: "KUBE-IPTABLES-HINT", Policy: "-"}, {Name: "INPUT", Policy: "ACCEPT"},
+	} {
+		if diff := cmp.Diff(none, facts(host(c))); diff != "" {
+			t.Errorf("%s: %s", c.Name, diff)
+		}
+	}
+	for _, c := range []dataplane.Chain{
+		{Name: "KUBE-SERVICES", Policy: "-"}, {Name: "INPUT", Policy: "DROP"}, {Name: "INPUT", Policy: "ACCEPT", Rules: []string{"-j DROP"}},
+	} {
+		if slices.Equal(none, facts(host(c))) {
+			t.Errorf("%+v is no fact", c)
+		}
+	}
+}
