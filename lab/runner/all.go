@@ -92,6 +92,13 @@ func full(scenarios []*lab.Scenario) []*lab.Scenario {
 		c := *s
 		c.Cluster.Grace, c.Cluster.HoldTime = 0, 240*time.Second // BIRD's default, and so Calico's
 		c.Limit *= 3
+		c.Steps = slices.Clone(s.Steps)
+		for i := range c.Steps {
+			// A session with a dead peer is down only when the hold time is over.
+			if c.Steps[i].Verb == lab.Wait {
+				c.Steps[i].For += c.Cluster.HoldTime
+			}
+		}
 		out = append(out, &c)
 	}
 	return out

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -217,5 +218,21 @@ func TestPassing(t *testing.T) {
 		if slices.Equal(none, facts(host(c))) {
 			t.Errorf("%+v is no fact", c)
 		}
+	}
+}
+
+// TestFull: with the components' own periods, waits are longer than the hold time,
+// and the scenarios themselves stay as they were.
+func TestFull(t *testing.T) {
+	s := &lab.Scenario{
+		Cluster: lab.Cluster{Grace: 20 * time.Second}, Limit: time.Minute,
+		Steps: []lab.Step{{Verb: lab.Wait, For: 90 * time.Second}, {Verb: lab.Hold, For: time.Second}},
+	}
+	got := full([]*lab.Scenario{s})[0]
+	if got.Cluster.Grace != 0 || got.Steps[0].For <= got.Cluster.HoldTime || got.Steps[1].For != time.Second {
+		t.Errorf("got %+v", got)
+	}
+	if s.Steps[0].For != 90*time.Second || s.Cluster.Grace == 0 {
+		t.Errorf("the scenario was changed: %+v", s)
 	}
 }
