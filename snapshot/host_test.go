@@ -111,3 +111,20 @@ func TestHostEdit(t *testing.T) {
 		}
 	}
 }
+
+// TestHostByName: a host is found by its name, however much of another was read.
+func TestHostByName(t *testing.T) {
+	var b snapshot.Builder
+	b.AddHost(dataplane.Host{Name: "b"})
+	b.AddHost(dataplane.Host{Name: "c", Unread: []string{"ipvs"}})
+	b.AddHost(dataplane.Host{Name: "a", Unread: []string{"ipvs", "ipset"}})
+	s := b.Snapshot()
+	for _, name := range []string{"a", "b", "c"} {
+		if h := s.Host(name); h == nil || h.Name != name {
+			t.Errorf("host %s: got %v", name, h)
+		}
+	}
+	if h := s.Host("d"); h != nil {
+		t.Errorf("host d: got %v", h)
+	}
+}
