@@ -182,7 +182,26 @@ func processesOf(pid int) map[int]string {
 }
 
 // machineState is what a run must leave as it was.
-type machineState map[string]string
+type machineState map[string]thing
+
+// thing is a file, or a line of one that lists something.
+type thing struct {
+	mode    string
+	size    int64
+	changed time.Time
+	log     bool // another program writes to it as it works
+}
+
+// same: a log may grow, and nothing else may change. Whoever runs this test may
+// have its output written to a file.
+func (was thing) same(is thing) bool {
+	if was.mode == is.mode && (was.log || is.log) {
+		return is.size >= was.size
+	}
+	return was.mode == is.mode && was.size == is.size && was.changed.Equal(is.changed)
+}
+
+func (f thing) String() string { return fmt.Sprintf("%s %d %s", f.mode, f.size, f.changed) }
 
 // machine lists the machine's files, mounts, network devices and kernel modules.
 func machine(t *testing.T) machineState {
@@ -194,16 +213,16 @@ func machine(t *testing.T) machineState {
 			t.Fatal(err)
 		}
 		for line := range strings.Lines(string(data)) {
-			state[file+": "+strings.TrimSpace(line)] = "there"
+			state[file+": "+strings.TrimSpace(line)] = thing{}
 		}
 	}
 	for _, dir := range []string{"/sys/class/net", "/run/netns", "/var/run/netns"} {
 		entries, _ := os.ReadDir(dir)
 		for _, e := range entries {
-			state[filepath.Join(dir, e.Name())] = "there"
+			state[filepath.Join(dir, e.Name())] = thing{}
 		}
 	}
-	others := others(t)
+	others, written := others(t), writtenTo()
 	err := filepath.WalkDir("/", func(path string, d fs.DirEntry, err error) error {
 		if slices.Contains(others, path) {
 			return filepath.SkipDir
@@ -212,7 +231,7 @@ func machine(t *testing.T) machineState {
 			return nil // gone, or not ours to read
 		}
 		if info, err := d.Info(); err == nil {
-			note(state, path, info)
+			note(state, path, info, written[path])
 		}
 		return nil
 	})
@@ -220,6 +239,22 @@ func machine(t *testing.T) machineState {
 		t.Fatal(err)
 	}
 	return state
+}
+
+// writtenTo are the files that some process holds open to write to. No process
+// of a run is left when this is asked.
+func writtenTo() map[string]bool {
+	open := map[string]bool{}
+	fds, _ := filepath.Glob("/proc/[0-9]*/fd/*")
+	for _, fd := range fds {
+		// A link's mode tells how the file was opened (man 5 proc, /proc/pid/fd).
+		if info, err := os.Lstat(fd); err == nil && info.Mode().Perm()&0o200 != 0 {
+			if path, err := os.Readlink(fd); err == nil {
+				open[path] = true
+			}
+		}
+	}
+	return open
 }
 
 // others are the folders that other programs, and this test, write to. The
@@ -247,7 +282,7 @@ var shared = []string{"/tmp", "/var/tmp", "/dev/shm", os.TempDir()}
 // base-passwd).
 const nobody = 65534
 
-func note(state machineState, path string, info fs.FileInfo) {
+func note(state machineState, path string, info fs.FileInfo, written bool) {
 	if slices.Contains(shared, path) || path == "/dev" {
 		return
 	}
@@ -257,10 +292,11 @@ func note(state machineState, path string, info fs.FileInfo) {
 		return
 	}
 	if info.Mode()&fs.ModeCharDevice != 0 {
-		state[path] = info.Mode().String() // a terminal is written to all the time
+		state[path] = thing{mode: info.Mode().String()} // a terminal is written to all the time
 		return
 	}
-	state[path] = fmt.Sprintf("%s %d %s", info.Mode(), info.Size(), info.ModTime())
+	log := info.Mode().IsRegular() && (written || strings.HasSuffix(path, ".log"))
+	state[path] = thing{info.Mode().String(), info.Size(), info.ModTime(), log}
 }
 
 // compareMachine tells what is another on the machine.
@@ -277,8 +313,8 @@ func differences(before, after machineState) []string {
 		switch was, there := before[name]; {
 		case !there:
 			diff = append(diff, "new: "+name)
-		case was != after[name]:
-			diff = append(diff, name+": was "+was+", is "+after[name])
+		case !was.same(after[name]):
+			diff = append(diff, fmt.Sprintf("%s: was %v, is %v", name, was, after[name]))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(before)) {
@@ -291,10 +327,20 @@ func differences(before, after machineState) []string {
 
 // TestHarmlessCanFail: each sort of trace is seen.
 func TestHarmlessCanFail(t *testing.T) {
-	before := machineState{"/etc/a": "-rw 3 noon", "/etc/b": "-rw 1 noon"}
-	after := machineState{"/etc/a": "-rw 4 noon", "/etc/c": "-rw 1 noon"}
-	want := []string{"/etc/a: was -rw 3 noon, is -rw 4 noon", "new: /etc/c", "gone: /etc/b"}
-	if got := differences(before, after); !slices.Equal(got, want) {
+	noon := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	before := machineState{
+		"/etc/a": {"-rw", 3, noon, false}, "/etc/b": {"-rw", 1, noon, false}, "/etc/t": {"-rw", 1, noon, false},
+		"/x/ci.log": {"-rw", 3, noon, true}, "/x/cut.log": {"-rw", 3, noon, true}, "/x/mode.log": {"-rw", 3, noon, true},
+	}
+	after := machineState{
+		"/etc/a": {"-rw", 4, noon, false}, "/etc/c": {"-rw", 1, noon, false}, "/etc/t": {"-rw", 1, noon.Add(1), false},
+		"/x/ci.log": {"-rw", 4, noon.Add(1), true}, "/x/cut.log": {"-rw", 2, noon, true}, "/x/mode.log": {"-rwx", 3, noon, true},
+	}
+	var got []string
+	for _, line := range differences(before, after) {
+		got = append(got, strings.SplitN(line, ": was ", 2)[0])
+	}
+	if want := []string{"/etc/a", "new: /etc/c", "/etc/t", "/x/cut.log", "/x/mode.log", "gone: /etc/b"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	// A file of the kernels' user in a shared folder, as a kernel would leave it.
