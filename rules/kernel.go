@@ -75,18 +75,40 @@ func ownersElsewhere(p *rule.Pass, h claim.Claim, on []claim.Claim) []claim.Clai
 	if h.Kind != claimants.KernelServiceAddress.Kind || slices.ContainsFunc(on, onLo) || slices.ContainsFunc(on, ofAPI) {
 		return nil
 	}
-	servers := serversOf(p.Objects.Host(h.Origin.Host), p.Key.Range.From)
+	host := p.Objects.Host(h.Origin.Host)
+	servers := serversOf(host, p.Key.Range.From)
+	serves := func(ports ...uint16) bool {
+		return slices.ContainsFunc(servers, func(v dataplane.VirtualServer) bool { return slices.Contains(ports, v.Port) })
+	}
 	if planes := inRole(on, claim.ControlPlane); len(planes) > 0 && !balanceAPI(p, servers) {
-		return planes
+		return withoutHostsWord(planes, isClusterIP(host, p.Key.Range.From))
 	}
 	return slices.DeleteFunc(inRole(on, claim.Reserved), func(o claim.Claim) bool {
 		switch o.Kind {
 		case claimants.KernelGateway.Kind:
 			return o.By != h.By // another host's gateway may be a router of this one's
 		case claimants.StorageServer.Kind: // which may be a Service of this cluster
-			return slices.ContainsFunc(servers, func(v dataplane.VirtualServer) bool { return slices.Contains(storagePorts, v.Port) })
+			return serves(storagePorts...)
+		case claimants.HostResolver.Kind: // and so may the DNS server
+			return serves(dnsPort) || isClusterIP(host, p.Key.Range.From)
 		}
 		return false
+	})
+}
+
+const dnsPort = 53
+
+// withoutHostsWord: a network plugin's kubeconfig names the apiserver by its
+// Service's ClusterIP, which every node holds.
+func withoutHostsWord(planes []claim.Claim, clusterIP bool) []claim.Claim {
+	return slices.DeleteFunc(planes, func(o claim.Claim) bool { return clusterIP && o.Kind == claimants.HostServer.Kind })
+}
+
+// isClusterIP tells whether kube-proxy has an address among the ClusterIPs (kubernetes
+// pkg/proxy/ipvs/ipset.go: KUBE-CLUSTER-IP, KUBE-6-CLUSTER-IP).
+func isClusterIP(h *dataplane.Host, ip netip.Addr) bool {
+	return h != nil && slices.ContainsFunc(h.Sets, func(s dataplane.Set) bool {
+		return setField(s.Name) == "spec.clusterIP" && slices.ContainsFunc(s.Members, func(m string) bool { return strings.HasPrefix(m, ip.String()+",") })
 	})
 }
 
