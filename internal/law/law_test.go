@@ -42,6 +42,7 @@ var may = map[string][]string{
 	"source/live":         {"source/document", "snapshot"},
 	"source/bundle":       {"snapshot", "dataplane"},
 	"source/host":         {"dataplane/netfilter", "dataplane", "snapshot"},
+	"source/capture":      {"dataplane/netfilter", "dataplane", "snapshot"},
 	"probe":               {"dataplane"},
 
 	"claim/internal/slow": {"claim", "snapshot"},

@@ -61,7 +61,7 @@ func installWhohas(ctx context.Context, work *kernel.Work, o Options) error {
 	}
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, "whohas")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", path, "whohas/cmd/whohas")
+	build := exec.CommandContext(ctx, "go", "build", "-o", path, "whohas/cmd/whohas")
 	build.Dir = filepath.Dir(filepath.Dir(o.Tools)) // tools/build stands in the root of the module
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build whohas: %w: %s", err, out)

@@ -29,6 +29,7 @@ type block struct {
 	closed  bool // its end is told
 	status  int  // with which the command ended, where closed
 	said    string
+	root    bool // a prompt shows it
 	facts   facts
 	faults  faults
 }
@@ -53,6 +54,16 @@ func shorten(text string) string {
 		return strings.ToValidUTF8(text[:most], "") + "..."
 	}
 	return text
+}
+
+// say keeps a few lines of a complaint.
+func (b *block) say(text string) {
+	const most = 3
+	if b.said == "" {
+		b.said = shorten(text)
+	} else if strings.Count(b.said, "; ") < most {
+		b.said += "; " + shorten(text)
+	}
 }
 
 func (b *block) unknown(i int) { b.faults.add(b.line+i, b.lines[i]) }
@@ -198,6 +209,7 @@ func (s *splitter) prompted(n int, line string) bool {
 	switch {
 	case ours:
 		s.begin(c, fromPrompt, n+1)
+		s.open.root = strings.Contains(line[:len(line)-len(words)], "#") || strings.HasPrefix(words, "sudo ")
 	case !sure && !isProgram(words): // "# Node 1"
 		return false
 	default:
@@ -265,8 +277,8 @@ func (s *splitter) marked(n int, text string) {
 		}
 		s.begin(c, fromMarker, n+1)
 	case "said":
-		if s.open != nil && s.open.said == "" {
-			s.open.said = shorten(rest)
+		if s.open != nil {
+			s.open.say(rest)
 		}
 	case "exit":
 		s.exit(rest)

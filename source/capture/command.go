@@ -209,7 +209,7 @@ func (c *command) ip(args []string) bool {
 }
 
 func isShow(word string) bool {
-	return word != "" && (strings.HasPrefix("show", word) || strings.HasPrefix("list", word) || word == "lst")
+	return word != "" && (strings.HasPrefix("show", word) || strings.HasPrefix("list", word) || strings.HasPrefix("lst", word))
 }
 
 func (c *command) ipArgs(args []string) bool {

@@ -96,8 +96,8 @@ func (b *block) each(read func(fields []string) bool) {
 func (b *block) complain(i int) {
 	line := strings.TrimSpace(b.lines[i])
 	for _, sign := range []string{"command not found", ": not found", "ermission denied", "not permitted", "must be root", "Can't initialize ipvs", "Kernel error received", "are you root"} {
-		if strings.Contains(line, sign) && b.said == "" {
-			b.said = shorten(line)
+		if strings.Contains(line, sign) {
+			b.say(line)
 			return
 		}
 	}

@@ -47,31 +47,38 @@ func destination(text, family string) (netip.Prefix, bool) {
 func (b *block) parseRoutes() {
 	var several *route // whose next hops come
 	for i, line := range b.lines {
-		f := strings.Fields(line)
-		switch {
-		case len(f) == 0:
-		case f[0] == "nexthop":
-			if several == nil || !b.nextHop(*several, f[1:]) {
-				b.complain(i)
+		parts := strings.Split(line, `\`) // ip -o
+		for _, part := range parts {
+			f := strings.Fields(part)
+			switch {
+			case len(f) == 0:
+			case f[0] == "nexthop":
+				if several == nil || !b.nextHop(*several, f[1:]) {
+					b.complain(i)
+				}
+			default:
+				several = b.routeLine(i, f, len(parts) > 1 || hasHops(b.lines[i+1:]))
 			}
-		default:
-			r, ok, rest := b.route(f)
-			several = nil
-			if !ok {
-				b.complain(i)
-				continue
-			}
-			if rest {
-				b.unknown(i)
-			}
-			b.facts.any = true
-			if hasHops(b.lines[i+1:]) {
-				several = &r
-				continue
-			}
-			b.facts.routes = append(b.facts.routes, r)
 		}
 	}
+}
+
+// routeLine keeps a route, or gives back one whose next hops come.
+func (b *block) routeLine(i int, f []string, hops bool) *route {
+	r, ok, rest := b.route(f)
+	if !ok {
+		b.complain(i)
+		return nil
+	}
+	if rest {
+		b.unknown(i)
+	}
+	b.facts.any = true
+	if hops {
+		return &r
+	}
+	b.facts.routes = append(b.facts.routes, r)
+	return nil
 }
 
 // hasHops tells whether the next line is a next hop.

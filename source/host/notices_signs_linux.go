@@ -19,97 +19,142 @@ const (
 	byIfup    = "ifup"
 )
 
-// sign is a sort of line: who writes it, and what it then has, without regard to
-// capitals: between releases Kubernetes went from "failed to" to "Failed to".
+// sign is a sort of line. Its texts are in small letters, as the lines are when they
+// are compared: between releases Kubernetes went from "failed to" to "Failed to".
 type sign struct {
-	name   string
-	of     []string       // the programs
-	has    *regexp.Regexp //
-	lacks  *regexp.Regexp // nil: nothing
-	apart  string         // Notice.Source where it is not the program that wrote the line
+	name   string         // Notice.Sign
+	of     []string       // the programs that write it
+	has    []string       // one of these
+	form   *regexp.Regexp // and this; nil: nothing more
+	lacks  *regexp.Regexp // but not this; nil: nothing
+	source string         // Notice.Source where it is not the program that wrote the line
 	stands bool           // said once, at a start, and true until the next
 }
-
-// clients are the programs that talk to the apiserver.
-func clients() []string { return []string{byKubelet, byProxy, byCalico} }
 
 // toAPI is how client-go names the request that failed: Get "https://HOST/api/...".
 // What a kubelet says of its probes of Pods has another path.
 const toAPI = `https://[^\s"\\]+/apis?/.*`
 
+// lookup is how net.DNSError begins: the name server is then who failed.
+const lookup = `lookup \S+( on \S+)?: `
+
 // signs lists the sorts of lines, each with the text that the program's source has.
 func signs() []sign {
-	has := func(pattern string) *regexp.Regexp { return regexp.MustCompile(`(?i)` + pattern) }
+	kubelet, proxy := []string{byKubelet}, []string{byProxy, byKubelet} // k3s is both at once
+	clients := []string{byKubelet, byProxy, byCalico}
+	aLookup := regexp.MustCompile(lookup)
 	return []sign{
-		// kubernetes component-helpers/apimachinery/lease/controller.go (1.20 to 1.34);
+		// kubernetes component-helpers/apimachinery/lease/controller.go, 1.20 and 1.34;
 		// pkg/kubelet/kubelet_node_status.go syncNodeStatus, updateNodeStatus.
-		{name: "lease", of: []string{byKubelet}, has: has(`failed to update lease|failed to ensure lease exists|unable to update node status|error updating node status, will retry`)},
-		// pkg/kubelet/pleg/generic.go Healthy; every start says "yet to be successful".
-		{name: "pleg", of: []string{byKubelet}, has: has(`pleg is not healthy`), lacks: has(`pleg has yet to be successful`)},
+		{name: "lease", of: kubelet, has: []string{"failed to update lease", "failed to ensure lease exists", "unable to update node status", "error updating node status, will retry"}},
+		// pkg/kubelet/pleg/generic.go Healthy. Every start says "yet to be successful".
+		{name: "pleg", of: kubelet, has: []string{"pleg is not healthy"}, lacks: regexp.MustCompile(`pleg has yet to be successful`)},
 		// pkg/kubelet/runtime.go runtimeErrors; pkg/kubelet/kubelet.go updateRuntimeUp.
-		{name: "runtime", of: []string{byKubelet}, has: has(`container runtime is down|container runtime network not ready`)},
+		{name: "runtime", of: kubelet, has: []string{"container runtime is down", "container runtime network not ready"}},
 		// go crypto/x509 verify.go CertificateInvalidError, UnknownAuthorityError, HostnameError.
-		{name: "certificate", of: clients(), has: has(`x509: (certificate|cannot validate certificate)`)},
-		// go net OpError of ECONNREFUSED, EHOSTUNREACH and poll.ErrDeadlineExceeded;
-		// net/http transport.go and client.go for the rest.
-		{name: "refused", of: clients(), has: has(toAPI + `connection refused`), lacks: has(lookup)},
-		{name: "no-route", of: clients(), has: has(toAPI + `(no route to host|network is unreachable)`), lacks: has(lookup)},
-		{name: "timeout", of: clients(), has: has(toAPI + `(i/o timeout|tls handshake timeout|client\.timeout exceeded)`), lacks: has(lookup)},
-		// go net DNSError: the name server is who does not answer.
-		{name: "lookup", of: clients(), has: has(toAPI + lookup)},
+		{name: "certificate", of: clients, has: []string{"x509: certificate", "x509: cannot validate certificate"}},
+		// go net.OpError of ECONNREFUSED, of EHOSTUNREACH and ENETUNREACH, and of
+		// os.ErrDeadlineExceeded; net/http transport.go and client.go for the rest.
+		{name: "refused", of: clients, has: []string{"connection refused"}, form: regexp.MustCompile(toAPI + `connection refused`), lacks: aLookup},
+		{name: "no-route", of: clients, has: []string{"no route to host", "network is unreachable"}, form: regexp.MustCompile(toAPI + `(no route to host|network is unreachable)`), lacks: aLookup},
+		{name: "timeout", of: clients, has: []string{"i/o timeout", "tls handshake timeout", "client.timeout exceeded"}, form: regexp.MustCompile(toAPI + `(i/o timeout|tls handshake timeout|client\.timeout exceeded)`), lacks: aLookup},
+		{name: "lookup", of: clients, has: []string{"lookup "}, form: regexp.MustCompile(toAPI + lookup)},
 		// linux net/ipv4/route.c ip_handle_martian_source: the first address is where
 		// the packet goes to, the second is its source.
-		{name: "martian", of: []string{byKernel}, has: has(`martian source [0-9.]+ from [0-9.]+, on dev `)},
-		// linux net/ipv6/addrconf.c addrconf_dad_failure, since 4.11 with "used by".
-		{name: "duplicate-address", of: []string{byKernel}, has: has(`ipv6 duplicate address [0-9a-f:.]+ (used by [0-9a-f:]+ )?detected!`), stands: true},
-		// linux net/core/neighbour.c neigh_alloc; to 3.9 net/ipv4/arp.c and its like.
-		{name: "overflow", of: []string{byKernel}, has: has(`neighbou?r table overflow`)},
-		// linux security/selinux/avc.c avc_audit_pre_callback; a permissive domain's
-		// are done all the same. Without auditd they are in the kernel's buffer.
-		{name: "denial", of: []string{byAudit, byKernel}, has: has(`avc: +denied `), lacks: has(`permissive=1`), apart: byAudit},
-		// kubernetes pkg/proxy/iptables/proxier.go, pkg/proxy/ipvs/proxier.go,
-		// pkg/proxy/nftables/proxier.go, each syncProxyRules.
-		{name: "restore", of: []string{byProxy}, has: has(`failed to (execute )?ip6?tables-restore|nftables sync failed`)},
-		// kubernetes cmd/kube-proxy/app/server_others.go to 1.24: it goes on with
-		// iptables; later (server_linux.go) it ends. "Using iptables Proxier" alone
-		// is said by every kube-proxy of that mode.
-		{name: "fallback", of: []string{byProxy}, has: has(`can't use (the )?ipvs proxier|can't determine whether to use ipvs proxy|ipvs proxier will not be used because`), stands: true},
-		// projectcalico/calico node/pkg/health/health.go; it is the kubelet that writes
-		// down what a probe says.
-		{name: "bird", of: []string{byCalico, byKubelet}, has: has(`bird6? is not ready: bgp not established with`), apart: byCalico},
-		// projectcalico/calico node/pkg/lifecycle/startup/startup.go checkConflicts.
-		{name: "address-conflict", of: []string{byCalico}, has: has(`calico node '[^']*' is already using the ipv[46] address`), stands: true},
-		// initscripts network-scripts/ifup-eth, which also has its own line repeated by
-		// the service that runs it.
-		{name: "duplicate-address", of: []string{byIfup}, has: has(`some other host .*already uses address`), stands: true},
+		{name: "martian", of: []string{byKernel}, has: []string{"martian source "}, form: regexp.MustCompile(`martian source [0-9.]+ from [0-9.]+, on dev `)},
+		// linux net/ipv6/addrconf.c addrconf_dad_failure, in newer kernels with "used by".
+		{name: "duplicate-address", of: []string{byKernel}, has: []string{"ipv6 duplicate address "}, form: regexp.MustCompile(`address [0-9a-f:.]+ (used by [0-9a-f:]+ )?detected!`), stands: true},
+		// linux net/core/neighbour.c neigh_alloc; older kernels net/ipv4/route.c.
+		{name: "overflow", of: []string{byKernel}, has: []string{"neighbor table overflow", "neighbour table overflow"}},
+		// linux security/selinux/avc.c avc_audit_pre_callback. What a permissive domain
+		// is denied it does all the same. Without auditd the kernel's buffer has them.
+		{name: "denial", of: []string{byAudit, byKernel}, has: []string{"avc:  denied "}, lacks: regexp.MustCompile(`permissive=1`), source: byAudit},
+		// kubernetes pkg/proxy/{iptables,ipvs,nftables}/proxier.go syncProxyRules.
+		{name: "restore", of: proxy, has: []string{"failed to execute iptables-restore", "nftables sync failed"}, source: byProxy},
+		// kubernetes cmd/kube-proxy/app/server_others.go: old ones go on with iptables,
+		// newer ones (server_linux.go) end. "Using iptables Proxier" alone is what
+		// every kube-proxy of that mode says.
+		{name: "fallback", of: proxy, has: []string{"can't use ipvs proxier", "can't use the ipvs proxier", "can't determine whether to use ipvs proxy", "ipvs proxier will not be used because"}, source: byProxy, stands: true},
+		// projectcalico/calico node/pkg/health/health.go. It is the kubelet that writes
+		// down what a probe said.
+		{name: "bird", of: []string{byCalico, byKubelet}, has: []string{"bird is not ready: bgp not established with", "bird6 is not ready: bgp not established with"}, source: byCalico},
+		// projectcalico/calico node/pkg/lifecycle/startup/startup.go.
+		{name: "address-conflict", of: []string{byCalico}, has: []string{"is already using the ipv4 address", "is already using the ipv6 address"}, form: regexp.MustCompile(`calico node '[^']*' is already`), stands: true},
+		// initscripts network-scripts/ifup-eth. The service that runs it says so again.
+		{name: "duplicate-address", of: []string{byIfup}, has: []string{"already uses address "}, form: regexp.MustCompile(`some other host .*already uses`), stands: true},
 	}
 }
 
-// lookup is net.DNSError's text.
-const lookup = `lookup \S+( on \S+)?: `
-
-// reader knows the signs, and makes them once.
+// recogniser knows the signs.
 type recogniser struct{ signs []sign }
 
 func newRecogniser() recogniser { return recogniser{signs()} }
 
-// recognise gives the signs of a line that a program wrote.
-func (r recogniser) recognise(by, line string) []sign {
+// recognise gives the signs of a line. Who wrote it is asked only of a line that
+// has the words of one.
+func (r recogniser) recognise(line string, writer func(string) string) []sign {
+	small := lower(line)
+	by := ""
 	var out []sign
 	for _, s := range r.signs {
-		if slices.Contains(s.of, by) && s.has.MatchString(line) && (s.lacks == nil || !s.lacks.MatchString(line)) {
-			out = append(out, s)
+		if s.end(small) < 0 {
+			continue
 		}
+		if by == "" {
+			if by = writer(line); by == "" {
+				return nil
+			}
+		}
+		if !slices.Contains(s.of, by) {
+			continue
+		}
+		if s.source == "" {
+			s.source = by
+		}
+		out = append(out, s)
 	}
 	return out
 }
 
-// source is the Notice's.
-func (s sign) source(by string) string {
-	if s.apart != "" {
-		return s.apart
+// end is where the text of a sign ends in a line; -1: it is not there.
+func (s sign) end(line string) int {
+	for _, words := range s.has {
+		i := strings.Index(line, words)
+		if i < 0 {
+			continue
+		}
+		if s.form != nil && !s.form.MatchString(line) || s.lacks != nil && s.lacks.MatchString(line) {
+			return -1
+		}
+		return i + len(words)
 	}
-	return by
+	return -1
+}
+
+// excerpt is a line as it may be shown. Of one that is too long the beginning is
+// kept, where its time is, and what stands before the sign, where its address is.
+func (s sign) excerpt(line string) string {
+	const front, behind = 80, 20
+	line = masked(line)
+	end := s.end(lower(line))
+	if end+behind <= maxWords {
+		return plainText(line, maxWords)
+	}
+	const dots = " ... "
+	end = min(end+behind, len(line))
+	back := line[max(front, end-(maxWords-front-len(dots))):end]
+	return plainText(line[:front], front) + dots + plainText(back, maxWords-front-len(dots))
+}
+
+// lower makes small letters of the ASCII ones: every byte stays where it is.
+func lower(line string) string {
+	out := []byte(line)
+	for i, b := range out {
+		if 'A' <= b && b <= 'Z' {
+			out[i] = b + 'a' - 'A'
+		}
+	}
+	return string(out)
 }
 
 // repeats finds what rsyslog makes of lines that are the same (tools/ratelimit.c,

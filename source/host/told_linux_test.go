@@ -163,7 +163,7 @@ func TestToldDenied(t *testing.T) {
 	})
 }
 
-// TestToldMany: entries are bounded; a link leads nowhere outside the root.
+// TestToldBounds: entries are bounded, and an interrupted reading is no success.
 func TestToldBounds(t *testing.T) {
 	root := t.TempDir()
 	var upstream strings.Builder

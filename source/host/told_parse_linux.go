@@ -188,7 +188,7 @@ func proxied(text, group, who string, line int) []mention {
 	return []mention{{"apiserver", who, host, port, line}}
 }
 
-// programs of static Pods whose flags are read.
+// podProgram knows the programs of static Pods whose flags are read.
 func podProgram(name string) bool {
 	return slices.Contains([]string{"kube-apiserver", "etcd", "kube-controller-manager", "kube-scheduler", "kube-proxy"}, name)
 }

@@ -120,8 +120,8 @@ func parseBalancer(text []byte, file string) ([]mention, error) {
 }
 
 // parseEndpoints reads whom MicroK8s' proxy leads to: endpoints of
-// apiserver-proxy-config, or Traefik's servers (microk8s
-// scripts/cluster/join.py, its migration of Traefik's files).
+// apiserver-proxy-config, or Traefik's servers up to 1.24 (canonical/microk8s has a
+// script that turns the second file into the first).
 func parseEndpoints(text []byte, who string) ([]mention, error) {
 	doc, err := parseYAML(text)
 	if err != nil {
