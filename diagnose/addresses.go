@@ -8,7 +8,9 @@ import (
 	"slices"
 
 	"whohas/claimants"
+	"whohas/cluster"
 	"whohas/explain"
+	"whohas/snapshot"
 )
 
 // serviceAddresses looks at what the host holds for Services, and at the evidence
@@ -42,21 +44,30 @@ func (l *look) onDevice(name, device string, list []netip.Addr) []Check {
 	for _, ip := range list {
 		switch {
 		case slices.Contains(l.held, ip):
-			checks = append(checks, Check{Name: name, Outcome: Problem, Text: fmt.Sprintf("%s holds %s, which is another's", device, ip), Evidence: l.whose(ip)})
+			checks = append(checks, Check{Name: name, Outcome: Problem, Text: fmt.Sprintf("%s holds %s, which is another's", device, ip), Evidence: l.whose(ip), about: ip})
 		case !l.clusterIP(ip):
 			unknown++
 		}
 	}
-	text := fmt.Sprintf("%s holds %d addresses", device, len(list))
+	c := Check{Name: name, Outcome: OK, Text: fmt.Sprintf("%s holds %s", device, plural(len(list), "address", "addresses"))}
 	switch {
 	case len(checks) > 0:
 		return checks
 	case unknown == 0:
-		text += ", all of them ClusterIPs"
+		c.Text += ", all ClusterIPs"
+	case l.worldKnown():
+		c.Text += fmt.Sprintf("; %d are no ClusterIPs, and no Node has them", unknown)
 	default:
-		text += fmt.Sprintf("; of %d that are no ClusterIPs nothing here says that another host has them", unknown)
+		c.Outcome = Missing
+		c.Text += fmt.Sprintf("; of %d that are no ClusterIPs nothing here says whose they are", unknown)
 	}
-	return []Check{{Name: name, Outcome: OK, Text: text}}
+	return []Check{c}
+}
+
+// worldKnown tells whether all Services and Nodes were read: then it is known whose
+// an address is not.
+func (l *look) worldKnown() bool {
+	return snapshot.Complete(l.Snapshot.Coverage, cluster.ServiceKind) && snapshot.Complete(l.Snapshot.Coverage, cluster.NodeKind)
 }
 
 // whose cites the evidence that an address belongs to another.

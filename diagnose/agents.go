@@ -41,7 +41,7 @@ func kubelet(l *look) []Check {
 		}
 	}
 	if n := l.notices("lease", "refused", "no-route", "timeout"); len(n) > 0 {
-		return []Check{{Name: name, Outcome: Problem, Text: text + ", and does not reach the apiserver", Evidence: append(evidence, quote(n)...), weight: byItself}}
+		return []Check{{Name: name, Outcome: Problem, Text: text + ", and does not reach the apiserver", Evidence: append(evidence, quote(n)...), weight: byItself, cutOff: true}}
 	}
 	if n := l.notices("certificate"); len(n) > 0 {
 		return []Check{{Name: name, Outcome: Problem, Text: text + ", and the apiserver's certificate is not what it expects", Evidence: append(evidence, quote(n)...), weight: weakSign}}

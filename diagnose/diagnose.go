@@ -72,7 +72,8 @@ type Check struct {
 	Evidence []string
 	Because  string // the rule whose finding explains the problem, or ""
 	weight   int    // what it says where no finding explains it
-	about    netip.Addr
+	about    netip.Addr // whom it concerns
+	cutOff   bool       // it comes of not reaching the apiserver
 }
 
 // step is one way of looking at a host.

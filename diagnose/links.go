@@ -61,14 +61,14 @@ func routes(l *look) []Check {
 			odd = append(odd, fmt.Sprintf("rule 0 is not the one of the local table (%d)", p.Table))
 		}
 	}
-	i := slices.IndexFunc(l.host.Routes, func(r dataplane.Route) bool {
+	i := slices.IndexFunc(l.host.Routes, func(r dataplane.Route) bool { // the default route
 		return r.Table == dataplane.TableMain && r.Type == "unicast" && (!r.To.IsValid() || r.To.Bits() == 0)
 	})
 	switch {
 	case i < 0:
 		return []Check{{Name: name, Outcome: Problem, Text: "there is no default route: what is not on a subnet of this host is not reached", Evidence: odd, weight: noRoute}}
 	case len(l.held) > 0:
-		return []Check{{Name: name, Outcome: Problem, Text: fmt.Sprintf("the local table, which is asked before all others, has %s", join(l.held)), Evidence: append(odd, "linux net/ipv4/fib_rules.c: rule 0 looks up table local"), weight: byItself}}
+		return []Check{{Name: name, Outcome: Problem, Text: fmt.Sprintf("the local table, which is asked before all others, has %s", join(l.held)), Evidence: append(odd, "linux net/ipv4/fib_rules.c: rule 0 looks up table local"), about: l.held[0]}}
 	}
 	r := l.host.Routes[i]
 	return []Check{{Name: name, Outcome: OK, Text: fmt.Sprintf("default route via %s on %s", r.Via, r.Link), Evidence: odd}}

@@ -21,7 +21,7 @@ func apiserver(l *look) []Check {
 	seen := map[netip.AddrPort]bool{}
 	for _, w := range l.host.Told {
 		to := netip.AddrPortFrom(w.IP.Unmap(), w.Port)
-		if w.What != "apiserver" && w.What != "control-plane" || seen[to] && w.IP.IsValid() {
+		if w.What != "apiserver" && w.What != "control-plane" || w.IP.IsValid() && (seen[to] || w.Port == 0 && l.portKnown(w.IP)) {
 			continue
 		}
 		seen[to] = true
@@ -40,25 +40,35 @@ func (l *look) server(name string, w dataplane.Whereabout, to netip.AddrPort) Ch
 	}
 	i := slices.IndexFunc(l.host.Dials, func(d dataplane.Dial) bool { return d.To == to })
 	if i < 0 {
-		return Check{Name: name, Outcome: l.unasked(to), Text: l.unaskedText(to), Evidence: []string{told}}
+		return Check{Name: name, Outcome: l.unasked(to), Text: l.unaskedText(to), Evidence: []string{told}, about: to.Addr()}
 	}
 	d := l.host.Dials[i]
 	evidence := []string{told, fmt.Sprintf("connection to %s: %s", to, d.Result)}
 	if len(d.Names) > 0 {
 		evidence = append(evidence, "certificate for "+explain.Names(d.Names))
 	}
+	c := Check{Name: name, Outcome: Problem, Evidence: evidence, about: to.Addr()}
 	foreign := d.Self && !to.Addr().IsLoopback() && !slices.Contains(l.mine, to.Addr())
 	switch {
 	case foreign && d.Result == "accepted":
-		return Check{Name: name, Outcome: Problem, Text: fmt.Sprintf("%s is answered by this very host", to), Evidence: evidence, weight: byItself}
+		c.Text = fmt.Sprintf("%s is answered by this very host", to)
 	case foreign:
-		return Check{Name: name, Outcome: Problem, Text: fmt.Sprintf("a connection to %s ends on this very host: %s", to, d.Result), Evidence: evidence, weight: byItself}
+		c.Text = fmt.Sprintf("a connection to %s ends on this very host: %s", to, d.Result)
 	case d.Result == "accepted":
-		return Check{Name: name, Outcome: OK, Text: fmt.Sprintf("%s answers", to), Evidence: evidence}
+		c.Outcome, c.Text = OK, fmt.Sprintf("%s answers", to)
 	case d.Self || to.Addr().IsLoopback():
-		return Check{Name: name, Outcome: Problem, Text: fmt.Sprintf("nothing answers on %s of this host: %s", to, d.Result), Evidence: evidence, weight: serverDown}
+		c.weight, c.Text = serverDown, fmt.Sprintf("nothing answers on %s of this host: %s", to, d.Result)
+	default:
+		c.weight, c.Text = serverDown, fmt.Sprintf("%s, another machine, does not answer: %s", to, d.Result)
 	}
-	return Check{Name: name, Outcome: Problem, Text: fmt.Sprintf("%s, another machine, does not answer: %s", to, d.Result), Evidence: evidence, weight: serverDown}
+	return c
+}
+
+// portKnown tells whether another line names the port as well.
+func (l *look) portKnown(ip netip.Addr) bool {
+	return slices.Contains(l.mine, ip.Unmap()) || slices.ContainsFunc(l.host.Told, func(w dataplane.Whereabout) bool {
+		return w.What == "apiserver" && w.Port != 0 && w.IP.Unmap() == ip.Unmap()
+	})
 }
 
 // readers names who was told the same.

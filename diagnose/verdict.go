@@ -22,7 +22,7 @@ func (l *look) explain(cause *rule.Finding, checks []Check) {
 	owner := slices.Contains(l.mine, ip)
 	for i := range checks {
 		c := &checks[i]
-		if c.Outcome == Problem && (owner || l.follows(c, ip)) && c.weight < noRoute {
+		if c.Outcome == Problem && (owner && l.ofNodes(c) || l.follows(c, ip)) {
 			c.Because = cause.Rule.ID
 		}
 	}
@@ -32,14 +32,20 @@ func (l *look) explain(cause *rule.Finding, checks []Check) {
 // to itself where it means the owner.
 func (l *look) follows(c *Check, ip netip.Addr) bool {
 	switch c.Name {
-	case "service addresses", "routes":
-		return true
-	case "bgp", "tunnel":
+	case "service addresses", "bgp", "tunnel", "routes", "apiserver":
 		return c.about == ip
-	case "apiserver", "kubelet":
-		return l.leadsToAPI(ip)
 	}
-	return false
+	return c.cutOff && l.leadsToAPI(ip)
+}
+
+// ofNodes tells the problems that an owner has with those who hold its address: they
+// drop what it sends, and answer in its name.
+func (l *look) ofNodes(c *Check) bool {
+	switch c.Name {
+	case "neighbours", "bgp", "tunnel", "duplicate addresses":
+		return c.weight < strangerOnWire
+	}
+	return c.cutOff
 }
 
 // leadsToAPI tells whether the host's way to the apiserver goes over an address.

@@ -176,7 +176,7 @@ type jsonCheck struct {
 func DiagnosisJSON(w io.Writer, d *Diagnosis) error {
 	out := jsonDiagnosis{
 		envelope: newEnvelope("Diagnosis", d.Tool, d.Complete(), d.Coverage), Host: d.Host, Verdict: string(d.Verdict), Title: d.Title,
-		Others: jsonFindings(d.Others), Service: jsonNotes(d.Service), Useless: jsonNotes(d.Useless), Checks: []jsonCheck{}, Next: []jsonFix{},
+		Others: jsonFindings(d.Others), Service: jsonNotes(d.Service), Useless: jsonNotes(d.Useless), Checks: []jsonCheck{}, Next: jsonSteps(d.Next),
 	}
 	if d.Cause != nil {
 		cause := jsonFindingOf(d.Cause)
@@ -185,10 +185,15 @@ func DiagnosisJSON(w io.Writer, d *Diagnosis) error {
 	for _, c := range d.Checks {
 		out.Checks = append(out.Checks, jsonCheck{c.Name, string(c.Outcome), c.Text, orEmpty(c.Evidence), c.Because})
 	}
-	for _, s := range d.Next {
-		out.Next = append(out.Next, jsonFix{Text: s.Text, Command: s.Line(), Where: s.Where})
-	}
 	return encode(w, out)
+}
+
+func jsonSteps(steps []explain.Step) []jsonFix {
+	out := make([]jsonFix, len(steps))
+	for i, s := range steps {
+		out[i] = jsonFix{Text: s.Text, Command: s.Line(), Where: s.Where}
+	}
+	return out
 }
 
 func jsonNotes(links []explain.Link) []jsonNote {

@@ -25,7 +25,7 @@ func (r *rulesetReader) chain(text string, f []string) bool {
 		rule["comment"] = strings.Trim(words[n-1], `"`)
 		words = words[:n-2]
 	}
-	expr, ok := statements(words)
+	expr, ok := r.statements(words)
 	if !ok {
 		return false
 	}
@@ -73,10 +73,10 @@ func priorityOf(f []string) (int, bool) {
 }
 
 // statements reads a rule's words; false: one of them has no meaning here.
-func statements(words []string) ([]any, bool) {
+func (r *rulesetReader) statements(words []string) ([]any, bool) {
 	var out []any
 	for len(words) > 0 {
-		if v, n := statement(words); n > 0 {
+		if v, n := r.statement(words); n > 0 {
 			out, words = append(out, v), words[n:]
 			continue
 		}
@@ -89,7 +89,7 @@ func statements(words []string) ([]any, bool) {
 	return out, len(out) > 0
 }
 
-func statement(w []string) (any, int) {
+func (r *rulesetReader) statement(w []string) (any, int) {
 	if v, ok := verdict(w[:1]); ok {
 		return v, 1
 	}
@@ -106,8 +106,9 @@ func statement(w []string) (any, int) {
 		if ok && len(w) == 3 {
 			return object{"dnat": to}, 3
 		}
-	case w[0] == "reject" && len(w) == 1:
-		return object{"reject": nil}, 1
+	case w[0] == "reject" && len(w) == 1 && (r.family == "ip" || r.family == "ip6"):
+		kind := map[string]string{"ip": "icmp", "ip6": "icmpv6"}[r.family]
+		return object{"reject": object{"type": kind, "expr": "port-unreachable"}}, 1
 	case w[0] == "masquerade" && len(w) == 1:
 		return object{"masquerade": nil}, 1
 	case w[0] == "masquerade" && len(w) == 2 && w[1] == "fully-random":

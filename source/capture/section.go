@@ -217,7 +217,7 @@ func (b *block) notWhole() string {
 		return "its end is not there"
 	case b.source == fromMarker && b.status != 0:
 		return fmt.Sprintf("%s ended with status %d", b.command.words, b.status)
-	case b.source != fromMarker && !b.facts.any:
+	case !b.facts.any && (b.source != fromMarker || b.command.neverEmpty()):
 		return "nothing was shown"
 	}
 	return ""
@@ -342,4 +342,9 @@ func (g *gathering) count(name string) int {
 		}
 	}
 	return n
+}
+
+// neverEmpty tells that a command always shows something, be it a heading.
+func (c command) neverEmpty() bool {
+	return slices.Contains([]string{ofDevices, ofRuleset, ofSysctl, ofSockets, ofNetstat}, c.kind)
 }

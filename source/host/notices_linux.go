@@ -108,20 +108,27 @@ func (n *notices) take(name string, read func() ([]byte, error), of head) {
 	}
 }
 
-// count recognises the lines of one log.
+// count recognises the lines of one log. Nearly all have no sign, so that nothing
+// is done with a line that has not the words of one.
 func (n *notices) count(text []byte, of head) map[[2]string]dataplane.Notice {
 	out := map[[2]string]dataplane.Notice{}
-	for raw := range bytes.Lines(text) {
+	last := map[[2]string]func() string{}
+	for raw := range n.known.candidates(text) {
 		line := string(bytes.TrimRight(raw[:min(len(raw), lineBytes)], "\r\n"))
 		at, by, line := of(line)
 		over := !at.IsZero() && n.now.Sub(at) > noticeAge
-		for _, f := range n.known.recognise(line, func(line string) string { return cmp.Or(by, writer(line)) }) {
-			if over && !f.stands {
+		for _, s := range n.known.recognise(line, func(line string) string { return cmp.Or(by, writer(line)) }) {
+			if over && !s.stands {
 				continue
 			}
-			key := [2]string{f.source, f.name}
-			out[key] = dataplane.Notice{Source: f.source, Sign: f.name, Count: out[key].Count + times(line), Last: f.excerpt(line)}
+			key := [2]string{s.source, s.name}
+			out[key] = dataplane.Notice{Source: s.source, Sign: s.name, Count: out[key].Count + times(line)}
+			last[key] = func() string { return s.excerpt(line) }
 		}
+	}
+	for key, notice := range out {
+		notice.Last = last[key]()
+		out[key] = notice
 	}
 	return out
 }

@@ -283,7 +283,7 @@ func TestReadNoticesOfNothing(t *testing.T) {
 	if err := unix.Mkfifo(filepath.Join(root, "var/log/messages"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	other := logFolder(t, map[string]string{"audit.log": signed[25].line + "\n"})
+	other := logFolder(t, map[string]string{"audit.log": "avc:  denied  { read }\n"})
 	if err := os.Symlink(filepath.Join(other, "audit.log"), filepath.Join(root, "var/log/audit/audit.log")); err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,8 @@
 package host
 
 import (
+	"bytes"
+	"iter"
 	"regexp"
 	"slices"
 	"strconv"
@@ -89,6 +91,45 @@ func signs() []sign {
 type recogniser struct{ signs []sign }
 
 func newRecogniser() recogniser { return recogniser{signs()} }
+
+// candidates are the lines that have the words of a sign, in their order. Each of
+// the words is looked for in the whole text at once.
+func (r recogniser) candidates(text []byte) iter.Seq[[]byte] {
+	small := []byte(lower(string(text)))
+	var starts []int
+	for _, s := range r.signs {
+		for _, words := range s.has {
+			starts = append(starts, linesWith(small, []byte(words))...)
+		}
+	}
+	slices.Sort(starts)
+	return func(yield func([]byte) bool) {
+		for _, from := range slices.Compact(starts) {
+			line, _, _ := bytes.Cut(text[from:], []byte("\n"))
+			if !yield(line) {
+				return
+			}
+		}
+	}
+}
+
+// linesWith is where the lines begin that have some words.
+func linesWith(text, words []byte) []int {
+	var out []int
+	for at := 0; at < len(text); {
+		i := bytes.Index(text[at:], words)
+		if i < 0 {
+			break
+		}
+		out = append(out, 1+bytes.LastIndexByte(text[:at+i], '\n'))
+		end := bytes.IndexByte(text[at+i:], '\n')
+		if end < 0 {
+			break
+		}
+		at += i + end + 1
+	}
+	return out
+}
 
 // recognise gives the signs of a line. Who wrote it is asked only of a line that
 // has the words of one.

@@ -18,13 +18,14 @@ var auditTime = regexp.MustCompile(`\baudit\(([0-9]{1,12})\.[0-9]{1,3}:[0-9]+\)`
 // names no zone is of the host's, and one that names no year of the last one in
 // which it is not to come.
 func (n *notices) fileTime(line string) time.Time {
-	if first, _, _ := strings.Cut(line, " "); len(first) > len("2006-01-02T") {
+	if first, _, _ := strings.Cut(line, " "); len(first) > len(time.DateOnly) && first[len(time.DateOnly)] == 'T' {
 		if at, err := time.Parse(time.RFC3339, first); err == nil { // fractions are taken, too
 			return at
 		}
 	}
-	if m := auditTime.FindStringSubmatch(line); m != nil {
-		if seconds, err := strconv.ParseInt(m[1], 10, 64); err == nil {
+	if strings.Contains(line, "audit(") {
+		if m := auditTime.FindStringSubmatch(line); m != nil {
+			seconds, _ := strconv.ParseInt(m[1], 10, 64) // of twelve digits at most
 			return time.Unix(seconds, 0)
 		}
 	}
