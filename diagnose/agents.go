@@ -5,8 +5,8 @@ package diagnose
 import (
 	"cmp"
 	"fmt"
-	"strings"
 
+	"whohas/cluster"
 	"whohas/dataplane"
 )
 
@@ -73,7 +73,7 @@ func runtime(l *look) []Check {
 // one falls back to iptables in silence (seen with 1.25.9 without ip_vs_wrr).
 func proxy(l *look) []Check {
 	const name = "kube-proxy"
-	shown, sign := shownMode(l)
+	shown, sign := cluster.ShownMode(l.host)
 	a, runs := l.agent("kube-proxy", "kube-router", "k3s", "rke2", "kubelite")
 	said := a.Health["proxyMode"]
 	var evidence []string
@@ -107,17 +107,6 @@ func proxy(l *look) []Check {
 		c.Text += " mode"
 	}
 	return []Check{c}
-}
-
-// shownMode is the mode of this host's kernel.
-func shownMode(l *look) (dataplane.ProxyMode, string) {
-	for _, c := range l.Facts.Conclusions {
-		if c.Subject == "proxy mode" && strings.HasPrefix(c.From, "host "+l.host.Name+": ") {
-			sign, _, _ := strings.Cut(strings.TrimPrefix(c.From, "host "+l.host.Name+": "), " (")
-			return dataplane.ProxyMode(c.Value), sign
-		}
-	}
-	return dataplane.ModeUnknown, ""
 }
 
 // since says how long something runs: "3 s", "12 min", "5 h", "9 d".

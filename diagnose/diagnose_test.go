@@ -113,6 +113,13 @@ var scenes = []struct {
 		h.Addresses = append(h.Addresses, dataplane.Address{Link: "kube-ipvs0", Prefix: prefix("192.168.10.116/32"), Scope: "global"})
 		h.Sessions[1].State = "Active"
 	}, "cause WH110 192.168.10.116", []string{"problem service addresses <- WH110", "problem routes <- WH110", "problem bgp <- WH110", "problem tunnel <- WH110"}, nil},
+	{"the incident, and a router that is down: not every session is explained", func(h *dataplane.Host) {
+		stolen(h)
+		h.Sessions = append(h.Sessions, dataplane.Session{Name: "Router", Speaker: "bird", Peer: addr("192.168.10.1"), State: "Active"})
+	}, "cause WH110 192.168.10.114", []string{
+		"problem kubelet <- WH110", "problem apiserver <- WH110", "problem service addresses <- WH110", "problem routes <- WH110",
+		"problem bgp <- WH110", "problem bgp", "problem tunnel <- WH110",
+	}, nil},
 	{"the incident, and a cable out: not everything is explained", func(h *dataplane.Host) {
 		stolen(h)
 		h.Links[1].Carrier = false

@@ -32,11 +32,18 @@ func newLook(s Seen) *look {
 		}
 	}
 	for _, f := range slices.Concat(s.Result.Findings, s.Result.Hidden) {
-		if f.Rule.ID == stolenAddress && l.concerns(f) && !slices.Contains(l.held, f.Address()) {
+		if f.Rule.ID == stolenAddress && l.holds(f) && !slices.Contains(l.held, f.Address()) {
 			l.held = append(l.held, f.Address())
 		}
 	}
 	return l
+}
+
+// holds tells whether this is one of the hosts that hold what is another's.
+func (l *look) holds(f rule.Finding) bool {
+	return !slices.Contains(l.mine, f.Address()) && slices.ContainsFunc(f.Claimants, func(c rule.Claimant) bool {
+		return c.Role == claim.Observed && c.Origin.Host == l.host.Name
+	})
 }
 
 // The rules that a verdict speaks of.

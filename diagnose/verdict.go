@@ -78,7 +78,10 @@ func (l *look) conclude(d *Diagnosis) {
 	case slices.ContainsFunc(d.Checks, func(c Check) bool { return c.Outcome == Problem }):
 		d.Verdict, d.Title = NotThis, "no address is taken here by anybody, as far as this host shows; see the problems below"
 	default:
-		d.Verdict, d.Title = Healthy, fmt.Sprintf("%s holds no address that is known to be another's, and nobody answers for its own", l.host.Name)
+		d.Verdict, d.Title = Healthy, fmt.Sprintf("%s holds no address that is known to be another's", l.host.Name)
+		if len(l.host.Echoes) > 0 {
+			d.Title += ", and nobody answers for its own"
+		}
 	}
 	if l.blind() != "" && d.Verdict == NotThis {
 		d.Title += " (not everything could be read: " + l.blind() + ")"

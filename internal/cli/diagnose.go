@@ -147,8 +147,9 @@ func (e *env) given(ctx context.Context, in *inputs) (*snapshot.Snapshot, error)
 		return nil, err
 	}
 	out := into.Snapshot()
-	if out.Failed() {
+	if out.Failed() { // a host that was asked for must not be taken for this one
 		e.complain(out)
+		return nil, errors.New("not everything that was named could be read: nothing is said of a host")
 	}
 	return out, nil
 }

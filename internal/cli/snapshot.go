@@ -128,7 +128,7 @@ func (e *env) seen(ctx context.Context, f *snapshotFlags) (*snapshot.Snapshot, e
 // what it shows is sooner old than a cluster's objects are.
 func (e *env) readHost(ctx context.Context, f *snapshotFlags, into *snapshot.Builder) error {
 	p := e.progress()
-	coverage := host.Add(ctx, host.Options{Name: f.node, Progress: func(section string) { p.show("reading host: " + section) }}, into)
+	coverage := host.Add(ctx, host.Options{Name: f.node, Station: true, Progress: func(section string) { p.show("reading host: " + section) }}, into)
 	p.done()
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return errors.New("interrupted")

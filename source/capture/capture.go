@@ -239,8 +239,7 @@ func (p *piece) understood() bool {
 // stem is a file's name without folder and ending, as a host's name.
 func stem(path string) string {
 	base := filepath.Base(path)
-	name, _, _ := strings.Cut(base, ".")
-	return hostName(name)
+	return hostName(strings.TrimSuffix(base, filepath.Ext(base)))
 }
 
 // hostName is a host's name in the form in which the kubelet takes it.

@@ -19,6 +19,15 @@ import (
 	"whohas/source/capture"
 )
 
+var equal = cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})
+
+func same(t testing.TB, what string, want, got any) {
+	t.Helper()
+	if diff := cmp.Diff(want, got, equal, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("%s (-read by the host, +captured):\n%s", what, diff)
+	}
+}
+
 // victim is a node of the incident: kube-proxy has put cdev01's address, a
 // Service's external IP, on kube-ipvs0.
 const victim = `the node does not answer since noon:

@@ -19,6 +19,9 @@ import (
 // in them say so. fallback is the name of what bears none.
 func assemble(pieces []*piece, fallback string) ([]dataplane.Host, []snapshot.Coverage, error) {
 	names := newNames(pieces, fallback)
+	if len(names.all) > maxHosts {
+		return nil, nil, errTooMany
+	}
 	groups := map[string]*gathering{}
 	understood := false
 	for _, p := range pieces {
@@ -59,6 +62,14 @@ func sortedKeys[V any](m map[string]V) []string {
 	return out
 }
 
+// What a section's coverage names at most, and how many hosts a capture may show.
+const (
+	maxFaults = 5
+	maxHosts  = 1000
+)
+
+var errTooMany = fmt.Errorf("more than %d hosts", maxHosts)
+
 // names finds whose a block is.
 type names struct {
 	all      []string // each host once, by its longest name
@@ -71,7 +82,7 @@ func newNames(pieces []*piece, fallback string) *names {
 	for _, p := range pieces {
 		for _, b := range p.blocks {
 			for _, name := range []string{b.host, b.facts.host} {
-				if name != "" {
+				if name != "" && len(n.all) <= maxHosts {
 					n.all = add1(n.all, name)
 					n.byPiece[p] = add1(n.byPiece[p], name)
 				}
@@ -161,6 +172,7 @@ type gathering struct {
 type section struct {
 	parts  map[string]string // that were captured whole, each with what it said
 	faults []string          // why something is not whole
+	spoilt bool              // whatever was captured whole
 	found  bool              // anything of it
 	absent string            // there is nothing to read, and why
 	lacks  string            // the tool is not there
@@ -219,6 +231,7 @@ func (g *gathering) takeRoutes(b *block) {
 		n, ok := g.table(r.table)
 		if !ok {
 			g.fault(Routes, "the number of table "+shorten(r.table)+" is not known")
+			g.sections[Routes].spoilt = true
 			continue
 		}
 		r.Table = n
@@ -231,6 +244,7 @@ func (g *gathering) takeRules(b *block) {
 		n, ok := g.table(r.table)
 		if !ok {
 			g.fault(Policies, "the number of table "+shorten(r.table)+" is not known")
+			g.sections[Policies].spoilt = true
 			continue
 		}
 		r.Table = n
@@ -249,7 +263,7 @@ func (g *gathering) table(name string) (int, bool) {
 func (g *gathering) fault(section, why string) {
 	s := g.sections[section]
 	s.found = true
-	if !slices.Contains(s.faults, why) {
+	if len(s.faults) < maxFaults && !slices.Contains(s.faults, why) {
 		s.faults = append(s.faults, why)
 	}
 }

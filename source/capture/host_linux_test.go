@@ -5,7 +5,6 @@ package capture_test
 import (
 	"context"
 	"net"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,8 +13,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 	"golang.org/x/sys/unix"
 
 	"whohas/dataplane"
@@ -23,8 +20,6 @@ import (
 	"whohas/source/capture"
 	"whohas/source/host"
 )
-
-var equal = cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})
 
 // inside runs f in a fresh network namespace, on a thread that ends with it.
 func inside(t testing.TB, f func()) {
@@ -154,13 +149,6 @@ func read(o host.Options) dataplane.Host {
 
 func only(sections ...string) host.Options {
 	return host.Options{Skip: slices.DeleteFunc(host.Sections(), func(s string) bool { return slices.Contains(sections, s) })}
-}
-
-func same(t testing.TB, what string, want, got any) {
-	t.Helper()
-	if diff := cmp.Diff(want, got, equal, cmpopts.EquateEmpty()); diff != "" {
-		t.Errorf("%s (-read by the host, +captured):\n%s", what, diff)
-	}
 }
 
 func whole(t testing.TB, coverage map[string]snapshot.Coverage, sections ...string) {

@@ -22,10 +22,15 @@ func (b *block) parseRulesetText() {
 		}
 		begin := i
 		if strings.HasPrefix(text, "elements = ") { // goes on until its brace
-			for depth(text) > 0 && i+1 < len(b.lines) {
+			var all strings.Builder
+			all.WriteString(text)
+			for open := depth(text); open > 0 && i+1 < len(b.lines); {
 				i++
-				text += " " + strings.TrimSpace(b.lines[i])
+				next := strings.TrimSpace(b.lines[i])
+				open += depth(next)
+				all.WriteString(" " + next)
 			}
+			text = all.String()
 		}
 		if !r.line(text) {
 			b.complain(begin)
@@ -53,6 +58,25 @@ func depth(text string) int {
 		}
 	}
 	return n
+}
+
+// closing is where the brace that a text begins with has been closed.
+func closing(text string) int {
+	open, quoted := 0, false
+	for i, c := range text {
+		switch {
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{':
+			open++
+		case c == '}':
+			if open--; open == 0 {
+				return i + 1
+			}
+		}
+	}
+	return len(text)
 }
 
 type rulesetReader struct {
@@ -116,11 +140,11 @@ func (r *rulesetReader) open(f []string) bool {
 	if f[len(f)-1] != "{" {
 		return false
 	}
-	r.what = f[0]
+	r.what = "passed over"
 	if len(f) != 3 || !slices.Contains([]string{"chain", "set", "map"}, f[0]) {
 		return slices.Contains([]string{"counter", "quota", "limit", "flowtable", "ct", "secmark", "synproxy"}, f[0])
 	}
-	r.inner = object{"family": r.family, "table": r.table, "name": f[1]}
+	r.what, r.inner = f[0], object{"family": r.family, "table": r.table, "name": f[1]}
 	r.objects = append(r.objects, object{f[0]: r.inner})
 	return true
 }
@@ -253,10 +277,7 @@ func tokens(text string) []string {
 				n = len(text)
 			}
 		case text[0] == '{':
-			n = 1
-			for n < len(text) && depth(text[:n]) > 0 {
-				n++
-			}
+			n = closing(text)
 		case n < 0:
 			n = len(text)
 		}
@@ -319,8 +340,7 @@ func isName(w string) bool {
 			return false
 		}
 	}
-	_, digit := number(w[:1])
-	return w != "" && w != "." && !digit
+	return w != "" && w != "." && (w[0] < '0' || w[0] > '9')
 }
 
 // verdict reads "goto X", "drop".

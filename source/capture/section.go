@@ -174,6 +174,7 @@ func (g *gathering) whole(b *block) {
 			said := b.says(name)
 			if before, twice := s.parts[p]; twice && before != said && before != "" {
 				g.fault(name, "captured twice, and the captures differ")
+				s.spoilt = true
 				s.parts[p] = ""
 				continue
 			}
@@ -271,10 +272,8 @@ func (g *gathering) cover(name string) {
 			lacks = append(lacks, part)
 		}
 	}
-	differ := slices.Contains(s.faults, "captured twice, and the captures differ")
-	unnumbered := slices.ContainsFunc(s.faults, func(f string) bool { return strings.HasPrefix(f, "the number of table") })
 	switch {
-	case len(lacks) == 0 && !differ && !unnumbered:
+	case len(lacks) == 0 && !s.spoilt:
 		c.Status, c.Complete = snapshot.StatusRead, true
 	case s.found || len(s.parts) > 0 && c.Count > 0:
 		c.Status, c.Detail = snapshot.StatusPartial, s.partly(name, lacks)
