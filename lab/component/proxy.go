@@ -85,28 +85,31 @@ func (c *Cluster) InSync(ctx context.Context, host string) error {
 
 // programmed looks for the Service default/kubernetes in the kernel.
 func (c *Cluster) programmed(ctx context.Context, h *site.Host) error {
-	var checks []struct{ command, want string }
-	add := func(command, want string) {
-		checks = append(checks, struct{ command, want string }{command, want})
-	}
+	var command string
+	var wants []string
 	switch c.plan.Proxy.Mode {
 	case "ipvs":
 		if err := virtualServer(ctx, h); err != nil {
 			return err
 		}
-		add("iptables-save -t nat", "-A PREROUTING -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES")
+		command = "iptables-save -t nat"
+		// The rule of the ClusterIPs is written after them, and not by a first sync
+		// that knew no Service yet: without it what the host itself sends to a
+		// ClusterIP leaves with the ClusterIP as its source, and nobody answers
+		// (kubernetes pkg/proxy/ipvs/proxier.go writeIptablesRules).
+		wants = []string{"-A PREROUTING -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES", "--match-set KUBE-CLUSTER-IP "}
 	case "iptables":
-		add("iptables-save -t nat", "-A KUBE-SERVICES -d "+kubernetesIP+"/32 -p tcp")
+		command, wants = "iptables-save -t nat", []string{"-A KUBE-SERVICES -d " + kubernetesIP + "/32 -p tcp"}
 	case "nftables":
-		add("nft list map ip kube-proxy service-ips", kubernetesIP+" . tcp . 443")
+		command, wants = "nft list map ip kube-proxy service-ips", []string{kubernetesIP + " . tcp . 443"}
 	}
-	for _, check := range checks {
-		out, err := h.Shell(ctx, check.command)
-		if err != nil {
-			return err
-		}
-		if !strings.Contains(out, check.want) {
-			return fmt.Errorf("%s on %s does not show %q", check.command, h.Name, check.want)
+	out, err := h.Shell(ctx, command)
+	if err != nil {
+		return err
+	}
+	for _, want := range wants {
+		if !strings.Contains(out, want) {
+			return fmt.Errorf("%s on %s does not show %q", command, h.Name, want)
 		}
 	}
 	return nil
