@@ -192,19 +192,28 @@ func (r *restoring) add(path string, value any) error {
 
 // do adds an operation, after a test that what it touches is as it was read.
 func (r *restoring) do(touched string, o op) error {
-	old, _ := lookup(r.before, keysOf(touched))
-	test := op{Op: "test", Path: touched, Value: encoded(old)}
-	if !slices.ContainsFunc(r.tests, func(t op) bool { return t.Path == touched }) && len(r.ops) == 0 || old != nil {
-		if !slices.ContainsFunc(r.tests, func(t op) bool { return t.Path == touched }) {
-			r.tests = append(r.tests, test)
-		}
-	}
 	after, err := apply(r.now, o)
 	if err != nil {
 		return fmt.Errorf("%s was changed since: %w", dotted(touched), err)
 	}
+	test := r.test(keysOf(touched))
+	if !slices.ContainsFunc(r.tests, func(t op) bool { return t.Path == test.Path }) {
+		r.tests = append(r.tests, test)
+	}
 	r.now, r.ops = after, append(r.ops, o)
 	return nil
+}
+
+// test is that a value is as it was read. One that was not there is tested where
+// its path breaks off: further down a test finds nothing to look into.
+func (r *restoring) test(keys []string) op {
+	for depth := 1; depth < len(keys); depth++ {
+		if _, ok := lookup(r.before, keys[:depth]); !ok {
+			keys = keys[:depth]
+		}
+	}
+	old, _ := lookup(r.before, keys)
+	return op{Op: "test", Path: pointerOf(keys), Value: encoded(old)}
 }
 
 func uidOf(obj any) string {
