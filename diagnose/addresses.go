@@ -17,7 +17,7 @@ import (
 // whose each of these is. Without evidence the verdict on an address is unknown.
 func serviceAddresses(l *look) []Check {
 	const name = "service addresses"
-	if c, ok := l.notRead(name, "addresses"); ok {
+	if c, ok := l.notRead(name, "addresses"); ok && len(l.held) == 0 { // what is there is there
 		return []Check{c}
 	}
 	held := map[string][]netip.Addr{}
@@ -103,7 +103,11 @@ func duplicates(l *look) []Check {
 	var checks []Check
 	for _, a := range l.host.Addresses {
 		if a.Failed {
-			checks = append(checks, Check{Name: name, Outcome: Problem, weight: strangerOnWire,
+			weight := strangerOnWire
+			if a.Prefix.Addr().IsLinkLocalUnicast() {
+				weight = byItself // another one is chosen
+			}
+			checks = append(checks, Check{Name: name, Outcome: Problem, weight: weight,
 				Text: fmt.Sprintf("the kernel found another holder of %s when it put it on %s, and does not use it", a.Prefix.Addr(), a.Link), Evidence: []string{"flag dadfailed"}})
 		}
 	}

@@ -52,7 +52,7 @@ func (l *look) inUse(link dataplane.Link) bool {
 // routes looks at the default route and at what the local table takes.
 func routes(l *look) []Check {
 	const name = "routes"
-	if c, ok := l.notRead(name, "routes"); ok {
+	if c, ok := l.notRead(name, "routes"); ok && len(l.held) == 0 {
 		return []Check{c}
 	}
 	var odd []string
@@ -65,10 +65,10 @@ func routes(l *look) []Check {
 		return r.Table == dataplane.TableMain && r.Type == "unicast" && (!r.To.IsValid() || r.To.Bits() == 0)
 	})
 	switch {
-	case i < 0:
-		return []Check{{Name: name, Outcome: Problem, Text: "there is no default route: what is not on a subnet of this host is not reached", Evidence: odd, weight: noRoute}}
 	case len(l.held) > 0:
 		return []Check{{Name: name, Outcome: Problem, Text: fmt.Sprintf("the local table, which is asked before all others, has %s", join(l.held)), Evidence: append(odd, "linux net/ipv4/fib_rules.c: rule 0 looks up table local"), about: l.held[0]}}
+	case i < 0:
+		return []Check{{Name: name, Outcome: Problem, Text: "there is no default route: what is not on a subnet of this host is not reached", Evidence: odd, weight: noRoute}}
 	}
 	r := l.host.Routes[i]
 	return []Check{{Name: name, Outcome: OK, Text: fmt.Sprintf("default route via %s on %s", r.Via, r.Link), Evidence: odd}}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"whohas/check"
 	"whohas/claim"
@@ -37,6 +38,13 @@ type stationFlags struct {
 	root   string
 	owners []string
 	silent bool
+}
+
+func (f *stationFlags) register(flags *pflag.FlagSet) {
+	flags.StringVar(&f.node, "node", "", "the host that is meant, where a bundle holds several; else this host's Node, where it has another name")
+	flags.StringVar(&f.root, "root", "/", "where the host's files are, in a container that has them mounted")
+	flags.StringArrayVar(&f.owners, "owner", nil, "an address that belongs to another host, whatever is found; repeatable")
+	flags.BoolVar(&f.silent, "no-probe", false, "ask nobody on the wire")
 }
 
 func (e *env) diagnoseCommand() *cobra.Command {
@@ -72,10 +80,7 @@ Exit status: 1 if a cause was found, 2 if it could not tell, else 0.`,
 	f.inputs.register(flags)
 	f.timeout = diagnoseTimeout
 	flags.Lookup("timeout").DefValue = diagnoseTimeout.String()
-	flags.StringVar(&f.node, "node", "", "the host that is meant, where a bundle holds several; else this host's Node, where it has another name")
-	flags.StringVar(&f.root, "root", "/", "where the host's files are, in a container that has them mounted")
-	flags.StringArrayVar(&f.owners, "owner", nil, "an address that belongs to another host, whatever is found; repeatable")
-	flags.BoolVar(&f.silent, "no-probe", false, "ask nobody on the wire")
+	f.stationFlags.register(flags)
 	flags.StringArrayVarP(&f.outputs, "output", "o", nil, "text or json; FORMAT=FILE writes to a file; repeatable (default text)")
 	return cmd
 }
@@ -142,7 +147,7 @@ func (e *env) station(ctx context.Context, in *inputs, f *stationFlags) (diagnos
 func (e *env) given(ctx context.Context, in *inputs) (*snapshot.Snapshot, error) {
 	into := &snapshot.Builder{}
 	s := in.sources()
-	s.live = in.live // a cluster is asked only where somebody says so
+	s.live = in.live || *in.kube.KubeConfig != "" || *in.kube.Context != "" // only where somebody says so
 	if err := e.read(ctx, in, s, into); err != nil {
 		return nil, err
 	}

@@ -17,8 +17,6 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/client-go/tools/clientcmd"
-
 	"whohas/claim"
 	"whohas/claimants"
 	"whohas/cluster"
@@ -178,12 +176,8 @@ func readCluster(ctx context.Context, root string, h *dataplane.Host, into *snap
 	why := "no apiserver answered that a kubeconfig of this host names"
 	for _, name := range kubeconfigs {
 		path := filepath.Join(root, name)
-		cfg, err := clientcmd.LoadFromFile(path)
-		if err != nil {
-			continue
-		}
-		rest, err := clientcmd.NewDefaultClientConfig(*cfg, nil).ClientConfig()
-		if err != nil || !answered(h, rest.Host) {
+		cfg, err := restConfig(path)
+		if err != nil || !answered(h, cfg.Host) {
 			continue
 		}
 		keep, err := namingReads()
@@ -192,8 +186,7 @@ func readCluster(ctx context.Context, root string, h *dataplane.Host, into *snap
 		}
 		ctx, cancel := context.WithTimeout(ctx, clusterLimit)
 		defer cancel()
-		rest.UserAgent = "whohas/" + Version()
-		if err := live.Read(ctx, live.Options{Config: rest, Reads: keep}, into); err == nil {
+		if err := live.Read(ctx, live.Options{Config: cfg, Reads: keep}, into); err == nil {
 			return
 		}
 		why = path + ": could not be used"

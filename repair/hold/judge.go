@@ -26,16 +26,6 @@ func usual() measures {
 // routerDevice is kube-router's (package claimants).
 const routerDevice = "kube-dummy-if"
 
-// proof is what shows that the proxy lets an address be.
-type proof int
-
-const (
-	none proof = iota
-	unserved
-	twoSyncs
-	quiet
-)
-
 // judge decides when the holding may end. It is pure: it knows what it is told, in
 // the order in which it happened, and its times are those that it is told.
 type judge struct {
@@ -56,8 +46,8 @@ type standing struct {
 	served bool      // IPVS had a virtual server on it, once
 	sync   time.Time // the last end of a sync since it was quiet
 	syncs  int       // how many of those
-	proof  proof
-	proven time.Time
+	gone   time.Time // since when the virtual servers are known to have gone
+	twice  time.Time // since when two syncs are known to have let it be
 	letGo  string
 }
 
@@ -90,7 +80,7 @@ func (j *judge) leaves(i int, at time.Time, ours bool) {
 }
 
 func (s *standing) disturbed(at time.Time) {
-	s.last, s.sync, s.syncs, s.proof = at, time.Time{}, 0, none
+	s.last, s.sync, s.syncs, s.gone, s.twice = at, time.Time{}, 0, time.Time{}, time.Time{}
 }
 
 // leave lets a target go.
@@ -131,14 +121,11 @@ func (j *judge) listed(begun, ended time.Time, whole bool, has func(netip.Addr) 
 	for i := range j.standing {
 		s := &j.standing[i]
 		if has(s.prefix.Addr()) {
-			s.served = true
-			if s.proof == unserved {
-				s.proof = none
-			}
+			s.served, s.gone = true, time.Time{}
 			continue
 		}
-		if from, ok := j.since(s); ok && whole && s.served && begun.After(from) {
-			s.prove(unserved, ended)
+		if from, ok := j.since(s); ok && whole && s.served && s.gone.IsZero() && begun.After(from) {
+			s.gone = ended
 		}
 	}
 }
@@ -153,36 +140,28 @@ func (j *judge) synced(at, last time.Time) {
 		}
 		s.sync = last
 		s.syncs++
-	}
-	for i := range j.standing {
-		s := &j.standing[i]
-		if from, ok := j.since(s); ok && s.syncs >= 2 && at.Sub(from) >= j.period {
-			s.prove(twoSyncs, at)
+		if s.syncs >= 2 && s.twice.IsZero() && at.Sub(from) >= j.period {
+			s.twice = at
 		}
 	}
 }
 
-// prove keeps the first sign, whose time counts.
-func (s *standing) prove(p proof, at time.Time) {
-	if s.proof == none {
-		s.proof, s.proven = p, at
-	}
-}
-
-// stands tells whether a target may be left, now.
-func (j *judge) stands(s *standing, now time.Time) bool {
+// proof says what shows that the proxy lets a target be, by now; empty: nothing yet.
+func (j *judge) proof(s *standing, now time.Time) string {
 	from, ok := j.since(s)
-	if !ok {
-		return false
+	settled := func(sign time.Time) bool { return !sign.IsZero() && now.Sub(sign) >= j.settle }
+	ip := s.prefix.Addr()
+	switch {
+	case !ok:
+		return ""
+	case settled(s.gone):
+		return fmt.Sprintf("the proxy has synced without %s: its IPVS virtual servers are gone", ip)
+	case settled(s.twice):
+		return fmt.Sprintf("kube-proxy has synced twice and not put %s back", ip)
+	case now.Sub(from) >= j.wait(s):
+		return fmt.Sprintf("nothing has put %s back for %s since the apiserver answered", ip, j.wait(s))
 	}
-	if s.proof != none && now.Sub(s.proven) >= j.settle {
-		return true
-	}
-	if now.Sub(from) < j.wait(s) {
-		return false
-	}
-	s.proof, s.proven = quiet, now
-	return true
+	return ""
 }
 
 func (j *judge) wait(s *standing) time.Duration {
@@ -200,7 +179,7 @@ func (j *judge) verdict(now time.Time) (over, healed bool) {
 		switch {
 		case s.letGo != "":
 			left++
-		case !j.stands(s, now):
+		case j.proof(s, now) == "":
 			held++
 		}
 	}
@@ -230,13 +209,16 @@ func (j *judge) why(now time.Time) string {
 func (j *judge) whyOf(s *standing, now time.Time) string {
 	ip := s.prefix.Addr()
 	from, since := j.since(s)
+	proof := j.proof(s, now)
 	switch {
 	case s.letGo != "":
 		return fmt.Sprintf("%s was left alone: %s", ip, s.letGo)
 	case s.on:
 		return fmt.Sprintf("%s is on %s", ip, s.device)
-	case s.proof != none:
-		return j.proofOf(s)
+	case proof != "":
+		return proof
+	case !s.gone.IsZero(), !s.twice.IsZero():
+		return fmt.Sprintf("the proxy seems to have synced without %s", ip)
 	case s.again > 0:
 		return fmt.Sprintf("%s was put back %s since the apiserver answered, last %s ago: the claim still stands, or the proxy has not heard of its end",
 			ip, times(s.again), now.Sub(s.last).Round(time.Second))
@@ -244,21 +226,6 @@ func (j *judge) whyOf(s *standing, now time.Time) string {
 		return fmt.Sprintf("%s is off %s", ip, s.device)
 	}
 	return fmt.Sprintf("nothing has put %s back for %s, but no sync without it was seen", ip, now.Sub(from).Round(time.Second))
-}
-
-// proofOf says what a target's proof is.
-func (j *judge) proofOf(s *standing) string {
-	ip := s.prefix.Addr()
-	switch s.proof {
-	case unserved:
-		return fmt.Sprintf("the proxy has synced without %s: its IPVS virtual servers are gone", ip)
-	case twoSyncs:
-		return fmt.Sprintf("kube-proxy has synced twice and not put %s back", ip)
-	case quiet:
-		return fmt.Sprintf("nothing has put %s back for %s since the apiserver answered", ip, j.wait(s))
-	case none:
-	}
-	return ""
 }
 
 func times(n int) string {
@@ -269,11 +236,11 @@ func times(n int) string {
 }
 
 // outcome is what is known at the end.
-func (j *judge) outcome() Outcome {
+func (j *judge) outcome(now time.Time) Outcome {
 	out := Outcome{Removed: j.removals, Answered: j.answered}
 	for i := range j.standing {
 		s := &j.standing[i]
-		t := TargetOutcome{Device: s.device, Prefix: s.prefix, On: s.on, Last: s.last, Again: s.again, Proof: j.proofOf(s), LetGo: s.letGo}
+		t := TargetOutcome{Device: s.device, Prefix: s.prefix, On: s.on, Last: s.last, Again: s.again, Proof: j.proof(s, now), LetGo: s.letGo}
 		out.Targets = append(out.Targets, t)
 		out.Again += s.again
 		if s.last.After(out.Last) {

@@ -16,10 +16,10 @@ import (
 // missing.
 type Move struct {
 	Path    string          `json:"path"`
-	Index   *int            `json:"index,omitempty"` // where it stood in the list; nil: Path is no list
-	Key     string          `json:"key,omitempty"`   // which field of a list's item tells what it is: "/ip"
-	Value   json.RawMessage `json:"value,omitempty"`
-	Instead json.RawMessage `json:"instead,omitempty"`
+	Index   *int            `json:"index,omitzero"` // where it stood in the list; nil: Path is no list
+	Key     string          `json:"key,omitzero"`   // which field of a list's item tells what it is: "/ip"
+	Value   json.RawMessage `json:"value,omitzero"`
+	Instead json.RawMessage `json:"instead,omitzero"`
 }
 
 // plan is a patch of one object with the way back.

@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/rest"
@@ -63,7 +65,7 @@ func (c *client) undo(ctx context.Context, one Change) (string, error) {
 		if err == nil {
 			return one.fields() + " is put back", nil
 		}
-		if !apierrors.IsInvalid(err) && !apierrors.IsConflict(err) && !isTestFailed(err) {
+		if !apierrors.IsConflict(err) && !unprocessable(err) {
 			return "", err
 		}
 	}
@@ -84,10 +86,11 @@ func (c *client) undoing(ctx context.Context, one Change) ([]op, error) {
 	return restored(obj, one.UID, one.Back)
 }
 
-// isTestFailed tells whether a patch was refused because it does not apply.
-func isTestFailed(err error) bool {
+// unprocessable tells whether a patch was refused because it does not apply, or what
+// comes of it is not valid.
+func unprocessable(err error) bool {
 	var status *apierrors.StatusError
-	return errors.As(err, &status) && status.ErrStatus.Code == 422
+	return errors.As(err, &status) && status.ErrStatus.Code == http.StatusUnprocessableEntity
 }
 
 // fields names what a change is about.
@@ -98,5 +101,5 @@ func (c Change) fields() string {
 			names = append(names, n)
 		}
 	}
-	return joined(names)
+	return strings.Join(names, ", ")
 }

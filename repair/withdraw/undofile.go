@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -38,14 +37,14 @@ type file struct {
 // Change is one patch with the way back. Done is written when the server has
 // answered; a change that is not done may be.
 type Change struct {
-	Group       string `json:"group,omitempty"`
+	Group       string `json:"group,omitzero"`
 	Version     string `json:"version"`
 	Resource    string `json:"resource"`
 	Kind        string `json:"kind"`
-	Namespace   string `json:"namespace,omitempty"`
+	Namespace   string `json:"namespace,omitzero"`
 	Name        string `json:"name"`
 	UID         string `json:"uid"`
-	Subresource string `json:"subresource,omitempty"`
+	Subresource string `json:"subresource,omitzero"`
 	Done        bool   `json:"done"`
 	Back        []Move `json:"back"`
 }
@@ -112,13 +111,11 @@ func (m Move) valid() error {
 		return fmt.Errorf("no path: %q", clean(m.Path+m.Key))
 	case m.Index != nil && (*m.Index < 0 || *m.Index > maxIndex):
 		return fmt.Errorf("no place in a list: %d", *m.Index)
-	case isNull(m.Value) && isNull(m.Instead):
+	case m.Value == nil && m.Instead == nil, string(m.Value) == "null", string(m.Instead) == "null":
 		return errors.New("a change without a value")
 	}
 	return nil
 }
-
-func isNull(v []byte) bool { return len(v) == 0 || string(v) == "null" }
 
 func (f file) text() ([]byte, error) {
 	return json.Marshal(f, jsontext.WithIndent("  "))
@@ -179,27 +176,34 @@ func (k *keeping) create() error {
 	if err != nil {
 		return fmt.Errorf("undo file: %w", err)
 	}
-	if err := f.Close(); err != nil {
-		return fmt.Errorf("undo file: %w", err)
+	if err := errors.Join(f.Close(), k.save()); err != nil {
+		_ = os.Remove(k.name)
+		return err
 	}
-	return k.save()
+	return nil
 }
 
 // sending is called before a patch goes out.
 func (k *keeping) sending(c Change) error {
 	k.file.Changes = append(k.file.Changes, c)
-	return k.save()
+	err := k.save()
+	if err != nil { // then it does not go out
+		k.file.Changes = k.file.Changes[:len(k.file.Changes)-1]
+	}
+	return err
 }
 
-// sent is called when its fate is known: what was surely not done needs no undoing.
-func (k *keeping) sent(i Item) error {
+// sent is called when its fate is known, or is not: what was surely not done needs
+// no undoing.
+func (k *keeping) sent(done, open bool) error {
 	last := len(k.file.Changes) - 1
-	switch i.Result {
-	case Done:
+	switch {
+	case done:
 		k.file.Changes[last].Done = true
-	case Failed: // it may be done
+	case open:
+		return nil
 	default:
-		k.file.Changes = slices.Delete(k.file.Changes, last, last+1)
+		k.file.Changes = k.file.Changes[:last]
 	}
 	return k.save()
 }

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"whohas/repair"
@@ -175,10 +174,14 @@ func (w *watcher) nodesByName(ctx context.Context, names []string) ([]string, er
 			return nil, err
 		}
 		text, err := w.client.get(ctx, at, nil)
-		if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) { // who may list need not get
+		switch {
+		case apierrors.IsNotFound(err):
+			delete(w.waiting, name)
+			tell(w.Tell, Event{On: snapshot.Ref{Kind: "Node", Name: name}, Text: "is not there any more"})
 			continue
-		}
-		if err != nil {
+		case apierrors.IsForbidden(err): // who may list need not get
+			return nil, nil
+		case err != nil:
 			return nil, err
 		}
 		var n node
@@ -240,5 +243,3 @@ func (n node) ready() bool {
 	}
 	return false
 }
-
-func joined(names []string) string { return strings.Join(names, ", ") }

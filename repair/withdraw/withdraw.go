@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -132,7 +133,7 @@ func tell(to func(Event), e Event) {
 
 // withdraw does one and tells of it. An error is one of the undo file.
 func (w *worker) withdraw(ctx context.Context, one repair.Withdrawal) (Item, error) {
-	item, err := w.try(ctx, one)
+	item, writers, err := w.try(ctx, one)
 	item.Withdrawal = one
 	switch {
 	case item.Result == Done && w.DryRun:
@@ -145,75 +146,92 @@ func (w *worker) withdraw(ctx context.Context, one repair.Withdrawal) (Item, err
 		w.tell(one.On, true, "%s: not removed: %s", what(one.Edit), item.Detail)
 	}
 	if item.Result == Done {
-		w.warn(one)
+		w.warn(one, writers)
 	}
 	return item, err
 }
 
 // warn names who will put the value back.
-func (w *worker) warn(one repair.Withdrawal) {
-	switch c := one.Claimant; {
-	case c.Keeper != "":
-		w.tell(one.On, true, "%s will put it back: change it there as well", c.Keeper)
-	case c.Writer != "" && !isTool(c.Writer):
-		w.tell(one.On, true, "%s wrote it and may put it back", clean(c.Writer))
+func (w *worker) warn(one repair.Withdrawal, writers []string) {
+	if k := one.Claimant.Keeper; k != "" {
+		w.tell(one.On, true, "%s will put it back: change it there as well", clean(k))
+		return
+	}
+	for _, name := range writers {
+		if name != "" && !isTool(name) {
+			w.tell(one.On, true, "%s wrote it and may put it back", clean(name))
+		}
 	}
 }
 
-func (w *worker) try(ctx context.Context, one repair.Withdrawal) (Item, error) {
+// try does one, and tells who had written the value.
+func (w *worker) try(ctx context.Context, one repair.Withdrawal) (Item, []string, error) {
 	if one.Host != nil || one.Delete || len(one.Ops) == 0 {
-		return Item{Result: Failed, Detail: "this is no change of a field at the API"}, nil
+		return Item{Result: Failed, Detail: "this is no change of a field at the API"}, nil, nil
 	}
 	at, obj, err := w.client.find(ctx, one.Kind, one.On)
 	if err != nil {
-		return fault(err), nil
+		return fault(err), nil, nil
 	}
 	p, moved := planned(obj, one.Edit)
 	if moved != nil {
-		return standing(obj, one.Edit, moved), nil
+		return standing(obj, one.Edit, moved), nil, nil
 	}
 	writers := writersOf(obj, one.Ops[0].Path)
 	if len(writers) == 0 {
 		writers = []string{one.Claimant.Writer}
 	}
 	if name, is := controller(writers, one.Subresource == "status"); is {
-		return Item{Result: Controllers, Controller: name, Detail: instead(name)}, nil
+		return Item{Result: Controllers, Controller: name, Detail: instead(name)}, writers, nil
 	}
-	if w.DryRun {
-		return w.patch(ctx, at, one.Edit, p), nil
-	}
-	change := change(at, one.Edit, p)
-	if err := w.kept.sending(change); err != nil {
-		return Item{Result: Failed, Detail: "the undo file cannot be written"}, err
-	}
-	item := w.patch(ctx, at, one.Edit, p)
-	return item, w.kept.sent(item)
+	item, err := w.send(ctx, at, one.Edit, p)
+	return item, writers, err
 }
 
-// patch sends it, and finds out what a refusal means.
-func (w *worker) patch(ctx context.Context, at place, e snapshot.Edit, p plan) Item {
+// send sends a patch between two writings of the undo file.
+func (w *worker) send(ctx context.Context, at place, e snapshot.Edit, p plan) (Item, error) {
+	if w.DryRun {
+		item, _ := w.patch(ctx, at, e, p)
+		return item, nil
+	}
+	if err := w.kept.sending(change(at, e, p)); err != nil {
+		return Item{Result: Failed, Detail: "the undo file cannot be written"}, err
+	}
+	item, open := w.patch(ctx, at, e, p)
+	return item, w.kept.sent(item.Result == Done, open)
+}
+
+// patch sends it, and finds out what a refusal means. While it is open whether the
+// server does it, the way back must be kept.
+func (w *worker) patch(ctx context.Context, at place, e snapshot.Edit, p plan) (item Item, open bool) {
 	err := w.client.patch(ctx, at, e.Subresource, p.ops, w.DryRun)
 	switch {
 	case err == nil:
-		return Item{Result: Done}
+		return Item{Result: Done}, false
 	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
-		return fault(err)
+		return fault(err), false
 	}
 	// A test that fails is 422, as is an object that would not be valid
 	// (kubernetes apiserver pkg/endpoints/handlers/patch.go, jsonPatcher); of a
 	// request without an answer nobody knows whether it was done. The object tells.
+	open = unanswered(err) && !w.DryRun
 	obj, readErr := w.client.read(ctx, at)
 	switch {
 	case apierrors.IsNotFound(readErr):
-		return fault(readErr)
-	case readErr != nil:
-		item := fault(err)
+		return fault(readErr), open
+	case readErr != nil && open:
+		item = fault(err)
 		item.Detail += "; it is not known whether the value was removed"
-		return item
-	case unanswered(err) && uidOf(obj) == p.uid && isGone(obj, e):
-		return Item{Result: Done, Detail: "no answer came, but it is gone"}
+		return item, open
+	case readErr != nil:
+		return fault(err), open
+	case open && uidOf(obj) == p.uid && isGone(obj, e):
+		return Item{Result: Done, Detail: "no answer came, but it is gone"}, false
 	}
-	return standing(obj, e, err)
+	if again, moved := planned(obj, e); moved == nil && !slices.EqualFunc(again.ops, p.ops, equalOps) {
+		return Item{Result: Changed, Detail: "the object was changed meanwhile"}, open
+	}
+	return standing(obj, e, err), open
 }
 
 // standing tells why a value could not be removed from what stands there now.
@@ -250,6 +268,9 @@ func instead(name string) string {
 
 // what names the value that an edit takes away, and the field.
 func what(e snapshot.Edit) string {
+	if len(e.Ops) == 0 {
+		return "the change"
+	}
 	return clean(strings.Join(lost(e), ",") + " of " + dotted(fieldOf(e)))
 }
 

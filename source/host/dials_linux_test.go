@@ -132,8 +132,13 @@ func TestDials(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 		for range 2 {
-			if n := <-heard; n != 0 {
-				t.Errorf("%d bytes were sent beyond the handshake", n)
+			select {
+			case n := <-heard:
+				if n != 0 {
+					t.Errorf("%d bytes were sent beyond the handshake", n)
+				}
+			case <-time.After(5 * time.Second):
+				t.Error("nobody came")
 			}
 		}
 	})

@@ -2,7 +2,8 @@
 
 // Package host reads what the kernel of this host holds: devices, addresses,
 // routes, neighbours, IPVS, ipsets, netfilter, sysctls, listeners. It changes
-// nothing, loads no kernel module, and starts no process but netfilter's own tools.
+// nothing, loads no kernel module, and starts no process but netfilter's own tools and
+// journalctl.
 //
 // Everything is read in the network namespace of the calling OS thread, in which
 // also the tools run: whoever wants another namespace than the process's own locks

@@ -46,7 +46,7 @@ func signs() []sign {
 	clients := []string{byKubelet, byProxy, byCalico}
 	aLookup := regexp.MustCompile(lookup)
 	return []sign{
-		// kubernetes component-helpers/apimachinery/lease/controller.go, 1.20 and 1.34;
+		// kubernetes component-helpers/apimachinery/lease/controller.go, of old and newer releases;
 		// pkg/kubelet/kubelet_node_status.go syncNodeStatus, updateNodeStatus.
 		{name: "lease", of: kubelet, has: []string{"failed to update lease", "failed to ensure lease exists", "unable to update node status", "error updating node status, will retry"}},
 		// pkg/kubelet/pleg/generic.go Healthy. Every start says "yet to be successful".
@@ -66,7 +66,7 @@ func signs() []sign {
 		{name: "martian", of: []string{byKernel}, has: []string{"martian source "}, form: regexp.MustCompile(`martian source [0-9.]+ from [0-9.]+, on dev `)},
 		// linux net/ipv6/addrconf.c addrconf_dad_failure, in newer kernels with "used by".
 		{name: "duplicate-address", of: []string{byKernel}, has: []string{"ipv6 duplicate address "}, form: regexp.MustCompile(`address [0-9a-f:.]+ (used by [0-9a-f:]+ )?detected!`), stands: true},
-		// linux net/core/neighbour.c neigh_alloc; older kernels net/ipv4/route.c.
+		// linux net/core/neighbour.c neigh_alloc; older kernels net/ipv6/route.c.
 		{name: "overflow", of: []string{byKernel}, has: []string{"neighbor table overflow", "neighbour table overflow"}},
 		// linux security/selinux/avc.c avc_audit_pre_callback. What a permissive domain
 		// is denied it does all the same. Without auditd the kernel's buffer has them.

@@ -32,7 +32,7 @@ const (
 
 // birdSockets lists where BIRD listens: its own default, which distributions set
 // when they build it, and Calico's, which its container shares with the host
-// (projectcalico/calico node/filesystem/etc/service/available/bird/run, v3.31).
+// (projectcalico/calico node/filesystem/etc/service/available/bird/run).
 // Often some are the same, by a link from /var/run.
 func birdSockets() []string {
 	return []string{"run/bird.ctl", "var/run/bird.ctl", "run/bird6.ctl", "var/run/bird6.ctl", "run/bird/bird.ctl",
