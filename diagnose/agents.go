@@ -36,6 +36,9 @@ func kubelet(l *look) []Check {
 	evidence := []string{fmt.Sprintf("process %d", a.PID)}
 	if health := a.Health["healthz"]; health != "" {
 		evidence = append(evidence, "127.0.0.1:10248/healthz: "+health)
+		if health == "refused" { // it has no such port, or not yet
+			return []Check{{Name: name, Outcome: Missing, Text: text + "; how it is it does not say", Evidence: evidence}}
+		}
 		if health != "ok" {
 			return []Check{{Name: name, Outcome: Problem, Text: text + ", and says that it is not healthy", Evidence: evidence, weight: agentDown}}
 		}

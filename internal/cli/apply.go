@@ -168,7 +168,7 @@ func (f *repairFlags) credentials(seen diagnose.Seen) (*rest.Config, string, err
 		}
 		path := filepath.Join(f.root, name)
 		cfg, err := restConfig(path)
-		if err == nil && answered(seen.Host, cfg.Host) {
+		if err == nil && answered(seen.Host, seen.Host.Dials, cfg.Host) {
 			return cfg, path, nil
 		}
 	}

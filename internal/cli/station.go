@@ -31,32 +31,64 @@ import (
 // up the time of the others.
 const sectionLimit = 1500 * time.Millisecond
 
+// slow are the sections that need other programs, or look at every process. What is
+// asked of others does not wait for them.
+var slow = []string{host.NFTables, host.IPTables, host.Listeners, host.Notices}
+
 // readStation reads this host, and what it shows only when it is asked: who answers
 // where the apiserver should be, and who answers on the wire. The snapshot holds the
 // host always, however little could be read.
 func (e *env) readStation(ctx context.Context, f *stationFlags, owners []claim.Claim) *snapshot.Snapshot {
 	p := e.progress()
 	defer p.done()
-	h, coverage := host.Read(ctx, host.Options{
-		Name: f.node, Root: f.root, Station: true, Timeout: sectionLimit,
-		Progress: func(section string) { p.show("reading host: " + section) },
-	})
+	o := host.Options{Name: f.node, Root: f.root, Station: true, Timeout: sectionLimit}
+	o.Skip = slow
+	p.show("reading this host")
+	h, coverage := host.Read(ctx, o)
 	into := &snapshot.Builder{}
-	p.show("asking the apiserver and the wire")
+	p.show("reading this host, asking the apiserver and the wire")
 	var asking sync.WaitGroup
-	asking.Go(func() { h.Dials = host.Dials(ctx, dialTargets(&h)) })
+	var rest dataplane.Host
+	var more []snapshot.Coverage
+	asking.Go(func() {
+		o.Skip = slices.DeleteFunc(append(host.Sections(), host.Station()...), func(s string) bool { return slices.Contains(slow, s) })
+		rest, more = host.Read(ctx, o)
+	})
+	var dials []dataplane.Dial
+	asking.Go(func() {
+		dials = host.Dials(ctx, dialTargets(&h))
+		readCluster(ctx, f.root, &h, dials, into)
+	})
 	var echoes []dataplane.Echo
 	var asked snapshot.Coverage
 	asking.Go(func() { echoes, asked = askWire(ctx, f, &h, owners) })
 	asking.Wait()
-	h.Echoes = echoes
+	h.Dials, h.Echoes = dials, echoes
+	h, coverage = together(h, coverage, rest, more)
 	for _, c := range append(coverage, asked) {
 		into.Cover(c)
 	}
-	readCluster(ctx, f.root, &h, into)
 	into.AddHost(h)
 	into.TakenAt(e.now())
 	return into.Snapshot()
+}
+
+// together makes one reading of two: each section is taken from the one that did not
+// leave it out.
+func together(h dataplane.Host, coverage []snapshot.Coverage, rest dataplane.Host, more []snapshot.Coverage) (dataplane.Host, []snapshot.Coverage) {
+	h.Tables, h.Listeners, h.Notices = rest.Tables, rest.Listeners, rest.Notices
+	isSlow := func(c snapshot.Coverage) bool {
+		return slices.ContainsFunc(slow, func(s string) bool { return c.Source == "host "+h.Name+" "+s })
+	}
+	h.Unread = slices.DeleteFunc(h.Unread, func(s string) bool { return slices.Contains(slow, s) })
+	for _, s := range rest.Unread {
+		if slices.Contains(slow, s) {
+			h.Unread = append(h.Unread, s)
+		}
+	}
+	slices.Sort(h.Unread)
+	coverage = slices.DeleteFunc(coverage, isSlow)
+	return h, append(coverage, slices.DeleteFunc(more, func(c snapshot.Coverage) bool { return !isSlow(c) })...)
 }
 
 // dialTargets are the places where the host was told that the apiserver is.
@@ -172,12 +204,12 @@ const clusterLimit = 1500 * time.Millisecond
 // readCluster reads Services and Nodes, for names, where an apiserver has answered
 // and a kubeconfig of this host lets in there. That it does not is no failure: the
 // diagnosis needs none of it.
-func readCluster(ctx context.Context, root string, h *dataplane.Host, into *snapshot.Builder) {
+func readCluster(ctx context.Context, root string, h *dataplane.Host, dials []dataplane.Dial, into *snapshot.Builder) {
 	why := "no apiserver answered that a kubeconfig of this host names"
 	for _, name := range kubeconfigs {
 		path := filepath.Join(root, name)
 		cfg, err := restConfig(path)
-		if err != nil || !answered(h, cfg.Host) {
+		if err != nil || !answered(h, dials, cfg.Host) {
 			continue
 		}
 		keep, err := namingReads()
@@ -186,7 +218,7 @@ func readCluster(ctx context.Context, root string, h *dataplane.Host, into *snap
 		}
 		ctx, cancel := context.WithTimeout(ctx, clusterLimit)
 		defer cancel()
-		if err := live.Read(ctx, live.Options{Config: cfg, Reads: keep}, into); err == nil {
+		if err := live.Read(ctx, live.Options{Config: cfg, Reads: keep, Known: true}, into); err == nil {
 			return
 		}
 		why = path + ": could not be used"
@@ -207,9 +239,9 @@ func namingReads() (snapshot.Reads, error) {
 
 // answered tells whether a kubeconfig's server is an address at which somebody else,
 // or this host with every right, accepted a connection.
-func answered(h *dataplane.Host, server string) bool {
+func answered(h *dataplane.Host, dials []dataplane.Dial, server string) bool {
 	to, ok := addressOf(server)
-	return ok && slices.ContainsFunc(h.Dials, func(d dataplane.Dial) bool {
+	return ok && slices.ContainsFunc(dials, func(d dataplane.Dial) bool {
 		return d.To == to && d.Result == "accepted" && (!d.Self || to.Addr().IsLoopback() || ownAddress(h, to.Addr()))
 	})
 }

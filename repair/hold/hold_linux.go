@@ -114,6 +114,9 @@ func (h *holding) say(kind, format string, args ...any) {
 var errLimit = errors.New("the time limit")
 
 func (h *holding) hold(ctx context.Context) (Outcome, error) {
+	if err := ctx.Err(); err != nil {
+		return h.ended("interrupted: nothing was done", false), err
+	}
 	k := &keeper{kernel: h.kernel, kind: h.kind, second: h.second, dry: h.options.DryRun, targets: h.targets,
 		spots: map[spot]bool{}, state: h.state, say: h.teller.say}
 	for _, t := range h.targets {
@@ -139,18 +142,23 @@ func (h *holding) hold(ctx context.Context) (Outcome, error) {
 		kept <- err
 		stopKeeper(err)
 	}()
-	over, healed := h.watch(stop)
+	over := h.watch(stop)
 	stopKeeper(nil)
 	if err := <-kept; err != nil {
 		return h.ended("could not work: "+err.Error(), false), err
 	}
-	return h.conclude(ctx, over, healed, limit)
+	return h.conclude(ctx, over, limit)
 }
 
-// conclude says how it ended, when nothing is touched any more.
-func (h *holding) conclude(ctx context.Context, over, healed bool, limit time.Duration) (Outcome, error) {
+// conclude says how it ended, when nothing is touched any more: what came in the
+// last moment counts.
+func (h *holding) conclude(ctx context.Context, over bool, limit time.Duration) (Outcome, error) {
 	var why string
-	h.state.with(func(j *judge) { why = j.why(time.Now()) })
+	var healed bool
+	h.state.with(func(j *judge) {
+		_, healed = j.verdict(time.Now())
+		why = j.why(time.Now())
+	})
 	switch cause := context.Cause(ctx); {
 	case over:
 		return h.ended(why, healed), nil
@@ -217,7 +225,7 @@ func only(section string, timeout time.Duration) host.Options {
 // watch looks every second whether it is over. It stays on the thread that Hold was
 // called on; the keeper, whose sockets are open already, is elsewhere, and waits for
 // nothing of this.
-func (h *holding) watch(ctx context.Context) (over, healed bool) {
+func (h *holding) watch(ctx context.Context) (over bool) {
 	for ctx.Err() == nil {
 		begun := time.Now()
 		h.look(ctx)
@@ -226,11 +234,11 @@ func (h *holding) watch(ctx context.Context) (over, healed bool) {
 		}
 		var why string
 		h.state.with(func(j *judge) {
-			over, healed = j.verdict(time.Now())
+			over, _ = j.verdict(time.Now())
 			why = j.why(time.Now())
 		})
 		if over {
-			return over, healed
+			return true
 		}
 		if h.due("waiting", h.world.say) {
 			h.say(Waiting, "waiting: %s", why)
@@ -240,7 +248,7 @@ func (h *holding) watch(ctx context.Context) (over, healed bool) {
 		case <-time.After(h.second - time.Since(begun)):
 		}
 	}
-	return false, false
+	return false
 }
 
 // look asks what the judge goes by. Virtual servers are listed once before the

@@ -215,7 +215,7 @@ func (k *keeper) elsewhere(t repair.Target) (string, error) {
 			delete(k.spots, s)
 		case err != nil:
 			return "", err
-		case name != "lo" && !claimants.ServiceDevice(name):
+		case name == "x" && !claimants.ServiceDevice(name):
 			return name, nil
 		}
 	}

@@ -192,19 +192,7 @@ func parseAddress(data []byte) (spot, error) {
 		return spot{}, errors.New("address: cut short")
 	}
 	bits, index := int(data[1]), int(int32(binary.NativeEndian.Uint32(data[4:])))
-	attributes, err := nl.ParseRouteAttr(data[unix.SizeofIfAddrmsg:])
-	if err != nil {
-		return spot{}, fmt.Errorf("address: %w", err)
-	}
-	var local, address []byte
-	for _, a := range attributes {
-		switch a.Attr.Type {
-		case unix.IFA_LOCAL:
-			local = a.Value
-		case unix.IFA_ADDRESS:
-			address = a.Value
-		}
-	}
+	local, address := attributeOf(data[unix.SizeofIfAddrmsg:], unix.IFA_LOCAL), attributeOf(data[unix.SizeofIfAddrmsg:], unix.IFA_ADDRESS)
 	if local == nil {
 		local = address
 	}
@@ -213,6 +201,22 @@ func parseAddress(data []byte) (spot, error) {
 		return spot{}, errors.New("address: none in it")
 	}
 	return spot{index, netip.PrefixFrom(ip, bits)}, nil
+}
+
+// attributeOf finds the first attribute of a kind; nil: there is none. (The library's
+// reader panics on a last one that is not padded.)
+func attributeOf(list []byte, kind uint16) []byte {
+	for len(list) >= unix.SizeofRtAttr {
+		size := int(binary.NativeEndian.Uint16(list))
+		if size < unix.SizeofRtAttr || size > len(list) {
+			return nil
+		}
+		if binary.NativeEndian.Uint16(list[2:])&^(unix.NLA_F_NESTED|unix.NLA_F_NET_BYTEORDER) == kind {
+			return list[unix.SizeofRtAttr:size]
+		}
+		list = list[min((size+3)&^3, len(list)):]
+	}
+	return nil
 }
 
 // list gives all addresses. One that the kernel marks as interrupted (linux
@@ -294,8 +298,12 @@ func (k *thisKernel) remove(s spot) error {
 // net/core/rtnetlink.c rtnetlink_rcv_msg).
 func permitted(k kernel) error {
 	nothing := spot{prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, 1}), net.IPv4len*8)}
-	if err := k.remove(nothing); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
+	err := k.remove(nothing)
+	switch {
+	case err == nil, errors.Is(err, os.ErrNotExist):
+		return nil
+	case errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("remove addresses: %w (it takes CAP_NET_ADMIN)", os.ErrPermission)
 	}
-	return nil
+	return err
 }

@@ -128,7 +128,7 @@ func (c *client) versionsOf(ctx context.Context, group string) ([]string, error)
 	}
 	var g metav1.APIGroup
 	if err := json.Unmarshal(text, &g); err != nil || len(g.Versions) == 0 {
-		return nil, fmt.Errorf("the answer is no API group")
+		return nil, errors.New("the answer is no API group")
 	}
 	versions := []string{g.PreferredVersion.Version}
 	for _, v := range g.Versions {
@@ -163,8 +163,11 @@ func (c *client) get(ctx context.Context, at string, params map[string]string) (
 	for k, v := range params {
 		req.Param(k, v)
 	}
-	text, err := req.Do(ctx).Raw()
-	return text, cause(ctx, err)
+	res := req.Do(ctx)
+	if err := res.Error(); err != nil { // unlike Raw it reads what the server said
+		return nil, cause(ctx, err)
+	}
+	return res.Raw()
 }
 
 func (c *client) patch(ctx context.Context, at place, subresource string, ops []op, dry bool) error {

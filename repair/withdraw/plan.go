@@ -11,10 +11,10 @@ import (
 	"whohas/snapshot"
 )
 
-// Move puts one value back: into the list at Path, or into the field at Path.
+// move puts one value back: into the list at Path, or into the field at Path.
 // Value goes in and Instead, which took its place, goes out; one of them may be
 // missing.
-type Move struct {
+type move struct {
 	Path    string          `json:"path"`
 	Index   *int            `json:"index,omitzero"` // where it stood in the list; nil: Path is no list
 	Key     string          `json:"key,omitzero"`   // which field of a list's item tells what it is: "/ip"
@@ -26,7 +26,7 @@ type Move struct {
 type plan struct {
 	uid  string
 	ops  []op
-	back []Move
+	back []move
 }
 
 // planned makes the patch of an edit for the object as it is now. Beside the edit's
@@ -74,10 +74,10 @@ func keyOf(ops []snapshot.Op, path string) string {
 }
 
 // inverse is how an operation on obj is taken back.
-func inverse(obj any, o op, key string) Move {
+func inverse(obj any, o op, key string) move {
 	keys := keysOf(o.Path)
 	last := len(keys) - 1
-	m := Move{Path: o.Path, Instead: o.Value}
+	m := move{Path: o.Path, Instead: o.Value}
 	parent, _ := lookup(obj, keys[:last])
 	list, isList := parent.([]any)
 	if isList {
@@ -93,7 +93,7 @@ func inverse(obj any, o op, key string) Move {
 // restored makes the patch that takes the moves back from the object as it is now;
 // no operations mean that nothing is missing. It tests that each list and field that
 // it touches is as it was read, so that nothing comes twice.
-func restored(obj any, uid string, moves []Move) ([]op, error) {
+func restored(obj any, uid string, moves []move) ([]op, error) {
 	r := &restoring{before: obj, now: obj}
 	for _, m := range moves {
 		restore := r.field
@@ -117,7 +117,7 @@ type restoring struct {
 }
 
 // item restores one item of a list, and leaves the others alone.
-func (r *restoring) item(m Move) error {
+func (r *restoring) item(m move) error {
 	found, _ := lookup(r.now, keysOf(m.Path))
 	list, ok := found.([]any)
 	if !ok && found != nil {
@@ -153,7 +153,7 @@ func indexOf(list []any, value json.RawMessage, key string) (int, bool) {
 }
 
 // field restores a field that is a single value.
-func (r *restoring) field(m Move) error {
+func (r *restoring) field(m move) error {
 	now, stands := lookup(r.now, keysOf(m.Path))
 	switch {
 	case isValue(now, stands, m.Value):

@@ -51,7 +51,7 @@ func Undo(ctx context.Context, config *rest.Config, name string, to func(Event))
 }
 
 // undo puts one change back and says what was done.
-func (c *client) undo(ctx context.Context, one Change) (string, error) {
+func (c *client) undo(ctx context.Context, one change) (string, error) {
 	var err error
 	for range undoTries {
 		var ops []op
@@ -73,7 +73,7 @@ func (c *client) undo(ctx context.Context, one Change) (string, error) {
 }
 
 // undoing is the patch that is needed now.
-func (c *client) undoing(ctx context.Context, one Change) ([]op, error) {
+func (c *client) undoing(ctx context.Context, one change) ([]op, error) {
 	obj, err := c.read(ctx, one.place())
 	switch {
 	case apierrors.IsNotFound(err):
@@ -94,7 +94,7 @@ func unprocessable(err error) bool {
 }
 
 // fields names what a change is about.
-func (c Change) fields() string {
+func (c change) fields() string {
 	var names []string
 	for _, m := range c.Back {
 		if n := clean(dotted(m.Path)); !slices.Contains(names, n) {

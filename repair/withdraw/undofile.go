@@ -31,12 +31,12 @@ type file struct {
 	Kind       string    `json:"kind"`
 	Time       time.Time `json:"time"`
 	Server     string    `json:"server"`
-	Changes    []Change  `json:"changes"`
+	Changes    []change  `json:"changes"`
 }
 
-// Change is one patch with the way back. Done is written when the server has
+// change is one patch with the way back. Done is written when the server has
 // answered; a change that is not done may be.
-type Change struct {
+type change struct {
 	Group       string `json:"group,omitzero"`
 	Version     string `json:"version"`
 	Resource    string `json:"resource"`
@@ -46,17 +46,17 @@ type Change struct {
 	UID         string `json:"uid"`
 	Subresource string `json:"subresource,omitzero"`
 	Done        bool   `json:"done"`
-	Back        []Move `json:"back"`
+	Back        []move `json:"back"`
 }
 
-func change(at place, e snapshot.Edit, p plan) Change {
-	return Change{
+func changeOf(at place, e snapshot.Edit, p plan) change {
+	return change{
 		Group: at.Group, Version: at.Version, Resource: at.Resource, Kind: at.Kind, Namespace: at.Namespace, Name: at.Name,
 		UID: p.uid, Subresource: e.Subresource, Back: p.back,
 	}
 }
 
-func (c Change) place() place {
+func (c change) place() place {
 	return place{Group: c.Group, Version: c.Version, Resource: c.Resource, Kind: c.Kind, Namespace: c.Namespace, Name: c.Name}
 }
 
@@ -85,7 +85,7 @@ func parseUndo(text []byte) (file, error) {
 	return f, nil
 }
 
-func (c Change) valid() error {
+func (c change) valid() error {
 	if _, err := c.place().path(); err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (c Change) valid() error {
 	return nil
 }
 
-func (m Move) valid() error {
+func (m move) valid() error {
 	switch {
 	case !strings.HasPrefix(m.Path, "/") || m.Key != "" && !strings.HasPrefix(m.Key, "/"):
 		return fmt.Errorf("no path: %q", clean(m.Path+m.Key))
@@ -150,7 +150,7 @@ type keeping struct {
 
 // keep makes the file, or says why there can be none, before anything is done.
 func keep(o Options, server string) (*keeping, error) {
-	k := &keeping{name: o.UndoFile, file: file{APIVersion: undoVersion, Kind: undoKind, Time: time.Now().UTC().Truncate(time.Second), Server: server, Changes: []Change{}}}
+	k := &keeping{name: o.UndoFile, file: file{APIVersion: undoVersion, Kind: undoKind, Time: time.Now().UTC().Truncate(time.Second), Server: server, Changes: []change{}}}
 	switch {
 	case o.UndoFile == "" && o.DryRun:
 		return k, nil
@@ -184,7 +184,7 @@ func (k *keeping) create() error {
 }
 
 // sending is called before a patch goes out.
-func (k *keeping) sending(c Change) error {
+func (k *keeping) sending(c change) error {
 	k.file.Changes = append(k.file.Changes, c)
 	err := k.save()
 	if err != nil { // then it does not go out
@@ -237,12 +237,9 @@ func (k *keeping) save() error {
 		_ = os.Remove(tmp.Name())
 		return fmt.Errorf("undo file: %w", err)
 	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("undo file: %w", err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("undo file: %w", err)
+	if d, err := os.Open(dir); err == nil {
+		_ = d.Sync() // not every system and file system can
+		_ = d.Close()
 	}
 	return nil
 }

@@ -45,7 +45,7 @@ func Verify(ctx context.Context, o VerifyOptions) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, fmt.Errorf("connect to the cluster: %w", err)
 	}
-	v := &watcher{VerifyOptions: o, client: c, standing: map[string]bool{}, waiting: map[string]bool{}}
+	v := &watcher{VerifyOptions: o, client: c, standing: map[string]bool{}, waiting: map[string]bool{}, blind: map[string]bool{}}
 	tick := time.NewTicker(cmp.Or(o.Every, time.Second))
 	defer tick.Stop()
 	for {
@@ -67,6 +67,7 @@ type watcher struct {
 	client   *client
 	standing map[string]bool // by value: whether it was there at the last look
 	waiting  map[string]bool // Nodes that were not Ready when last seen
+	blind    map[string]bool // what could not be looked at
 	seen     Verdict         // the last look that was not cut short
 	looked   bool
 }
@@ -75,8 +76,9 @@ type watcher struct {
 // never be seen. A look that the end of ctx cuts short does not count.
 func (w *watcher) look(ctx context.Context) (v Verdict, last bool) {
 	last = true
-	unseen := func(name string, err error) {
+	unseen := func(on snapshot.Ref, name string, err error) {
 		v.Unseen = append(v.Unseen, name+": "+message(err))
+		w.tellBlind(ctx, on, name, err)
 		last = last && (apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err))
 	}
 	for _, one := range w.Withdrawals {
@@ -84,8 +86,9 @@ func (w *watcher) look(ctx context.Context) (v Verdict, last bool) {
 		stands, err := w.stands(ctx, one.Edit)
 		switch {
 		case err != nil:
-			unseen(one.On.String(), err)
+			unseen(one.On, one.On.String(), err)
 		default:
+			delete(w.blind, one.On.String())
 			w.tellValue(one.On, name, stands)
 			if stands {
 				v.Standing, last = append(v.Standing, name), false
@@ -94,8 +97,9 @@ func (w *watcher) look(ctx context.Context) (v Verdict, last bool) {
 	}
 	notReady, err := w.nodes(ctx)
 	if err != nil {
-		unseen("nodes", err)
+		unseen(snapshot.Ref{}, "nodes", err)
 	} else {
+		delete(w.blind, "nodes")
 		w.tellNodes(notReady)
 		v.NotReady, last = notReady, last && len(notReady) == 0
 	}
@@ -132,6 +136,14 @@ func (w *watcher) tellValue(on snapshot.Ref, name string, stands bool) {
 		tell(w.Tell, Event{On: on, Warning: true, Text: name + " is still there"})
 	default:
 		tell(w.Tell, Event{On: on, Text: name + " is gone"})
+	}
+}
+
+// tellBlind tells once that something cannot be looked at; not that ctx is over.
+func (w *watcher) tellBlind(ctx context.Context, on snapshot.Ref, name string, err error) {
+	if !w.blind[name] && ctx.Err() == nil {
+		w.blind[name] = true
+		tell(w.Tell, Event{On: on, Warning: true, Text: name + " cannot be looked at: " + message(err)})
 	}
 }
 

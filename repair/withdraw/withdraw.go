@@ -41,9 +41,9 @@ type Options struct {
 	Tell func(Event) // what happens, as it happens; may be nil
 }
 
-// Event is one line about what happens to one object.
+// Event is one line about what happens.
 type Event struct {
-	On      snapshot.Ref
+	On      snapshot.Ref // the object; zero if it is about none
 	Warning bool
 	Text    string
 }
@@ -194,7 +194,7 @@ func (w *worker) send(ctx context.Context, at place, e snapshot.Edit, p plan) (I
 		item, _ := w.patch(ctx, at, e, p)
 		return item, nil
 	}
-	if err := w.kept.sending(change(at, e, p)); err != nil {
+	if err := w.kept.sending(changeOf(at, e, p)); err != nil {
 		return Item{Result: Failed, Detail: "the undo file cannot be written"}, err
 	}
 	item, open := w.patch(ctx, at, e, p)
