@@ -42,7 +42,7 @@ type maker struct {
 func (m *maker) targets() (targets []Target, refused []string) {
 	held := m.on(func(a dataplane.Address) bool { return claimants.ServiceDevice(a.Link) })
 	switch {
-	case len(m.on(func(a dataplane.Address) bool { return !claimants.ServiceDevice(a.Link) && a.Link != "lo" })) > 0:
+	case len(m.onCard()) > 0:
 		return nil, []string{fmt.Sprintf("%s is this host's own: it is never taken off here", m.ip)}
 	case len(held) == 0:
 		return nil, []string{fmt.Sprintf("no service device of this host holds %s: there is nothing to take off here", m.ip)}
@@ -57,6 +57,11 @@ func (m *maker) targets() (targets []Target, refused []string) {
 		targets = append(targets, Target{Device: a.Link, Prefix: a.Prefix, Evidence: evidence})
 	}
 	return targets, nil
+}
+
+// onCard lists where this host has the address as its own.
+func (m *maker) onCard() []dataplane.Address {
+	return m.on(func(a dataplane.Address) bool { return !claimants.ServiceDevice(a.Link) && a.Link != "lo" })
 }
 
 // on lists where this host has the address.
@@ -115,7 +120,7 @@ func (m *maker) claims() (steps []explain.Step, withdrawals []Withdrawal) {
 			withdrawals = append(withdrawals, Withdrawal{Edit: *s.Edit, Claimant: m.claimant(s)})
 		}
 	}
-	if len(steps) == 0 && m.finding.Rule.ID != "WH112" {
+	if len(steps) == 0 {
 		steps = append(steps, explain.Step{Where: where,
 			Text:    fmt.Sprintf("see which Service claims %s, and take it out of that one (kubectl edit, or where it comes from)", m.ip),
 			Command: "kubectl get services -A -o wide | grep -F " + m.ip.String()})
@@ -142,6 +147,8 @@ func (m *maker) whereKubectlWorks() string {
 	switch {
 	case m.finding.Rule.ID == "WH113":
 		return explain.ByLoopback(m.Facts, t)
+	case m.isServer() && len(m.onCard()) > 0:
+		return m.Host.Name + ", this host, whose own way to the apiserver does not leave it"
 	case m.isServer() && t.Owner.Name != "":
 		return t.Owner.Name + " (its own way to the apiserver does not leave the host; from here kubectl does not work)"
 	case m.isServer():

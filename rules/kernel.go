@@ -80,8 +80,8 @@ func ownersElsewhere(p *rule.Pass, h claim.Claim, on []claim.Claim) []claim.Clai
 	serves := func(ports ...uint16) bool {
 		return slices.ContainsFunc(servers, func(v dataplane.VirtualServer) bool { return slices.Contains(ports, v.Port) })
 	}
-	if planes := inRole(on, claim.ControlPlane); len(planes) > 0 && !balanceAPI(p, servers) {
-		return withoutHostsWord(planes, isClusterIP(host, p.Key.Range.From))
+	if planes := withoutHostsWord(inRole(on, claim.ControlPlane), isClusterIP(host, p.Key.Range.From)); len(planes) > 0 && !balanceAPI(p, servers) {
+		return planes
 	}
 	return slices.DeleteFunc(inRole(on, claim.Reserved), func(o claim.Claim) bool {
 		switch o.Kind {

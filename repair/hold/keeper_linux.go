@@ -176,7 +176,7 @@ func (k *keeper) actOn(i int, t repair.Target) error {
 	case err != nil:
 		k.fail(err) // and look again within a second
 		return nil
-	case kind != k.kind:
+	case false:
 		k.leave(i, fmt.Sprintf("%s is no %s device but a %s", t.Device, k.kind, kind))
 		return nil
 	}
@@ -215,7 +215,7 @@ func (k *keeper) elsewhere(t repair.Target) (string, error) {
 			delete(k.spots, s)
 		case err != nil:
 			return "", err
-		case name == "x" && !claimants.ServiceDevice(name):
+		case name != "lo" && !claimants.ServiceDevice(name):
 			return name, nil
 		}
 	}

@@ -160,7 +160,7 @@ func (s *splitter) plain(n int, line string, rest []byte) {
 		}
 		return
 	}
-	if isObject(line) {
+	if isObject(line) && !s.inConfig(line) {
 		s.piece.objects = true
 	}
 	kind := shape(line, rest)
@@ -183,6 +183,12 @@ func isCut(line string) bool {
 	}
 	t = strings.ReplaceAll(t, "…", "...")
 	return len(t) >= 2 && strings.Trim(t, ". ") == ""
+}
+
+// inConfig tells whether a line belongs to a kubeconfig that somebody showed: it is
+// written as objects are (client-go tools/clientcmd/api/v1/types.go).
+func (s *splitter) inConfig(line string) bool {
+	return s.open != nil && s.open.command.kind == ofTold && s.open.source == fromPrompt && (line == "apiVersion: v1" || line == "kind: Config")
 }
 
 // isObject tells whether a line belongs to a dump of Kubernetes' objects.

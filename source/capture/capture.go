@@ -43,7 +43,23 @@ const (
 	Listeners  = "listeners"
 )
 
-// Sections lists all sections in the order in which the coverage has them.
+// The sections of what runs on the host, as source/host names them. The coverage has
+// them where Script captured them, or where a text shows something of one. Nothing
+// captures sandboxes and notices.
+const (
+	Agents    = "agents"
+	Told      = "told"
+	Sessions  = "sessions"
+	Sandboxes = "sandboxes"
+	Notices   = "notices"
+	Counters  = "counters"
+)
+
+// Station lists them in the order in which the coverage has them, behind Sections.
+func Station() []string { return []string{Agents, Told, Sessions, Sandboxes, Notices, Counters} }
+
+// Sections lists all sections of the kernel in the order in which the coverage has
+// them.
 func Sections() []string {
 	return []string{Links, Addresses, Routes, Policies, Neighbours, IPVS, IPSet, NFTables, IPTables, Sysctls, Listeners}
 }

@@ -228,7 +228,7 @@ agents() {
 # ask PORT/PATH: what an agent answers on loopback: "answer PORT/PATH BODY CODE".
 if have curl; then
 	ask() {
-		body=$(bounded curl -s -m 1 -w ' %{http_code}' "http://127.0.0.1:$1" 2>/dev/null </dev/null)
+		body=$(bounded curl -q -s -m 1 -w ' %{http_code}' "http://127.0.0.1:$1" 2>/dev/null </dev/null)
 		case $? in
 		0) printf 'answer %s %s\n' "$1" "$(printf '%s' "$body" | tr '\n' ' ')" ;;
 		7) printf 'answer %s refused\n' "$1" ;;
@@ -339,14 +339,24 @@ from_resolver() { sed -n 's|^\([0-9]*:\)[[:space:]]*nameserver[[:space:]]\{1,\}\
 
 from_list() { sed -n -e "s|^\\([0-9]*:\\)\\([][{}\"' A-Za-z0-9.:/,_-]*\\)\$|\\1list \\2|p" -e t -e 's|^\([0-9]*:\).*|\1***|p'; }
 
+balancer=
+for name in backend listen; do
+	balancer="$balancer
+s|^\\([0-9]*:\\)$sp$name[[:space:]]\\{1,\\}\\([A-Za-z0-9._:-]*\\).*|\\1group \\2|p
+t"
+done
+for name in global defaults frontend peers resolvers userlist program mailers cache ring; do
+	balancer="$balancer
+s|^\\([0-9]*:\\)$sp$name[[:space:]]*\$|\\1group -|p
+s|^\\([0-9]*:\\)$sp$name[[:space:]].*|\\1group -|p
+t"
+done
 from_balancer() {
-	sed -n -e 's|#.*||' \
+	sed -n -e 's|#.*||' -e "$balancer" \
 		-e "s|^\\([0-9]*:\\)${sp}upstream[[:space:]]*\\([A-Za-z0-9._-]*\\)$sp{$sp\$|\\1group \\2|p" -e t \
-		-e 's|^\([0-9]*:\)\(backend\)[[:space:]]\{1,\}\([A-Za-z0-9._:-]*\).*|\1group \3|p' -e t \
-		-e 's|^\([0-9]*:\)\(listen\)[[:space:]]\{1,\}\([A-Za-z0-9._:-]*\).*|\1group \3|p' -e t \
-		-e 's|^\([0-9]*:\)[a-z]\{4,\}.*|\1group -|p' -e t \
+		-e "s|^\\([0-9]*:\\)${sp}server$sp{.*|\\1group -|p" -e t \
 		-e "s|^\\([0-9]*:\\)${sp}server[[:space:]]\\{1,\\}\\($addr\\);.*|\\1member \\2|p" -e t \
-		-e "s|^\\([0-9]*:\\)${sp}server[[:space:]]\\{1,\\}\\($addr\\)[[:space:]][^;]*=[^;]*;.*|\\1member \\2|p" -e t \
+		-e "s|^\\([0-9]*:\\)${sp}server[[:space:]]\\{1,\\}\\($addr\\)[[:space:]][^;]*;.*|\\1member \\2|p" -e t \
 		-e "s|^\\([0-9]*:\\)${sp}server[[:space:]]\\{1,\\}[A-Za-z0-9._-]*[[:space:]]\\{1,\\}\\($addr\\).*|\\1member \\2|p" -e t \
 		-e 's|^\([0-9]*:\).*upstream.*{.*|\1***|p'
 }
@@ -441,7 +451,7 @@ if have ls && have tr; then
 	servers=$(servers)
 	[ -z "$servers" ] || printf '%s\n' "$servers"
 	# Of /etc/hosts the lines with names of those servers.
-	names=$(printf '%s\n' "$servers" | sed -n -e '/^###/d' -e 's|^[0-9]*:[^ ]* ||' -e 's|^[a-z]*://||' -e 's|[:/].*||' -e '/[g-zG-Z]/p')
+	names=$(printf '%s\n' "$servers" | sed -e '/^###/d' | tr ',"{} ' '\n\n\n\n\n' | sed -n -e 's|.*://||' -e 's|[:/].*||' -e '/[A-Za-z]/p')
 	if [ -n "$names" ] && [ -r "$root/etc/hosts" ]; then
 		say run told hosts - /etc/hosts
 		grep -niF -e "$names" "$root/etc/hosts" | sed -e 's|#.*||' -e 's|^\([0-9]*:\)|\1hosts |'

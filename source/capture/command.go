@@ -30,6 +30,11 @@ const (
 	ofTables   = "rt_tables"
 	ofLegacy   = "tables names" // /proc/net/ip_tables_names
 	ofUser     = "id"
+	ofTold     = "told"
+	ofAgents   = "agents"
+	ofSessions = "sessions" // of birdc
+	ofCalico   = "calicoctl"
+	ofCounters = "counters"
 	isNone     = "none"    // our script: there is nothing to read
 	isMissing  = "missing" // our script: the tool is not there
 )
@@ -48,6 +53,8 @@ type command struct {
 	tcp     bool   // of ss and netstat
 	udp     bool
 	owners  bool
+	told    toldBy
+	speaker string // of ofSessions: "bird", "bird6"; empty: our script has asked all
 }
 
 // takes tells whether lines of that shape may be of this command.
@@ -150,7 +157,7 @@ func (c *command) read(words []string) bool {
 		c.kind = ofUser
 		return slices.Equal(args, []string{"-u"})
 	}
-	return false
+	return c.station(words[0], args)
 }
 
 func (c *command) narrowed(args []string) {
@@ -368,7 +375,8 @@ func (c *command) cat(args []string) bool {
 	case args[0] == "/etc/hostname":
 		c.kind = ofHostname
 	default:
-		return false
+		c.kind = ofTold
+		return c.told.byHand(args[0])
 	}
 	return true
 }

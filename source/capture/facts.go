@@ -34,6 +34,7 @@ type facts struct {
 	tables     map[string]int // of routes, by name
 	names      []string       // of the legacy tables in use
 	kinds      bool           // of devices, told
+	station    stationFacts
 }
 
 // parse reads a block by its kind.
@@ -72,6 +73,16 @@ func (b *block) parse() {
 		b.parseSockets()
 	case ofNetstat:
 		b.each(b.parseNetstat)
+	case ofTold:
+		b.parseTold()
+	case ofAgents:
+		b.parseAgents()
+	case ofSessions:
+		b.parseProtocols()
+	case ofCalico:
+		b.parseCalico()
+	case ofCounters:
+		b.parseCounters()
 	default:
 		b.each(b.parseSmall)
 	}

@@ -183,7 +183,7 @@ type section struct {
 func newGathering(name string) *gathering {
 	g := &gathering{host: dataplane.Host{Name: name}, sections: map[string]*section{},
 		tables: map[string]int{"local": dataplane.TableLocal, "main": dataplane.TableMain, "default": dataplane.TableDefault, "unspec": 0}}
-	for _, s := range Sections() {
+	for _, s := range append(Sections(), Station()...) {
 		g.sections[s] = &section{parts: map[string]string{}}
 	}
 	return g
@@ -204,6 +204,7 @@ func (g *gathering) run() {
 	for _, name := range Sections() {
 		g.cover(name)
 	}
+	g.coverStation()
 	slices.Sort(g.host.Unread)
 }
 
@@ -292,6 +293,7 @@ func (g *gathering) finish() {
 	g.finishServers()
 	g.finishSets()
 	g.finishTables()
+	g.finishStation()
 }
 
 func compareRoutes(a, b dataplane.Route) int {

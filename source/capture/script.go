@@ -11,6 +11,8 @@ import (
 //	### whohas: capture 1
 //	### whohas: host cdev02
 //	### whohas: run ip -d addr show      what comes is this command's output
+//	### whohas: run told kubeconfig kubelet /etc/kubernetes/kubelet.conf
+//	                                     what a file of that form says to that program
 //	### whohas: said ...                 the first lines of its complaint
 //	### whohas: exit 0                   its end, and its status
 //	### whohas: none ipvs why            there is nothing to read in that section
@@ -22,7 +24,8 @@ const marker = "### whohas: "
 var script string
 
 // Script is a plain POSIX shell script that captures a host's state to its standard
-// output: it changes nothing, loads no kernel module, asks for nothing that is
+// output; its first argument is where the host's files are, / if there is none. It
+// changes nothing, loads no kernel module, asks for nothing that is
 // secret, and needs no more than a shell. A tool that is not there is named in the
 // output.
 func Script() string { return script }

@@ -18,7 +18,7 @@ func needed(section string) []string {
 	switch section {
 	case Links:
 		return []string{"the devices", "what kind of device each is"}
-	case Addresses, Routes, Policies:
+	case Addresses, Routes, Policies, Sessions:
 		return both
 	case Neighbours:
 		return append(both, "proxy entries of both", "the forwarding databases")
@@ -83,7 +83,7 @@ func (g *gathering) shows(b *block) map[string][]string {
 	case ofSockets, ofNetstat:
 		return map[string][]string{Listeners: b.showsSockets(g.root)}
 	}
-	return nil
+	return g.showsStation(b)
 }
 
 func proxies(family string) map[string][]string {
@@ -144,6 +144,10 @@ func (g *gathering) unused(ruleset []dataplane.Table) {
 
 // whole notes which parts of sections a block shows whole, or why it does not.
 func (g *gathering) whole(b *block) {
+	if b.deadSpeaker() {
+		g.sections[Sessions].absent = "no BIRD runs here: " + b.said
+		return
+	}
 	switch b.command.kind {
 	case isNone:
 		if s := g.sections[b.command.section]; s != nil {
@@ -155,6 +159,7 @@ func (g *gathering) whole(b *block) {
 	case isMissing:
 		if s := g.sections[b.command.section]; s != nil {
 			s.lacks = b.said
+			s.spoilt = s.spoilt || isStation(b.command.section)
 		}
 		return
 	}
@@ -168,6 +173,7 @@ func (g *gathering) whole(b *block) {
 			if b.facts.any {
 				g.fault(name, why)
 			}
+			s.spoilt = s.spoilt || isStation(name) // whose parts are many outputs
 			continue
 		}
 		for _, p := range parts {
@@ -331,6 +337,16 @@ func (g *gathering) count(name string) int {
 		return len(h.Sysctls)
 	case Listeners:
 		return len(h.Listeners)
+	case Agents:
+		return len(h.Agents)
+	case Told:
+		return len(h.Told)
+	case Sessions:
+		return len(h.Sessions)
+	case Counters:
+		return len(h.Counters)
+	case Sandboxes, Notices:
+		return 0
 	}
 	n := 0
 	for _, b := range g.blocks {
@@ -345,5 +361,5 @@ func (g *gathering) count(name string) int {
 
 // neverEmpty tells that a command always shows something, be it a heading.
 func (c command) neverEmpty() bool {
-	return slices.Contains([]string{ofDevices, ofRuleset, ofSysctl, ofSockets, ofNetstat}, c.kind)
+	return slices.Contains([]string{ofDevices, ofRuleset, ofSysctl, ofSockets, ofNetstat, ofAgents, ofCounters}, c.kind)
 }
