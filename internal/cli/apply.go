@@ -85,7 +85,7 @@ func (a *applying) tell(what, text string) {
 func (a *applying) withdraw(ctx context.Context, cfg *rest.Config) (withdraw.Outcome, error) {
 	file := cmp.Or(a.undoFile, "whohas-undo-"+a.now().UTC().Format("20060102T150405")+".json")
 	out, err := withdraw.Withdraw(ctx, withdraw.Options{Config: cfg, Withdrawals: a.report.Withdrawals, UndoFile: file, DryRun: a.dryRun,
-		Tell: func(ev withdraw.Event) { a.tell("withdraw", ev.Text) }})
+		Tell: func(ev withdraw.Event) { a.tell("withdraw", said(ev)) }})
 	if err != nil {
 		return out, err
 	}
@@ -132,7 +132,7 @@ func (a *applying) servers() []netip.AddrPort {
 func (a *applying) verify(ctx context.Context, cfg *rest.Config, withdrawn withdraw.Outcome) error {
 	a.tell("verify", "waiting until the claim is gone and every Node is Ready")
 	v, err := withdraw.Verify(ctx, withdraw.VerifyOptions{Config: cfg, Withdrawals: withdrawn.Withdrawn(),
-		Tell: func(ev withdraw.Event) { a.tell("verify", ev.Text) }})
+		Tell: func(ev withdraw.Event) { a.tell("verify", said(ev)) }})
 	if err != nil {
 		return err
 	}
@@ -201,5 +201,17 @@ func (e *env) undo(ctx context.Context, f *repairFlags) error {
 			return withHint(fmt.Errorf("read kubeconfig: %w", err), "name the cluster with --kubeconfig or --context")
 		}
 	}
-	return withdraw.Undo(ctx, cfg, f.undo, func(ev withdraw.Event) { fmt.Fprintln(e.stdout, printable(ev.Text)) })
+	return withdraw.Undo(ctx, cfg, f.undo, func(ev withdraw.Event) { fmt.Fprintln(e.stdout, printable(said(ev))) })
+}
+
+// said is an event with the object that it is about.
+func said(ev withdraw.Event) string {
+	text := ev.Text
+	if !ev.On.IsZero() {
+		text = ev.On.String() + ": " + text
+	}
+	if ev.Warning {
+		text = "warning: " + text
+	}
+	return text
 }

@@ -176,7 +176,7 @@ func (k *keeper) actOn(i int, t repair.Target) error {
 	case err != nil:
 		k.fail(err) // and look again within a second
 		return nil
-	case false:
+	case kind != k.kind:
 		k.leave(i, fmt.Sprintf("%s is no %s device but a %s", t.Device, k.kind, kind))
 		return nil
 	}

@@ -58,8 +58,7 @@ func (b *block) parseAgents() {
 		}
 	}
 	if denied > 0 {
-		b.say(fmt.Sprintf("the network namespaces of %d processes are not known: needs root", denied))
-		b.faults.count += denied
+		b.command.narrow = fmt.Sprintf("the network namespaces of %d processes are not known: needs root", denied)
 	}
 	b.facts.station.agents = agentsOf(all, uptime)
 	health(b.facts.station.agents, answers)

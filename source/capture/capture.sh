@@ -381,7 +381,7 @@ told() {
 		bounded grep -n '' "$real" </dev/null | sed -e 's|://[^/@]*@|://|g' -e '/^[0-9]*:[[:space:]]*#/d' | "from_$1"
 		say exit 0
 	else
-		say said "${3#"$root"}: Permission denied"
+		say said "Permission denied"
 		say exit 1
 	fi
 }

@@ -220,7 +220,7 @@ func TestScript(t *testing.T) {
 			return
 		}
 		defer u.Close()
-		want := read(host.Options{})
+		want := read(host.Options{Station: true, Skip: []string{host.Sandboxes, host.Notices}})
 		cmd := exec.Command("sh", "-c", capture.Script())
 		text, err := cmd.Output()
 		if err != nil {
@@ -237,9 +237,10 @@ func TestScript(t *testing.T) {
 			t.Errorf("host %q, want %q", got.Name, name)
 		}
 		got.Name = "n1"
+		settled(want.Counters, got.Counters)
 		same(t, "host", want, got)
 		for _, c := range lines {
-			if !c.Complete {
+			if left := strings.HasSuffix(c.Source, " sandboxes") || strings.HasSuffix(c.Source, " notices"); c.Complete == left || left && c.Detail != "not captured" {
 				t.Errorf("%+v", c)
 			}
 		}
@@ -247,6 +248,16 @@ func TestScript(t *testing.T) {
 			t.Logf("%s", text)
 		}
 	})
+}
+
+// settled lets the counters of the whole machine, which others move, differ by what
+// was counted in between.
+func settled(before, after map[string]uint64) {
+	for key, n := range before {
+		if later, ok := after[key]; ok && strings.HasPrefix(key, "rt_cache.") && later >= n {
+			after[key] = n
+		}
+	}
 }
 
 // TestScriptWithoutTools: what is missing is said, and nothing is made up.
@@ -279,7 +290,7 @@ func TestScriptWithoutTools(t *testing.T) {
 		}
 		for _, c := range lines {
 			section := c.Source[strings.LastIndexByte(c.Source, ' ')+1:]
-			gone := slices.Contains([]string{capture.Links, capture.Addresses, capture.Routes, capture.Policies, capture.Neighbours, capture.Listeners}, section)
+			gone := slices.Contains([]string{capture.Links, capture.Addresses, capture.Routes, capture.Policies, capture.Neighbours, capture.Listeners, capture.Agents, capture.Told}, section)
 			if gone && (c.Status != snapshot.StatusAbsent || c.Complete || !strings.Contains(c.Detail, "not installed") || !slices.Contains(h.Unread, section)) {
 				t.Errorf("%+v, unread %v", c, h.Unread)
 			}

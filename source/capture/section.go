@@ -164,13 +164,16 @@ func (g *gathering) whole(b *block) {
 		return
 	}
 	why := b.notWhole()
+	if why != "" && b.command.told.file != "" {
+		why = b.command.told.file + ": " + why
+	}
 	for name, parts := range g.shows(b) {
 		s := g.sections[name]
 		// Empty by nature, or understood: the section has been looked at.
 		s.found = s.found || b.facts.any || why == "" && b.command.kind != ofLegacy
 		s.outcome(b)
 		if why != "" {
-			if b.facts.any {
+			if b.facts.any || isStation(name) && (b.faults.count > 0 || b.source == fromMarker && b.command.told.file != "") {
 				g.fault(name, why)
 			}
 			s.spoilt = s.spoilt || isStation(name) // whose parts are many outputs
@@ -222,6 +225,8 @@ func (b *block) notWhole() string {
 		return b.command.narrow
 	case b.source == fromMarker && !b.closed:
 		return "its end is not there"
+	case b.source == fromMarker && b.status != 0 && b.command.kind == ofTold:
+		return "not permitted: needs root"
 	case b.source == fromMarker && b.status != 0:
 		return fmt.Sprintf("%s ended with status %d", b.command.words, b.status)
 	case !b.facts.any && (b.source != fromMarker || b.command.neverEmpty()):

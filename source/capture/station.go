@@ -53,8 +53,14 @@ func (g *gathering) showsStation(b *block) map[string][]string {
 	all := []string{"all of it"}
 	switch b.command.kind {
 	case ofTold:
-		if b.command.told.form != "" || !g.root || b.source != fromMarker {
+		switch {
+		case b.source != fromMarker:
 			all = nil
+		case b.command.told.form != "":
+			all = []string{"a file"}
+		case !g.root:
+			all = nil
+			g.fault(Told, "it was not captured by root")
 		}
 		return map[string][]string{Told: all}
 	case ofAgents:
