@@ -16,3 +16,8 @@ import (
 func Ask(context.Context, []Target) ([]dataplane.Echo, error) {
 	return nil, errors.New("ask: links are asked on Linux only, not on " + runtime.GOOS)
 }
+
+// Announce needs Linux for the same reason.
+func Announce(context.Context, Target) error {
+	return errors.New("announce: on Linux only, not on " + runtime.GOOS)
+}

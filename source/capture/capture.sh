@@ -352,7 +352,7 @@ s|^\\([0-9]*:\\)$sp$name[[:space:]].*|\\1group -|p
 t"
 done
 from_balancer() {
-	sed -n -e 's|#.*||' -e "$balancer" \
+	sed -n -e 's|#.*||' -e 't comment' -e ': comment' -e "$balancer" \
 		-e "s|^\\([0-9]*:\\)${sp}upstream[[:space:]]*\\([A-Za-z0-9._-]*\\)$sp{$sp\$|\\1group \\2|p" -e t \
 		-e "s|^\\([0-9]*:\\)${sp}server$sp{.*|\\1group -|p" -e t \
 		-e "s|^\\([0-9]*:\\)${sp}server[[:space:]]\\{1,\\}\\($addr\\);.*|\\1member \\2|p" -e t \

@@ -4,6 +4,7 @@ package capture
 
 import (
 	"path"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -16,20 +17,14 @@ func (c *command) bird(name string, args []string) bool {
 	if strings.HasSuffix(name, "6") {
 		c.speaker = "bird6"
 	}
-	for len(args) > 0 && strings.HasPrefix(args[0], "-") {
-		switch {
-		case args[0] == "-s" && len(args) > 1:
-			c.speaker = strings.TrimSuffix(path.Base(args[1]), ".ctl")
-			args = args[1:]
-		case args[0] != "-r":
-			return false
-		}
-		args = args[1:]
+	at := slices.Index(args, "show")
+	if at > 0 && strings.HasSuffix(args[at-1], ".ctl") {
+		c.speaker = strings.TrimSuffix(path.Base(args[at-1]), ".ctl")
 	}
-	if len(args) < 3 || !strings.HasPrefix("show", args[0]) || len(args[1]) < 2 || !strings.HasPrefix("protocols", args[1]) || args[2] != "all" {
+	if at < 0 || len(args) < at+3 || len(args[at+1]) < 2 || !strings.HasPrefix("protocols", args[at+1]) || args[at+2] != "all" {
 		return false
 	}
-	c.narrowed(args[3:])
+	c.narrowed(args[at+3:])
 	return true
 }
 
