@@ -19,6 +19,7 @@ import (
 
 	"whohas/dataplane"
 	"whohas/diagnose"
+	"whohas/probe"
 	"whohas/repair/hold"
 	"whohas/repair/withdraw"
 	"whohas/report"
@@ -64,6 +65,9 @@ func (e *env) apply(ctx context.Context, f *repairFlags, seen diagnose.Seen, r *
 		if err := a.hold(ctx); err != nil {
 			return err
 		}
+	}
+	if !f.dryRun {
+		a.announce(ctx)
 	}
 	if atAPI && !f.dryRun {
 		if err := a.verify(ctx, cfg, withdrawn); err != nil {
@@ -126,6 +130,22 @@ func (a *applying) servers() []netip.AddrPort {
 		}
 	}
 	return out
+}
+
+// announce tells the wire whose the address is, where it is this host's own: who asked
+// while others answered for it remembers them.
+func (a *applying) announce(ctx context.Context) {
+	h := a.seen.Host
+	for _, x := range h.Addresses {
+		if ip := x.Prefix.Addr().Unmap(); ip != a.report.Address || !onWire(h, x) {
+			continue
+		}
+		if err := probe.Announce(ctx, probe.Target{Link: x.Link, IP: a.report.Address}); err != nil {
+			a.tell("announce", "could not announce "+a.report.Address.String()+": "+firstLine(err))
+			continue
+		}
+		a.tell("announce", fmt.Sprintf("announced %s on %s: whoever remembers another host's hardware address for it takes this one's", a.report.Address, x.Link))
+	}
 }
 
 // verify waits for the Nodes.

@@ -29,6 +29,7 @@ type block struct {
 	closed  bool // its end is told
 	status  int  // with which the command ended, where closed
 	said    string
+	refused bool // nobody listens where it asked
 	root    bool // a prompt shows it
 	facts   facts
 	faults  faults
@@ -59,6 +60,7 @@ func shorten(text string) string {
 // say keeps a few lines of a complaint.
 func (b *block) say(text string) {
 	const most = 3
+	b.refused = b.refused || strings.HasSuffix(text, "Connection refused")
 	if b.said == "" {
 		b.said = shorten(text)
 	} else if strings.Count(b.said, "; ") < most {

@@ -145,7 +145,7 @@ func (g *gathering) unused(ruleset []dataplane.Table) {
 // whole notes which parts of sections a block shows whole, or why it does not.
 func (g *gathering) whole(b *block) {
 	if b.deadSpeaker() {
-		g.sections[Sessions].absent = "no BIRD runs here: " + b.said
+		g.sections[Sessions].absent = "no BIRD runs here: its socket refuses connections"
 		return
 	}
 	switch b.command.kind {

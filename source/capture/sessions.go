@@ -30,7 +30,7 @@ func (c *command) bird(name string, args []string) bool {
 
 // deadSpeaker tells that BIRD's socket is what a daemon that has ended left behind.
 func (b *block) deadSpeaker() bool {
-	return b.command.kind == ofSessions && !b.facts.any && strings.Contains(b.said, "Unable to connect to server control socket") && strings.Contains(b.said, "refused")
+	return b.command.kind == ofSessions && !b.facts.any && b.refused
 }
 
 // parseProtocols reads what birdc makes of BIRD's answer: without the codes
