@@ -215,7 +215,7 @@ agents() {
 		pid=${file#/proc/}
 		pid=${pid%/comm}
 		theirs=$(network "$pid")
-		if [ -z "$theirs" ] && [ -d "/proc/$pid" ]; then
+		if [ -z "$theirs" ] && [ -d "/proc/$pid" ] && [ "$(id -u)" != 0 ]; then
 			printf 'denied %s\n' "$pid"
 		elif [ "$theirs" = "$own" ]; then
 			[ "$name" != calico-node ] || words "$pid" | grep -qx -e -felix || continue

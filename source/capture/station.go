@@ -81,23 +81,23 @@ func (g *gathering) showsStation(b *block) map[string][]string {
 	return nil
 }
 
-// coverStation writes down what became of these sections. A text that somebody
-// captured by hand has nothing of them, mostly, and then says nothing of them.
+// coverStation writes down what became of these sections: of all, if our script
+// captured any. A text that somebody captured by hand has nothing of them, mostly,
+// and then the coverage says nothing of them.
 func (g *gathering) coverStation() {
-	scripted := map[string]bool{}
+	shown, scripted := map[string]bool{}, false
 	for _, b := range g.blocks {
-		switch b.command.kind {
-		case isNone, isMissing:
-			scripted[b.command.section] = true
-		case ofTold, ofAgents, ofSessions, ofCalico, ofCounters:
-			for name := range g.showsStation(b) {
-				scripted[name] = true
-			}
+		names := []string{b.command.section}
+		if b.command.section == "" {
+			names = sortedKeys(g.showsStation(b))
+		}
+		for _, name := range names {
+			shown[name] = true
+			scripted = scripted || isStation(name) && b.source == fromMarker
 		}
 	}
-	all := scripted[Agents] && scripted[Told] && scripted[Sessions] && scripted[Counters]
 	for _, name := range Station() {
-		if all || scripted[name] {
+		if scripted || shown[name] {
 			g.cover(name)
 		}
 	}

@@ -176,40 +176,50 @@ func TestScriptMasks(t *testing.T) {
 // TestScriptAgents: the script finds the processes that source/host finds, and what
 // they answer, by whatever tool is there.
 func TestScriptAgents(t *testing.T) {
-	need(t, "sh", "sleep", "ip")
-	dir := t.TempDir()
-	sleep, err := exec.LookPath("sleep")
+	need(t, "sh", "ip")
+	dir, root := t.TempDir(), t.TempDir()
+	sh, err := exec.LookPath("sh")
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(sleep)
+	program, err := os.ReadFile(sh)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"kubelet", "kube-proxy", "kube-controller-manager", "calico-node", "nginx"} {
-		if err := os.WriteFile(filepath.Join(dir, name), text, 0o700); err != nil {
+	names := []string{"kubelet", "kube-proxy", "kube-controller-manager", "calico-node"}
+	for _, name := range names {
+		if err := os.WriteFile(filepath.Join(dir, name), program, 0o700); err != nil {
 			t.Fatal(err)
 		}
+		write(t, filepath.Join(root, "own", name), kubeconfig("https://192.168.10.114:6443"))
 	}
 	inside(t, func() {
 		do(t, "ip link set lo up")
-		for _, name := range []string{"kubelet", "kube-proxy", "kube-controller-manager", "calico-node"} {
-			cmd := exec.Command(filepath.Join(dir, name), "600")
-			if err := cmd.Start(); err != nil {
+		for _, line := range []string{"kubelet --kubeconfig=/own/kubelet --token SECRET", "kube-proxy --kubeconfig /own/kube-proxy", "kube-controller-manager -kubeconfig=/own/kube-controller-manager",
+			"calico-node -felix", "calico-node -confd"} {
+			// A shell that waits for its input is as good as any program.
+			words := strings.Fields(line)
+			cmd := exec.Command(filepath.Join(dir, words[0]), append([]string{"-c", "read x"}, words...)...)
+			in, err := cmd.StdinPipe()
+			if err == nil {
+				err = cmd.Start()
+			}
+			if err != nil {
 				t.Error(err)
 				return
 			}
-			defer func() { cmd.Process.Kill(); cmd.Wait() }() //nolint:errcheck // it is ours
+			defer func() { in.Close(); cmd.Wait() }() //nolint:errcheck // it ends as it reads nothing
 		}
 		answer(t, "127.0.0.1:10248", map[string]string{"/healthz": "ok"})
 		answer(t, "127.0.0.1:10256", map[string]string{"/healthz": `{"lastUpdated": "2026-11-22 20:00:00.5 +0000 UTC m=+1.2","currentTime": "x"}`})
 		answer(t, "127.0.0.1:10249", map[string]string{"/proxyMode": "ipvs\n", "/metrics": ""})
-		want := read(host.Options{Station: true, Root: t.TempDir(), Skip: []string{host.Sandboxes, host.Notices}})
-		if len(want.Agents) != 3 || want.Agents[1].Health["proxyMode"] != "ipvs" {
-			t.Errorf("%+v", want.Agents)
+		want := read(host.Options{Station: true, Root: root, Skip: []string{host.Sandboxes, host.Notices}})
+		if len(want.Agents) != 4 || want.Agents[2].Health["proxyMode"] != "ipvs" || len(want.Told) != 3 {
+			t.Errorf("%+v %+v", want.Agents, want.Told)
 		}
 		for tool, without := range map[string][]string{"curl": nil, "wget": {"curl"}, "none": {"curl", "wget"}} {
-			text, got, coverage := scripted(t, t.TempDir(), hiding(t, without...))
+			text, got, coverage := scripted(t, root, hiding(t, without...))
+			same(t, tool, want.Told, got.Told)
 			for i := range got.Agents {
 				got.Agents[i].Age = 0
 			}
@@ -221,7 +231,7 @@ func TestScriptAgents(t *testing.T) {
 				}
 			}
 			same(t, tool, expected, got.Agents)
-			if c := coverage[capture.Agents]; !c.Complete || strings.Contains(text, dir) {
+			if c := coverage[capture.Agents]; !c.Complete || strings.Contains(text, dir) || strings.Contains(text, "SECRET") {
 				t.Errorf("%s: %+v", tool, c)
 			}
 			if t.Failed() {
