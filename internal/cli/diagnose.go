@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -140,6 +141,9 @@ func (e *env) station(ctx context.Context, in *inputs, f *stationFlags) (diagnos
 		return judged(given, owners, in, f.node)
 	}
 	own := e.readStation(ctx, f, owners)
+	if slices.ContainsFunc(own.Coverage, func(c snapshot.Coverage) bool { return c.Status == snapshot.StatusDenied && strings.HasPrefix(c.Source, "host ") }) {
+		e.hint("not everything could be read without root: sudo whohas diagnose")
+	}
 	return judged(snapshot.Over(given, own), owners, in, own.Hosts[0].Name)
 }
 
