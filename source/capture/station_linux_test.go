@@ -186,29 +186,19 @@ func TestScriptAgents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := []string{"kubelet", "kube-proxy", "kube-controller-manager", "calico-node"}
+	names := []string{"kubelet", "kube-proxy", "kube-controller-manager", "calico-node", "nginx"}
 	for _, name := range names {
 		if err := os.WriteFile(filepath.Join(dir, name), program, 0o700); err != nil {
 			t.Fatal(err)
 		}
 		write(t, filepath.Join(root, "own", name), kubeconfig("https://192.168.10.114:6443"))
 	}
+	idle(t, dir, "nginx elsewhere") // in another network namespace
 	inside(t, func() {
 		do(t, "ip link set lo up")
 		for _, line := range []string{"kubelet --kubeconfig=/own/kubelet --token SECRET", "kube-proxy --kubeconfig /own/kube-proxy", "kube-controller-manager -kubeconfig=/own/kube-controller-manager",
 			"calico-node -felix", "calico-node -confd"} {
-			// A shell that waits for its input is as good as any program.
-			words := strings.Fields(line)
-			cmd := exec.Command(filepath.Join(dir, words[0]), append([]string{"-c", "read x"}, words...)...)
-			in, err := cmd.StdinPipe()
-			if err == nil {
-				err = cmd.Start()
-			}
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			defer func() { in.Close(); cmd.Wait() }() //nolint:errcheck // it ends as it reads nothing
+			idle(t, dir, line)
 		}
 		answer(t, "127.0.0.1:10248", map[string]string{"/healthz": "ok"})
 		answer(t, "127.0.0.1:10256", map[string]string{"/healthz": `{"lastUpdated": "2026-11-22 20:00:00.5 +0000 UTC m=+1.2","currentTime": "x"}`})
@@ -240,6 +230,23 @@ func TestScriptAgents(t *testing.T) {
 			}
 		}
 	})
+}
+
+// idle starts a program in the thread's namespace. A shell that waits for its input
+// is as good as any.
+func idle(t testing.TB, dir, line string) {
+	t.Helper()
+	words := strings.Fields(line)
+	cmd := exec.Command(filepath.Join(dir, words[0]), append([]string{"-c", "read x"}, words...)...)
+	in, err := cmd.StdinPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	t.Cleanup(func() { in.Close(); cmd.Wait() }) //nolint:errcheck // it fails to read
 }
 
 // hiding is a folder with links to the tools of the script but some.

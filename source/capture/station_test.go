@@ -186,3 +186,15 @@ func TestAgents(t *testing.T) {
 		{Name: "nginx", PID: 5, Age: 50},
 	}, h.Agents)
 }
+
+func TestCounters(t *testing.T) {
+	h, coverage := one(t, "n1.txt", "### whohas: host n1\n### whohas: run counters\n"+
+		"/proc/self/net/stat/rt_cache:entries in_martian_dst in_martian_src\n/proc/self/net/stat/rt_cache:01 00000002 0000000f\n/proc/self/net/stat/rt_cache:01 00000001 00000010\n"+
+		"/proc/self/net/netstat:TcpExt: ArpFilter IPReversePathFilter\n/proc/self/net/netstat:TcpExt: 1 17\n"+
+		"/proc/self/net/snmp:Ip: Forwarding InAddrErrors OutNoRoutes\n/proc/self/net/snmp:Ip: 1 7 18446744073709551615\n### whohas: exit 0\n")
+	same(t, "counters", map[string]uint64{"rt_cache.in_martian_dst": 3, "rt_cache.in_martian_src": 31, "TcpExt.IPReversePathFilter": 17,
+		"Ip.InAddrErrors": 7, "Ip.OutNoRoutes": 1<<64 - 1}, h.Counters)
+	if c := stationCoverage(coverage)[capture.Counters]; !c.Complete || c.Count != 5 {
+		t.Errorf("%+v", c)
+	}
+}
