@@ -175,7 +175,7 @@ func (p *player) probe(h *site.Host, q lab.Query) (string, error) {
 			if err != nil {
 				return err
 			}
-			probe = prober.ARP("eth0", to, silence/2)
+			probe = prober.ARP("eth0", to, silence)
 			return nil
 		}
 		to, err := netip.ParseAddrPort(q.Args[0])

@@ -61,10 +61,16 @@ func request(mac net.HardwareAddr, to netip.Addr) []byte {
 	return b
 }
 
+// mostFrames bounds what is looked at, also on a busy wire.
+const mostFrames = 1000
+
 func (p *arping) Wait() string {
 	defer unix.Close(p.fd)
 	var macs []string
-	for poll(p.fd, unix.POLLIN, p.until) != 0 {
+	for range mostFrames {
+		if poll(p.fd, unix.POLLIN, p.until) == 0 {
+			break
+		}
 		var b [128]byte
 		n, _, err := unix.Recvfrom(p.fd, b[:], 0)
 		if err != nil || n < 28 {

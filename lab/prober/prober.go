@@ -62,12 +62,11 @@ func socket(family, kind, proto int) (int, error) {
 // poll waits for events on a socket; it gives none when the time is over.
 func poll(fd int, events int16, until time.Time) int16 {
 	for {
-		left := time.Until(until)
-		if left <= 0 {
-			return 0
-		}
+		// What came while nobody let this process run is looked at when the time is
+		// over, too.
+		left := max(0, time.Until(until))
 		set := []unix.PollFd{{Fd: int32(fd), Events: events}}
-		n, err := unix.Poll(set, int(left/time.Millisecond)+1)
+		n, err := unix.Poll(set, int((left+time.Millisecond-1)/time.Millisecond))
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}

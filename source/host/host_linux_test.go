@@ -52,7 +52,7 @@ func TestKernelHas(t *testing.T) {
 			for name, text := range tt.files {
 				write(t, dir, name, text)
 			}
-			k := kernel{filepath.Join(dir, "proc"), filepath.Join(dir, "sys"), filepath.Join(dir, "lib")}
+			k := kernel{proc: filepath.Join(dir, "proc"), sys: filepath.Join(dir, "sys"), modules: filepath.Join(dir, "lib")}
 			if got, err := k.has("ip_vs", "register_ip_vs_scheduler"); got != tt.want || (err != nil) != tt.fails {
 				t.Errorf("%v, %v; want %v", got, err, tt.want)
 			}

@@ -21,7 +21,7 @@ import (
 // members as many sets, writes to the log what it does not know, and knows no lists
 // of sets (github.com/vishvananda/netlink v1.3.1 ipset_linux.go).
 func readSets(ctx context.Context, k kernel) ([]dataplane.Set, error) {
-	if there, err := k.has("ip_set", "ip_set_test"); err != nil || !there {
+	if there, err := k.has("ip_set", ipsetSymbol); err != nil || !there {
 		return nil, orError(err, absent{"no ip_set in this kernel"})
 	}
 	s, err := open(unix.NETLINK_NETFILTER)

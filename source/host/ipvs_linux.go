@@ -52,7 +52,6 @@ const (
 	ctrlFamilyName   = unix.CTRL_ATTR_FAMILY_NAME
 	genlCtrl         = unix.GENL_ID_CTRL
 	noIPVS           = "no ip_vs in this kernel"
-	ipvsSymbol       = "register_ip_vs_scheduler"
 	ipvsProtocolNone = 0
 )
 

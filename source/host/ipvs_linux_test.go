@@ -158,7 +158,7 @@ func TestNoIPVS(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "proc/modules", "nf_tables 1 0 - Live 0x0\n")
 	write(t, dir, "modules.builtin", "kernel/net/ipv4/ipip.ko\n")
-	got, err := readIPVS(context.Background(), kernel{filepath.Join(dir, "proc"), filepath.Join(dir, "sys"), dir})
+	got, err := readIPVS(context.Background(), kernel{proc: filepath.Join(dir, "proc"), sys: filepath.Join(dir, "sys"), modules: dir})
 	if !errors.As(err, new(absent)) || got != nil {
 		t.Errorf("%v, %v", got, err)
 	}

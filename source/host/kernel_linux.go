@@ -10,13 +10,20 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 )
 
-// kernel is where the kernel shows what it is made of.
-type kernel struct{ proc, sys, modules string }
+// kernel is where the kernel shows what it is made of. symbols gives those that has
+// is asked for, of the kernel's hundred thousand; nil reads them each time.
+type kernel struct {
+	proc, sys, modules string
+	symbols            func() (map[string]bool, error)
+}
 
 func kernelPaths() kernel {
-	return kernel{"/proc", "/sys", filepath.Join("/lib/modules", release())}
+	k := kernel{proc: "/proc", sys: "/sys", modules: filepath.Join("/lib/modules", release())}
+	k.symbols = sync.OnceValues(k.readSymbols) // a slow kernel takes a fifth of a second for it
+	return k
 }
 
 // has tells whether a part of the kernel is there. Whoever asks the part itself
@@ -41,7 +48,33 @@ func (k kernel) has(module, symbol string) (bool, error) {
 	if err == nil {
 		return builtin, nil
 	}
-	return contains(filepath.Join(k.proc, "kallsyms"), func(line string) bool { return strings.HasSuffix(line, " "+symbol) })
+	symbols := k.symbols
+	if symbols == nil {
+		symbols = k.readSymbols
+	}
+	found, err := symbols()
+	return found[symbol], err
+}
+
+// The symbols that show the parts of a kernel.
+const (
+	ipvsSymbol     = "register_ip_vs_scheduler"
+	ipsetSymbol    = "ip_set_test"
+	nftablesSymbol = "nft_do_chain"
+)
+
+func (k kernel) readSymbols() (map[string]bool, error) {
+	found := map[string]bool{}
+	_, err := contains(filepath.Join(k.proc, "kallsyms"), func(line string) bool {
+		_, name, _ := strings.Cut(line, " ")
+		_, name, _ = strings.Cut(name, " ")
+		switch name {
+		case ipvsSymbol, ipsetSymbol, nftablesSymbol:
+			found[name] = true
+		}
+		return len(found) == 3
+	})
+	return found, err
 }
 
 // contains tells whether a line of the file is the one.

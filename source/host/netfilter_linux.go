@@ -77,7 +77,7 @@ const (
 
 func (n *rulesets) readNFT(ctx context.Context) error {
 	n.unknown = true
-	there, err := n.kernel.has("nf_tables", "nft_do_chain")
+	there, err := n.kernel.has("nf_tables", nftablesSymbol)
 	if err != nil {
 		return fmt.Errorf("look for nf_tables: %w", err)
 	}
