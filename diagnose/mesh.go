@@ -15,7 +15,7 @@ import (
 // bgp looks at the sessions of the host's routing daemon.
 func bgp(l *look) []Check {
 	const name = "bgp"
-	if c, ok := l.notRead(name, "sessions"); ok {
+	if c, ok := l.notRead(name, "sessions"); ok && len(l.host.Sessions) == 0 {
 		return []Check{c}
 	}
 	if len(l.host.Sessions) == 0 {
