@@ -17,6 +17,7 @@ const (
 	weakSign         // points somewhere
 	agentDown        // a program does not run or does not answer
 	serverDown
+	refusedHere // by a rule of this host
 	noRoute
 	linkDown
 	strangerOnWire

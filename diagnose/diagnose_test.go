@@ -150,6 +150,14 @@ var scenes = []struct {
 		h.Sessions, h.Neighbours, h.Echoes = nil, nil, h.Echoes[:1]
 		h.Echoes[0].MACs, h.Dials[0].Result = nil, "refused"
 	}, "not-this", []string{"problem apiserver"}, []string{"nothing answers on 192.168.10.114:6443 of this host: refused"}},
+	{"a firewall of this host", func(h *dataplane.Host) {
+		h.Dials[0].Result = "no answer"
+		h.Tables = []dataplane.Table{{Backend: "legacy", Family: "ip", Name: "filter", Chains: []dataplane.Chain{
+			{Name: "KUBE-FIREWALL", Rules: []string{"-j DROP"}}, {Name: "OUTPUT", Policy: "ACCEPT", Rules: []string{"-p tcp -m tcp --dport 6443 -j DROP"}}}}}
+	}, "not-this", []string{"problem apiserver", "problem firewall"}, []string{"look at this: firewall: a rule of this host refuses what goes to the apiserver"}},
+	{"a firewall of this host that is about something else", func(h *dataplane.Host) {
+		h.Tables = []dataplane.Table{{Backend: "legacy", Family: "ip", Name: "filter", Chains: []dataplane.Chain{{Name: "INPUT", Policy: "DROP", Rules: []string{"-p tcp -m tcp --dport 64430 -j DROP", "-d 192.168.10.11/32 -j REJECT"}}}}}
+	}, "healthy", nil, []string{"none names the apiserver"}},
 	{"a link down", func(h *dataplane.Host) { h.Links[1].Up = false }, "not-this", []string{"problem links"}, []string{"eth0 is down"}},
 	{"no default route", func(h *dataplane.Host) { h.Routes = h.Routes[1:] }, "not-this", []string{"problem routes"}, []string{"there is no default route"}},
 	{"no kubelet", func(h *dataplane.Host) { h.Agents = h.Agents[:2] }, "not-this", []string{"problem kubelet"}, []string{"no kubelet runs here"}},

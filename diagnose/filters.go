@@ -38,13 +38,14 @@ func reversePath(l *look) []Check {
 }
 
 // firewall looks for rules that drop or reject and that are neither kube-proxy's
-// nor the network plugin's. It counts them; what they match is not judged.
+// nor the network plugin's. One that names the apiserver's address or port is an
+// answer; what the others match is not judged.
 func firewall(l *look) []Check {
 	const name = "firewall"
 	if c, ok := l.notRead(name, "iptables"); ok {
 		return []Check{c}
 	}
-	var signs []string
+	var signs, named []string
 	for i := range l.host.Tables {
 		t := &l.host.Tables[i]
 		if t.Backend == "nftables" && t.Name == "firewalld" {
@@ -57,31 +58,56 @@ func firewall(l *look) []Check {
 			if c.Policy == "DROP" && (c.Name == "INPUT" || c.Name == "OUTPUT") {
 				signs = append(signs, fmt.Sprintf("%s's policy is DROP (%s)", c.Name, t.Family))
 			}
-			if n := refusals(c); n > 0 {
-				signs = append(signs, fmt.Sprintf("%s of chain %s refuse packets", plural(n, "rule", "rules"), c.Name))
+			refuse := refusals(c)
+			if len(refuse) > 0 {
+				signs = append(signs, fmt.Sprintf("%s of chain %s refuse packets", plural(len(refuse), "rule", "rules"), c.Name))
+			}
+			for _, rule := range refuse {
+				if l.namesServer(rule) {
+					named = append(named, c.Name+" "+rule)
+				}
 			}
 		}
 	}
-	if len(signs) > 0 {
-		return []Check{{Name: name, Outcome: OK, Text: "rules of somebody's own are there; what they match was not judged", Evidence: signs[:min(len(signs), 6)], weight: weakSign}}
+	switch {
+	case len(named) > 0:
+		return []Check{{Name: name, Outcome: Problem, Text: "a rule of this host refuses what goes to the apiserver", Evidence: named[:min(len(named), 4)], weight: refusedHere}}
+	case len(signs) > 0:
+		return []Check{{Name: name, Outcome: OK, Text: "rules of somebody's own are there; none names the apiserver, and what else they match was not judged", Evidence: signs[:min(len(signs), 6)]}}
 	}
 	return []Check{{Name: name, Outcome: OK, Text: "no rule but kube-proxy's and the network plugin's refuses anything"}}
+}
+
+// namesServer tells whether a rule names where the apiserver is: its address as
+// destination, or its port.
+func (l *look) namesServer(rule string) bool {
+	for _, w := range l.host.Told {
+		if w.What != "apiserver" || !w.IP.IsValid() || w.IP.IsLoopback() {
+			continue
+		}
+		if strings.Contains(rule+" ", fmt.Sprintf("-d %s/%d ", w.IP, w.IP.BitLen())) || w.Port != 0 && strings.Contains(rule+" ", fmt.Sprintf("--dport %d ", w.Port)) {
+			return true
+		}
+	}
+	return false
 }
 
 // plugins are the chains of programs that are part of the cluster.
 var plugins = []string{"KUBE-", "cali-", "CILIUM_", "CNI-", "FLANNEL-", "DOCKER", "ANTREA-", "WEAVE-", "OVN-"}
 
-func refusals(c dataplane.Chain) int {
+// refusals lists the rules of a chain that drop or reject, where it is nobody's of
+// the cluster.
+func refusals(c dataplane.Chain) []string {
 	if slices.ContainsFunc(plugins, func(p string) bool { return strings.HasPrefix(c.Name, p) }) {
-		return 0
+		return nil
 	}
-	n := 0
+	var out []string
 	for _, rule := range c.Rules {
 		if strings.Contains(rule, "-j DROP") || strings.Contains(rule, "-j REJECT") {
-			n++
+			out = append(out, rule)
 		}
 	}
-	return n
+	return out
 }
 
 // selinux looks for what SELinux has denied.

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 
 	"whohas/diagnose"
 	"whohas/explain"
@@ -50,6 +51,7 @@ func DiagnosisText(o TextOptions) func(io.Writer, *Diagnosis) error {
 			t.notes(d.Cause)
 		}
 		t.explained(d)
+		t.ruledOut(d)
 		t.links("what does not help", d.Useless)
 		t.others(d)
 		t.checks(d)
@@ -119,6 +121,25 @@ func (t *textWriter) explained(d *Diagnosis) {
 			headed = true
 		}
 		t.wrap("    - ", "      ", c.Name+": "+c.Text)
+	}
+}
+
+// ruledOut names the usual suspects that are well, on one line: the search has why.
+func (t *textWriter) ruledOut(d *Diagnosis) {
+	if d.Cause == nil {
+		return
+	}
+	var names []string
+	for _, c := range d.Checks {
+		ill := slices.ContainsFunc(d.Checks, func(o diagnose.Check) bool { return o.Name == c.Name && o.Outcome != diagnose.OK })
+		if !ill && !slices.Contains(names, c.Name) {
+			names = append(names, c.Name)
+		}
+	}
+	if len(names) > 0 {
+		t.printf("\n")
+		t.heading("what it is not")
+		t.wrapItems("    ", "    ", "", names)
 	}
 }
 
