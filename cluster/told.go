@@ -67,7 +67,7 @@ func (f *Facts) cniFromHost(h *dataplane.Host) bool {
 	case device("vxlan.calico"):
 		f.CNI = CNI{Name: "calico", Encap: VXLAN, BGP: bgp}
 		f.conclude("cni", "calico (vxlan)", from("device vxlan.calico"), snapshot.Origin{})
-	case bgp && (through("ipip") || device("tunl0")):
+	case bgp && (through("ipip") || addressed(h, "tunl0")):
 		f.CNI = CNI{Name: "calico", Encap: IPIP, BGP: true}
 		f.conclude("cni", "calico (ipip)", from("BGP sessions and tunl0"), snapshot.Origin{})
 	case bgp:
@@ -77,6 +77,10 @@ func (f *Facts) cniFromHost(h *dataplane.Host) bool {
 		return false
 	}
 	return true
+}
+
+func addressed(h *dataplane.Host, link string) bool {
+	return slices.ContainsFunc(h.Addresses, func(a dataplane.Address) bool { return a.Link == link })
 }
 
 func routesThrough(h *dataplane.Host, kind string) bool {

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"whohas/claimants"
 	"whohas/cluster"
+	"whohas/dataplane"
 	"whohas/explain"
 	"whohas/snapshot"
 )
@@ -88,12 +90,8 @@ func (l *look) whose(ip netip.Addr) []string {
 
 // clusterIP tells what kube-proxy has among its ClusterIPs.
 func (l *look) clusterIP(ip netip.Addr) bool {
-	for _, set := range l.host.Sets {
-		if (set.Name == "KUBE-CLUSTER-IP" || set.Name == "KUBE-6-CLUSTER-IP") && slices.ContainsFunc(set.Members, memberOf(ip)) {
-			return true
-		}
-	}
-	return false
+	is, _ := claimants.IsClusterIP(l.host, ip)
+	return is
 }
 
 // duplicates is duplicate address detection: does anybody else answer for what is
@@ -119,8 +117,9 @@ func duplicates(l *look) []Check {
 		if !slices.Contains(l.mine, e.IP.Unmap()) {
 			continue
 		}
-		if asked++; len(e.MACs) > 0 {
-			checks = append(checks, l.duplicate(name, e.IP.Unmap(), e.MACs))
+		asked++
+		if others := l.foreign(e.MACs); len(others) > 0 {
+			checks = append(checks, l.duplicate(name, e.IP.Unmap(), others))
 		}
 	}
 	switch {
@@ -130,6 +129,13 @@ func duplicates(l *look) []Check {
 		return []Check{{Name: name, Outcome: Missing, Text: "nobody was asked on the wire"}}
 	}
 	return []Check{{Name: name, Outcome: OK, Text: fmt.Sprintf("nobody else answers for this host's own %s; nodes with strictARP would not, whatever they hold", plural(asked, "address", "addresses"))}}
+}
+
+// foreign leaves out this host's own cards: it may have two on one wire.
+func (l *look) foreign(macs []string) []string {
+	return slices.DeleteFunc(slices.Clone(macs), func(mac string) bool {
+		return slices.ContainsFunc(l.host.Links, func(d dataplane.Link) bool { return strings.EqualFold(d.MAC, mac) })
+	})
 }
 
 func (l *look) duplicate(name string, ip netip.Addr, macs []string) Check {

@@ -70,9 +70,10 @@ type Check struct {
 	Outcome  Outcome
 	Text     string
 	Evidence []string
-	Because  string // the rule whose finding explains the problem, or ""
-	weight   int    // what it says where no finding explains it
+	Because  string     // the rule whose finding explains the problem, or ""
+	weight   int        // what it says where no finding explains it
 	about    netip.Addr // whom it concerns
+	who      []string   // the machines that it concerns
 	cutOff   bool       // it comes of not reaching the apiserver
 }
 

@@ -134,7 +134,7 @@ var scenes = []struct {
 		owner(h)
 		h.Echoes = h.Echoes[:1]
 		h.Echoes[0].MACs = nil
-	}, "not-this", []string{"problem neighbours", "problem bgp", "problem bgp", "problem tunnel"}, []string{"holding one of this host's own addresses"}},
+	}, "unknown", []string{"problem neighbours", "problem bgp", "problem bgp", "problem tunnel"}, []string{"holding one of this host's own addresses"}},
 	{"a foreign machine has this node's address", func(h *dataplane.Host) {
 		h.Echoes[0].MACs = []string{"00:11:22:33:44:55"}
 	}, "not-this", []string{"problem duplicate addresses"}, []string{"00:11:22:33:44:55 answers for 192.168.10.115, which is this host's own; nothing here says that it is a node"}},
@@ -178,6 +178,26 @@ var scenes = []struct {
 		h.Told[0].IP, h.Told[0].Host = addr("192.168.10.100"), "192.168.10.100"
 		h.Dials[0] = dataplane.Dial{What: "apiserver", To: netip.MustParseAddrPort("192.168.10.100:6443"), Result: "accepted", Self: true}
 		h.Echoes = append(h.Echoes, dataplane.Echo{IP: addr("192.168.10.100"), Link: "eth0", Sent: 2})
+	}, "healthy", nil, nil},
+	{"a victim without root: its kubeconfig is closed, so that nobody says whose the address is", func(h *dataplane.Host) {
+		stolen(h)
+		h.Told, h.Sessions, h.Notices, h.Dials, h.Sets, h.Routes = nil, nil, nil, nil, nil, h.Routes[:1]
+		h.Unread = []string{"ipset", "told"}
+	}, "unknown", []string{"unknown apiserver", "unknown service addresses"}, []string{"could not be read: told"}},
+	{"two cards on one wire", func(h *dataplane.Host) {
+		h.Links = append(h.Links, dataplane.Link{Index: 9, Name: "eth1", MAC: "52:54:00:00:00:12", Up: true, Carrier: true})
+		h.Echoes[0].MACs = []string{"52:54:00:00:00:12"}
+	}, "healthy", nil, nil},
+	{"a balancer of the apiserver on every node", func(h *dataplane.Host) {
+		vip := addr("192.168.10.200")
+		h.Told[0].IP, h.Told[0].Host = vip, "192.168.10.200"
+		h.Addresses = append(h.Addresses, dataplane.Address{Link: "kube-ipvs0", Prefix: prefix("192.168.10.200/32"), Scope: "global"})
+		h.Servers = append(h.Servers, dataplane.VirtualServer{Proto: "TCP", IP: vip, Port: 6443, Servers: []dataplane.RealServer{{IP: addr("192.168.10.114"), Port: 6443}, {IP: addr("192.168.10.117"), Port: 6443}}})
+		h.Dials[0] = dataplane.Dial{What: "apiserver", To: netip.MustParseAddrPort("192.168.10.200:6443"), Result: "accepted", Self: true}
+	}, "healthy", []string{"unknown service addresses"}, nil},
+	{"a tunnel device of the kernel's own that nobody uses", func(h *dataplane.Host) {
+		h.Links[2].Up = false
+		h.Addresses, h.Routes, h.Sessions = append(h.Addresses[:2:2], h.Addresses[3]), h.Routes[:1], nil
 	}, "healthy", nil, nil},
 	{"nothing could be read", func(h *dataplane.Host) {
 		*h = dataplane.Host{Name: "cdev02", Unread: []string{"addresses", "agents", "iptables", "links", "neighbours", "notices", "routes", "sessions", "sysctls", "told"}}

@@ -69,8 +69,9 @@ func firewall(l *look) []Check {
 			}
 		}
 	}
+	unreached := slices.ContainsFunc(l.host.Dials, func(d dataplane.Dial) bool { return d.Result != "accepted" })
 	switch {
-	case len(named) > 0:
+	case len(named) > 0 && unreached:
 		return []Check{{Name: name, Outcome: Problem, Text: "a rule of this host refuses what goes to the apiserver", Evidence: named[:min(len(named), 4)], weight: refusedHere}}
 	case len(signs) > 0:
 		return []Check{{Name: name, Outcome: OK, Text: "rules of somebody's own are there; none names the apiserver, and what else they match was not judged", Evidence: signs[:min(len(signs), 6)]}}
@@ -117,7 +118,7 @@ func selinux(l *look) []Check {
 		return []Check{c}
 	}
 	if n := l.notices("denial"); len(n) > 0 {
-		return []Check{{Name: name, Outcome: Problem, Text: "it has denied something", Evidence: quote(n), weight: weakSign}}
+		return []Check{{Name: name, Outcome: Problem, Text: "it has denied something", Evidence: quote(n), weight: byItself}}
 	}
 	return []Check{{Name: name, Outcome: OK, Text: "no log tells of a denial"}}
 }

@@ -43,8 +43,9 @@ func links(l *look) []Check {
 
 // inUse tells the cards by which the host is on a network.
 func (l *look) inUse(link dataplane.Link) bool {
-	card := link.Kind == "" || link.Kind == "bond" || link.Kind == "veth" && link.Master == ""
-	return card && link.Name != "lo" && slices.ContainsFunc(l.host.Addresses, func(a dataplane.Address) bool {
+	card := slices.Contains([]string{"", "bond", "team", "vlan", "bridge"}, link.Kind) || link.Kind == "veth" && link.Master == ""
+	plugin := slices.ContainsFunc([]string{"cni", "docker", "cali", "br-", "virbr", "podman"}, func(p string) bool { return strings.HasPrefix(link.Name, p) })
+	return card && !plugin && link.Name != "lo" && slices.ContainsFunc(l.host.Addresses, func(a dataplane.Address) bool {
 		return a.Link == link.Name && !a.Prefix.IsSingleIP() && !a.Prefix.Addr().IsLinkLocalUnicast()
 	})
 }
@@ -71,12 +72,20 @@ func routes(l *look) []Check {
 		return []Check{{Name: name, Outcome: Problem, Text: "there is no default route: what is not on a subnet of this host is not reached", Evidence: odd, weight: noRoute}}
 	}
 	r := l.host.Routes[i]
-	return []Check{{Name: name, Outcome: OK, Text: fmt.Sprintf("default route via %s on %s", r.Via, r.Link), Evidence: odd}}
+	text := "default route on " + r.Link
+	if r.Via.IsValid() {
+		text = fmt.Sprintf("default route via %s on %s", r.Via, r.Link)
+	}
+	return []Check{{Name: name, Outcome: OK, Text: text, Evidence: odd}}
 }
+
+// lostNodes is the check whose problem is an answer of its own: a node that holds this
+// host's address is silent to it, also on the wire with strictARP.
+const lostNodes = "neighbours"
 
 // neighbours looks for machines on the same wire that do not answer.
 func neighbours(l *look) []Check {
-	const name = "neighbours"
+	const name = lostNodes
 	if c, ok := l.notRead(name, "neighbours"); ok {
 		return []Check{c}
 	}
@@ -92,7 +101,7 @@ func neighbours(l *look) []Check {
 	}
 	switch {
 	case len(nodes) > 0:
-		return []Check{{Name: name, Outcome: Problem, weight: weakSign,
+		return []Check{{Name: name, Outcome: Problem, weight: weakSign, who: nodes,
 			Text:     fmt.Sprintf("%s, of this cluster, %s not answer who has the address: down, on another wire, or holding one of this host's own addresses", explain.Names(nodes), does(nodes)),
 			Evidence: append(failed[:min(len(failed), 4)], "linux net/ipv4/arp.c arp_process: a request from one of the receiver's own addresses is dropped")}}
 	case len(failed) > 0:
@@ -108,14 +117,6 @@ func isNodes(c claim.Claim) bool {
 		return true
 	}
 	return c.Role == claim.Host
-}
-
-// memberOf matches an ipset's member with an address: alone, or before a comma.
-func memberOf(ip netip.Addr) func(string) bool {
-	return func(member string) bool {
-		first, _, _ := strings.Cut(member, ",")
-		return first == ip.String()
-	}
 }
 
 func join(ips []netip.Addr) string {

@@ -10,6 +10,7 @@ import (
 
 	"whohas/claim"
 	"whohas/claimants"
+	"whohas/cluster"
 	"whohas/dataplane"
 	"whohas/explain"
 	"whohas/rule"
@@ -32,7 +33,7 @@ func newLook(s Seen) *look {
 		}
 	}
 	for _, f := range slices.Concat(s.Result.Findings, s.Result.Hidden) {
-		if f.Rule.ID == stolenAddress && l.holds(f) && !slices.Contains(l.held, f.Address()) {
+		if f.Rule.ID == StolenAddress && l.holds(f) && !slices.Contains(l.held, f.Address()) {
 			l.held = append(l.held, f.Address())
 		}
 	}
@@ -48,9 +49,9 @@ func (l *look) holds(f rule.Finding) bool {
 
 // The rules that a verdict speaks of.
 const (
-	stolenAddress  = "WH110"
-	foreignAnswer  = "WH112"
-	stolenEndpoint = "WH113"
+	StolenAddress  = "WH110"
+	ForeignAnswer  = "WH112"
+	StolenEndpoint = "WH113"
 )
 
 // concerns tells whether a finding is about this host: it holds what is another's,
@@ -82,13 +83,40 @@ func (l *look) findings() (cause *rule.Finding, others []rule.Finding) {
 	return cause, others
 }
 
-// isCause tells the findings that are an outage: an answer of a machine that is no
-// node is somebody else's, of which the check of duplicates speaks.
+// takeovers are the rules about an address that a Service has taken or will take.
+var takeovers = []string{"WH101", "WH102", "WH106", "WH107", "WH108"}
+
+// IsTakeover tells the rules whose findings repair can end.
+func IsTakeover(id string) bool {
+	return slices.Contains(takeovers, id) || id == StolenAddress || id == StolenEndpoint
+}
+
+// isCause tells the findings that are the outage itself, and not a danger: the kernel
+// of a host that was read shows it. What objects alone say may be meant for another
+// proxy mode than the one at work. An answer of a machine that is no node is somebody
+// else's: the check of duplicates speaks of it.
 func (l *look) isCause(f rule.Finding) bool {
-	if f.Rule.ID == foreignAnswer {
+	switch {
+	case f.Rule.ID == ForeignAnswer:
 		return f.Severity >= rule.Error && l.answeredByNode(f.Address())
+	case f.Severity < rule.Critical:
+		return false
+	case f.Rule.ID == StolenAddress, f.Rule.ID == StolenEndpoint:
+		return true
 	}
-	return f.Severity >= rule.Critical
+	return slices.Contains(takeovers, f.Rule.ID) && l.shown(f.Address())
+}
+
+// shown tells whether a kernel or the wire bears out that an address is taken: a host
+// holds it, leads it elsewhere, or answers for it, or this one's own proxy serves it.
+func (l *look) shown(ip netip.Addr) bool {
+	for _, f := range slices.Concat(l.Result.Findings, l.Result.Hidden) {
+		if f.Address() == ip && slices.Contains([]string{StolenAddress, StolenEndpoint, ForeignAnswer}, f.Rule.ID) {
+			return true
+		}
+	}
+	mode, _ := cluster.ShownMode(l.host)
+	return mode == dataplane.IPVS && slices.ContainsFunc(l.host.Servers, func(v dataplane.VirtualServer) bool { return v.IP.Unmap() == ip })
 }
 
 // unread tells whether a section of the host could not be read, or not whole.

@@ -62,6 +62,9 @@ func tunnel(l *look) []Check {
 			through++
 		}
 	}
+	if !d.Up && through == 0 && !l.hasAddress(d.Name) { // the kernel's own, which nobody has set up
+		return []Check{{Name: name, Outcome: OK, Text: d.Name + " is there and not in use"}}
+	}
 	if !d.Up {
 		return []Check{{Name: name, Outcome: Problem, Text: d.Name + " is down", weight: weakSign}}
 	}
@@ -76,6 +79,10 @@ func tunnel(l *look) []Check {
 			Evidence: []string{plural(through, "route leads", "routes lead") + " through " + d.Name}}}
 	}
 	return []Check{{Name: name, Outcome: OK, Text: fmt.Sprintf("%s is up; %s through it", d.Name, plural(through, "route leads", "routes lead"))}}
+}
+
+func (l *look) hasAddress(link string) bool {
+	return slices.ContainsFunc(l.host.Addresses, func(a dataplane.Address) bool { return a.Link == link })
 }
 
 func (l *look) routeVia(ip netip.Addr) bool {

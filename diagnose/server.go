@@ -48,7 +48,7 @@ func (l *look) server(name string, w dataplane.Whereabout, to netip.AddrPort) Ch
 		evidence = append(evidence, "certificate for "+explain.Names(d.Names))
 	}
 	c := Check{Name: name, Outcome: Problem, Evidence: evidence, about: to.Addr()}
-	foreign := d.Self && !to.Addr().IsLoopback() && !slices.Contains(l.mine, to.Addr())
+	foreign := d.Self && slices.Contains(l.held, to.Addr())
 	switch {
 	case foreign && d.Result == "accepted":
 		c.Text = fmt.Sprintf("%s is answered by this very host", to)

@@ -67,14 +67,20 @@ func (l *look) conclude(d *Diagnosis) {
 		return
 	}
 	worst := slices.MaxFunc(d.Checks, func(a, b Check) int { return cmp.Compare(a.importance(), b.importance()) })
+	blind := l.blind(d.Checks)
 	switch {
-	case worst.importance() > byItself:
-		d.Verdict = NotThis
-		d.Title = fmt.Sprintf("no address is taken here by anybody, as far as this host shows; look at this: %s: %s", worst.Name, worst.Text)
-	case l.blind() != "":
-		d.Verdict = Unknown
-		d.Title = "what would show a taken address could not be read: " + l.blind()
+	case worst.importance() >= serverDown:
+		d.Verdict, d.Title = NotThis, notThis(worst)
+	case blind != "":
+		d.Verdict, d.Title = Unknown, "what would show a taken address could not be read: "+blind
 		d.Next = []explain.Step{{Where: l.host.Name, Text: "run it as root, in the host's own network namespace", Command: "sudo whohas diagnose"}}
+		return
+	case worst.Name == lostNodes:
+		d.Verdict, d.Title = Unknown, worst.Text
+		d.Next = []explain.Step{{Where: explain.Names(worst.who), Text: "only they can show which; by the console, or from another machine than this one", Command: "sudo whohas diagnose"}}
+		return
+	case worst.importance() > byItself:
+		d.Verdict, d.Title = NotThis, notThis(worst)
 	case slices.ContainsFunc(d.Checks, func(c Check) bool { return c.Outcome == Problem }):
 		d.Verdict, d.Title = NotThis, "no address is taken here by anybody, as far as this host shows; see the problems below"
 	default:
@@ -83,9 +89,17 @@ func (l *look) conclude(d *Diagnosis) {
 			d.Title += ", and nobody answers for its own"
 		}
 	}
-	if l.blind() != "" && d.Verdict == NotThis {
-		d.Title += " (not everything could be read: " + l.blind() + ")"
+	if blind != "" {
+		d.Title += " (not everything could be read: " + blind + ")"
 	}
+}
+
+// notThis says what is wrong where no address is taken by a Service.
+func notThis(c Check) string {
+	if c.weight == strangerOnWire {
+		return "no Service has taken an address here, but another machine has: " + c.Text
+	}
+	return fmt.Sprintf("no address is taken here by anybody, as far as this host shows; look at this: %s: %s", c.Name, c.Text)
 }
 
 // importance is a check's weight as an answer by itself.
@@ -96,9 +110,15 @@ func (c Check) importance() int {
 	return c.weight
 }
 
-// blind tells what could not be read of that without which nothing can be said.
-func (l *look) blind() string {
-	for _, section := range []string{"addresses", "routes", "links"} {
+// blind tells what could not be read of that without which nothing can be said: the
+// addresses themselves, and where some are nobody's by evidence, what would be the
+// evidence.
+func (l *look) blind(checks []Check) string {
+	sections := []string{"addresses", "routes", "links"}
+	if slices.ContainsFunc(checks, func(c Check) bool { return c.Name == "service addresses" && c.Outcome == Missing }) {
+		sections = append(sections, "told", "ipset", "ipvs")
+	}
+	for _, section := range sections {
 		if why, is := l.unread(section); is {
 			return why
 		}
@@ -109,7 +129,7 @@ func (l *look) blind() string {
 // next is what is safe to do: the plan first, which changes nothing.
 func (l *look) next(cause *rule.Finding) []explain.Step {
 	ip := cause.Address()
-	if slices.Contains(l.mine, ip) {
+	if slices.Contains(l.mine, ip) && len(l.held) == 0 {
 		return []explain.Step{
 			{Where: "each machine that answers, or does not", Text: "run the same there: the address must go from there, never from here", Command: "sudo whohas diagnose"},
 			{Where: l.host.Name, Text: "see the plan for the whole cluster; it changes nothing", Command: "sudo whohas repair"},

@@ -10,6 +10,7 @@ import (
 
 	"whohas/claim"
 	"whohas/claimants"
+	"whohas/cluster"
 	"whohas/dataplane"
 	"whohas/diagnose"
 	"whohas/explain"
@@ -28,7 +29,17 @@ func Make(s diagnose.Seen, d diagnose.Diagnosis) Plan {
 	p.Claims, p.Withdrawals = m.claims()
 	p.Hosts, p.After = m.hosts(), m.after()
 	p.Targets, p.Refused = m.targets()
+	if m.translates() {
+		p.Withdrawals = nil
+		p.Refused = append(p.Refused, fmt.Sprintf("the service proxy works in %s mode here, where only ports are taken: the steps are for a person", s.Facts.Mode))
+	}
 	return p
+}
+
+// translates tells the modes in which a Service takes a port and no address. There an
+// address may be claimed on purpose.
+func (m *maker) translates() bool {
+	return m.finding.Rule.ID == diagnose.StolenEndpoint || m.Facts.Mode != dataplane.ModeUnknown && m.Facts.Mode != dataplane.IPVS
 }
 
 type maker struct {
@@ -38,60 +49,83 @@ type maker struct {
 }
 
 // targets are the addresses that may be taken off this host, and what may not, with
-// the reason.
+// the reason. All that it holds of others goes at once: a node that gets back one of
+// two lost addresses may still not reach the apiserver.
 func (m *maker) targets() (targets []Target, refused []string) {
-	held := m.on(func(a dataplane.Address) bool { return claimants.ServiceDevice(a.Link) })
+	for _, f := range slices.Concat(m.Result.Findings, m.Result.Hidden) {
+		if f.Rule.ID != diagnose.StolenAddress || !f.Address().IsValid() {
+			continue
+		}
+		found, why := m.target(&f)
+		targets = append(targets, found...)
+		if why != "" {
+			refused = append(refused, why)
+		}
+	}
+	if len(targets)+len(refused) == 0 {
+		refused = []string{m.nothing()}
+	}
+	return targets, refused
+}
+
+// nothing says why there is nothing to take off here.
+func (m *maker) nothing() string {
+	if own := m.on(m.ip, isOwn); len(own) > 0 {
+		return fmt.Sprintf("%s is this host's own: it is never taken off here", m.ip)
+	}
+	return fmt.Sprintf("no service device of this host holds %s: there is nothing to take off here", m.ip)
+}
+
+// target judges an address that the rules say is held and another's.
+func (m *maker) target(f *rule.Finding) ([]Target, string) {
+	ip := f.Address()
+	held := m.on(ip, func(a dataplane.Address) bool { return claimants.ServiceDevice(a.Link) })
+	if len(held) == 0 {
+		return nil, "" // it is another host's finding
+	}
+	clusterIP, known := claimants.IsClusterIP(m.Host, ip)
+	evidence := evidence(f, m.Host.Name)
 	switch {
-	case len(m.onCard()) > 0:
-		return nil, []string{fmt.Sprintf("%s is this host's own: it is never taken off here", m.ip)}
-	case len(held) == 0:
-		return nil, []string{fmt.Sprintf("no service device of this host holds %s: there is nothing to take off here", m.ip)}
-	case m.isClusterIP():
-		return nil, []string{fmt.Sprintf("%s is among kube-proxy's ClusterIPs: a Service would lose its address", m.ip)}
+	case len(m.on(ip, isOwn)) > 0, claimants.OwnByConfiguration(m.Host, ip):
+		return nil, fmt.Sprintf("%s is this host's own: it is never taken off here", ip)
+	case clusterIP:
+		return nil, fmt.Sprintf("%s is among kube-proxy's ClusterIPs: a Service would lose its address", ip)
+	case !known && !claimants.OnSubnet(m.Host, ip):
+		return nil, fmt.Sprintf("whether %s is a ClusterIP is not known here, and it is on none of this host's subnets", ip)
+	case len(evidence) == 0:
+		return nil, fmt.Sprintf("nothing here says that %s belongs to another host (--owner %s says so)", ip, ip)
 	}
-	evidence := m.evidence()
-	if len(evidence) == 0 {
-		return nil, []string{fmt.Sprintf("nothing here says that %s belongs to another host (--owner %s says so)", m.ip, m.ip)}
-	}
+	var targets []Target
 	for _, a := range held {
 		targets = append(targets, Target{Device: a.Link, Prefix: a.Prefix, Evidence: evidence})
 	}
-	return targets, nil
+	return targets, ""
 }
 
-// onCard lists where this host has the address as its own.
-func (m *maker) onCard() []dataplane.Address {
-	return m.on(func(a dataplane.Address) bool { return !claimants.ServiceDevice(a.Link) && a.Link != "lo" })
-}
+// isOwn tells the devices on which a host has addresses for itself, lo and a dummy of
+// its own among them: routers to the host and balancers put them there.
+func isOwn(a dataplane.Address) bool { return !claimants.ServiceDevice(a.Link) }
 
-// on lists where this host has the address.
-func (m *maker) on(match func(dataplane.Address) bool) []dataplane.Address {
+// on lists where this host has an address.
+func (m *maker) on(ip netip.Addr, match func(dataplane.Address) bool) []dataplane.Address {
 	var out []dataplane.Address
 	for _, a := range m.Host.Addresses {
-		if a.Prefix.Addr().WithZone("").Unmap() == m.ip && match(a) {
+		if a.Prefix.Addr().WithZone("").Unmap() == ip && match(a) {
 			out = append(out, a)
 		}
 	}
 	return out
 }
 
-func (m *maker) isClusterIP() bool {
-	return slices.ContainsFunc(m.Host.Sets, func(s dataplane.Set) bool {
-		return (s.Name == "KUBE-CLUSTER-IP" || s.Name == "KUBE-6-CLUSTER-IP") && slices.ContainsFunc(s.Members, func(member string) bool {
-			return strings.HasPrefix(member, m.ip.String()+",")
-		})
-	})
-}
-
-// evidence cites who says that the address is another's: only what the rule itself
-// took for an owner counts.
-func (m *maker) evidence() []string {
+// evidence cites who says that the address is another's: what the rule itself took
+// for an owner.
+func evidence(f *rule.Finding, host string) []string {
 	var out []string
-	for _, c := range m.finding.Claimants {
-		if c.Part != rule.Owner && c.Part != rule.Witness || c.Role == claim.Observed {
-			continue
+	for _, c := range f.Claimants {
+		const owners = claim.Host | claim.ControlPlane | claim.Tunnel | claim.Reserved
+		if c.Part == rule.Owner && c.Role&owners != 0 && (c.Owner.Kind != cluster.NodeKind.Kind || c.Owner.Name != host) {
+			out = append(out, cite(c.Claim))
 		}
-		out = append(out, cite(c.Claim))
 	}
 	return out
 }
@@ -145,9 +179,9 @@ func (m *maker) whereKubectlWorks() string {
 		t.Owner = n
 	}
 	switch {
-	case m.finding.Rule.ID == "WH113":
+	case m.finding.Rule.ID == diagnose.StolenEndpoint:
 		return explain.ByLoopback(m.Facts, t)
-	case m.isServer() && len(m.onCard()) > 0:
+	case m.isServer() && len(m.on(m.ip, isOwn)) > 0:
 		return m.Host.Name + ", this host, whose own way to the apiserver does not leave it"
 	case m.isServer() && t.Owner.Name != "":
 		return t.Owner.Name + " (its own way to the apiserver does not leave the host; from here kubectl does not work)"
@@ -169,11 +203,11 @@ func (m *maker) isServer() bool {
 
 // hosts are the steps on every host that holds the address.
 func (m *maker) hosts() []explain.Step {
-	if m.finding.Rule.ID == "WH113" {
+	if m.finding.Rule.ID == diagnose.StolenEndpoint {
 		return m.hostSteps()
 	}
 	device := "kube-ipvs0"
-	if held := m.on(func(a dataplane.Address) bool { return claimants.ServiceDevice(a.Link) }); len(held) > 0 {
+	if held := m.on(m.ip, func(a dataplane.Address) bool { return claimants.ServiceDevice(a.Link) }); len(held) > 0 {
 		device = held[0].Link
 	}
 	each := "each host that holds it"

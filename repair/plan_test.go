@@ -72,6 +72,27 @@ func TestTargets(t *testing.T) {
 			h.Sets = []dataplane.Set{{Name: "KUBE-CLUSTER-IP", Type: "hash:ip,port", Members: []string{"192.168.10.114,tcp:80"}}}
 			h.Sessions = []dataplane.Session{{Name: "Mesh", Speaker: "bird", Peer: addr("192.168.10.114"), State: "Active"}}
 		}, nil, "192.168.10.114 is among kube-proxy's ClusterIPs"},
+		{"its own by its static Pod, and lost from its card: ifup found it taken", func(h *dataplane.Host) {
+			h.Told = append(h.Told, dataplane.Whereabout{What: "apiserver", For: "kube-apiserver", Host: "192.168.10.114", IP: addr("192.168.10.114"), File: "/etc/kubernetes/manifests/kube-apiserver.yaml"})
+		}, nil, "there is nothing to repair here"},
+		{"its own by its kubelet's flag", func(h *dataplane.Host) {
+			h.Agents = []dataplane.Agent{{Name: "kubelet", Flags: map[string]string{"node-ip": "192.168.10.114"}}}
+		}, nil, "there is nothing to repair here"},
+		{"two addresses at once", func(h *dataplane.Host) {
+			h.Addresses = append(h.Addresses, dataplane.Address{Link: "kube-ipvs0", Prefix: prefix("192.168.10.116/32"), Scope: "global"})
+			h.Sessions = []dataplane.Session{{Name: "Mesh", Speaker: "bird", Peer: addr("192.168.10.116"), State: "Active"}}
+		}, []repair.Target{
+			{Device: "kube-ipvs0", Prefix: prefix("192.168.10.114/32"), Evidence: []string{"cdev02: 192.168.10.114 in /etc/kubernetes/kubelet.conf:5"}},
+			{Device: "kube-ipvs0", Prefix: prefix("192.168.10.116/32"), Evidence: []string{"cdev02: 192.168.10.116 in bird's session Mesh"}},
+		}, ""},
+		{"a balancer of the apiserver", func(h *dataplane.Host) {
+			h.Servers = []dataplane.VirtualServer{{Proto: "TCP", IP: addr("192.168.10.114"), Port: 6443, Servers: []dataplane.RealServer{{IP: addr("192.168.10.120"), Port: 6443}, {IP: addr("192.168.10.121"), Port: 6443}}}}
+		}, nil, "there is nothing to repair here"},
+		{"the apiserver's port, and a Pod behind it", func(h *dataplane.Host) {
+			h.Servers = []dataplane.VirtualServer{{Proto: "TCP", IP: addr("192.168.10.114"), Port: 6443, Servers: []dataplane.RealServer{{IP: addr("10.244.3.7"), Port: 6443}}}}
+			h.Routes = append(h.Routes, dataplane.Route{Table: 254, Type: "unicast", To: prefix("10.244.3.0/24"), Via: addr("192.168.10.116"), Link: "tunl0", Protocol: "bird"})
+		}, []repair.Target{{Device: "kube-ipvs0", Prefix: prefix("192.168.10.114/32"),
+			Evidence: []string{"cdev02: 192.168.10.114 in /etc/kubernetes/kubelet.conf:5"}}}, ""},
 		{"on lo alone", func(h *dataplane.Host) { h.Addresses[1].Link = "lo" }, nil, "there is nothing to repair here"},
 		{"healed", func(h *dataplane.Host) { h.Addresses = h.Addresses[:1] }, nil, "there is nothing to repair here"},
 	} {

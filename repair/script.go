@@ -8,10 +8,11 @@ import (
 )
 
 // Script is what repair --apply does on a host, as a shell script for hosts where
-// this program is not: the same conditions, the same limit. It needs sh and ip.
-// It does not see kube-proxy's syncs, so it stops when the address has not come back
-// for 65 s: twice kube-proxy's longest pause between two syncs (kubernetes
-// pkg/proxy/apis/config/v1alpha1/defaults.go, ipvs.syncPeriod 30 s).
+// this program is not. It needs sh and ip. It neither asks the apiserver nor sees
+// kube-proxy's syncs, so it stops when the address has not come back for 65 s: twice
+// kube-proxy's longest pause between two syncs (kubernetes
+// pkg/proxy/apis/config/v1alpha1/defaults.go, ipvs.syncPeriod 30 s); kube-router's is five
+// minutes (kube-router pkg/options/options.go).
 func Script(ip netip.Addr) string {
 	family := "-4"
 	if ip.Is6() {
@@ -22,7 +23,7 @@ func Script(ip netip.Addr) string {
 
 const scriptText = `#!/bin/sh
 # Takes %[1]s off the service device of this host and keeps it off, until it has not
-# come back for 65 s, at most 10 minutes. Run it as root on each host that holds the
+# come back for 65 s, at most 10 minutes (kube-router: 330 s and 15 minutes). Run it as root on each host that holds the
 # address, never on its owner. Written by whohas repair --print-script.
 ip=%[1]s bits=%[2]d
 limit=600 quiet=65
@@ -34,11 +35,13 @@ device=
 for d in kube-ipvs0 kube-dummy-if; do
     if held "$d"; then device=$d; fi
 done
+# kube-router syncs every five minutes.
+if [ "$device" = kube-dummy-if ]; then limit=900 quiet=330; fi
 if [ -z "$device" ]; then
     say "no service device holds $ip here: nothing is done"
     exit 0
 fi
-if ip %[3]s -o addr show | grep -F " $ip/" | grep -vE '^[0-9]+: (kube-ipvs0|kube-dummy-if|lo) ' >/dev/null; then
+if ip %[3]s -o addr show | grep -F " $ip/" | grep -vE '^[0-9]+: (kube-ipvs0|kube-dummy-if) ' >/dev/null; then
     say "$ip is this host's own: nothing is done"
     exit 2
 fi

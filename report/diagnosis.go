@@ -224,4 +224,3 @@ func jsonNotes(links []explain.Link) []jsonNote {
 	}
 	return out
 }
-

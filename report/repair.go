@@ -19,6 +19,7 @@ type Repair struct {
 	Tool     string
 	Coverage []snapshot.Coverage
 	Applied  bool
+	DryRun   bool
 	Healed   bool
 	Outcome  string // in a sentence; empty: nothing was tried
 	Events   []RepairEvent
@@ -72,8 +73,13 @@ func (t *textWriter) refused(r *Repair) {
 // outcome is the last word; what was done has been told as it was done.
 func (t *textWriter) outcome(r *Repair) {
 	word := "NOT YET HEALED"
-	if r.Healed {
+	switch {
+	case r.Healed:
 		word = "HEALED"
+	case !r.Address.IsValid():
+		word = "NOTHING TO REPAIR"
+	case r.DryRun:
+		word = "DRY RUN"
 	}
 	t.wrap(t.bold(word)+"  ", spaces(len(word)+2), r.Outcome)
 	t.refused(r)

@@ -53,7 +53,7 @@ func onKey(p *rule.Pass, roles claim.Roles) []claim.Claim {
 func ownersAgainst(p *rule.Pass, h claim.Claim, on []claim.Claim) []claim.Claim {
 	own := func(o claim.Claim) bool { return claim.SameOwner(o, h) }
 	onDevice := func(o claim.Claim) bool { return o.By == h.By && o.Kind == claimants.KernelAddress.Kind }
-	if slices.ContainsFunc(on, onDevice) {
+	if slices.ContainsFunc(on, onDevice) || claimants.OwnByConfiguration(p.Objects.Host(h.Origin.Host), p.Key.Range.From) {
 		return nil // its own, or a virtual IP that it holds now
 	}
 	for _, role := range []claim.Role{claim.Host, claim.Tunnel} {
@@ -80,7 +80,8 @@ func ownersElsewhere(p *rule.Pass, h claim.Claim, on []claim.Claim) []claim.Clai
 	serves := func(ports ...uint16) bool {
 		return slices.ContainsFunc(servers, func(v dataplane.VirtualServer) bool { return slices.Contains(ports, v.Port) })
 	}
-	if planes := withoutHostsWord(inRole(on, claim.ControlPlane), isClusterIP(host, p.Key.Range.From)); len(planes) > 0 && !balanceAPI(p, servers) {
+	machine := isMachines(host, p.Key.Range.From)
+	if planes := withoutHostsWord(inRole(on, claim.ControlPlane), machine); len(planes) > 0 && !balanceAPI(p, host, servers) {
 		return planes
 	}
 	return slices.DeleteFunc(inRole(on, claim.Reserved), func(o claim.Claim) bool {
@@ -90,7 +91,9 @@ func ownersElsewhere(p *rule.Pass, h claim.Claim, on []claim.Claim) []claim.Clai
 		case claimants.StorageServer.Kind: // which may be a Service of this cluster
 			return serves(storagePorts...)
 		case claimants.HostResolver.Kind: // and so may the DNS server
-			return serves(dnsPort) || isClusterIP(host, p.Key.Range.From)
+			return serves(dnsPort) || !machine || slices.Contains(host.Unread, "ipvs")
+		case claimants.HostEtcd.Kind:
+			return !machine
 		}
 		return false
 	})
@@ -98,18 +101,19 @@ func ownersElsewhere(p *rule.Pass, h claim.Claim, on []claim.Claim) []claim.Clai
 
 const dnsPort = 53
 
-// withoutHostsWord: a network plugin's kubeconfig names the apiserver by its
-// Service's ClusterIP, which every node holds.
-func withoutHostsWord(planes []claim.Claim, clusterIP bool) []claim.Claim {
-	return slices.DeleteFunc(planes, func(o claim.Claim) bool { return clusterIP && o.Kind == claimants.HostServer.Kind })
+// isMachines tells whether an address that a host's files speak of can be a machine's,
+// and not a Service's: a network plugin's kubeconfig names the apiserver by its ClusterIP,
+// and resolv.conf may name the cluster's DNS. Where the ClusterIPs are not known it must
+// be in a subnet of the host's own.
+func isMachines(h *dataplane.Host, ip netip.Addr) bool {
+	is, known := claimants.IsClusterIP(h, ip)
+	return !is && (known || claimants.OnSubnet(h, ip))
 }
 
-// isClusterIP tells whether kube-proxy has an address among the ClusterIPs (kubernetes
-// pkg/proxy/ipvs/ipset.go: KUBE-CLUSTER-IP, KUBE-6-CLUSTER-IP).
-func isClusterIP(h *dataplane.Host, ip netip.Addr) bool {
-	return h != nil && slices.ContainsFunc(h.Sets, func(s dataplane.Set) bool {
-		return setField(s.Name) == "spec.clusterIP" && slices.ContainsFunc(s.Members, func(m string) bool { return strings.HasPrefix(m, ip.String()+",") })
-	})
+// withoutHostsWord leaves out what only hosts' files say of an address that may be a
+// Service's.
+func withoutHostsWord(planes []claim.Claim, machine bool) []claim.Claim {
+	return slices.DeleteFunc(planes, func(o claim.Claim) bool { return !machine && o.Kind == claimants.HostServer.Kind })
 }
 
 // ofAPI tells the apiserver's own Service, whose ClusterIP kube-proxy may be told to
@@ -130,37 +134,6 @@ func serversOf(h *dataplane.Host, ip netip.Addr) []dataplane.VirtualServer {
 		}
 	}
 	return out
-}
-
-// balanceAPI tells whether virtual servers lead to apiservers: a balancer of the
-// control plane on each host, as kube-vip, keepalived and lvscare make one.
-func balanceAPI(p *rule.Pass, servers []dataplane.VirtualServer) bool {
-	return slices.ContainsFunc(servers, func(v dataplane.VirtualServer) bool { return leadsToAPI(p, v) })
-}
-
-func leadsToAPI(p *rule.Pass, v dataplane.VirtualServer) bool {
-	for _, r := range v.Servers {
-		if !isAPIServer(p, r.IP.Unmap(), r.Port) {
-			return false
-		}
-	}
-	return len(v.Servers) > 0
-}
-
-// isAPIServer tells whether an apiserver answers there.
-func isAPIServer(p *rule.Pass, ip netip.Addr, port uint16) bool {
-	if slices.Contains(p.Facts.APIBackends, ip) && slices.ContainsFunc(p.Facts.APIServers, func(e cluster.Endpoint) bool { return e.Port == port }) {
-		return true
-	}
-	for c := range p.View.On(ip) {
-		switch {
-		case c.Role == claim.ControlPlane && slices.Contains(c.Ports, snapshot.Port{Proto: "TCP", Number: port}):
-			return true
-		case c.Role == claim.Host && port == 6443:
-			return true
-		}
-	}
-	return false
 }
 
 // sights is where claims of kernels were seen.

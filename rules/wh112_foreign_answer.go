@@ -94,11 +94,12 @@ func ownMACs(p *rule.Pass, owners []claim.Claim) (macs []string, known bool) {
 			continue
 		}
 		for _, l := range p.Objects.Host(o.Origin.Host).Links {
-			macs = append(macs, strings.ToLower(l.MAC))
+			if l.MAC != "" {
+				macs = append(macs, strings.ToLower(l.MAC))
+			}
 		}
-		known = true
 	}
-	return macs, known
+	return macs, len(macs) > 0
 }
 
 // strangers lists who answered and is not the owner. Virtual routers answer by a MAC

@@ -17,7 +17,6 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
-	"whohas/dataplane"
 	"whohas/diagnose"
 	"whohas/probe"
 	"whohas/repair/hold"
@@ -43,8 +42,6 @@ func (e *env) apply(ctx context.Context, f *repairFlags, seen diagnose.Seen, r *
 	if quiet {
 		a.to = e.stderr
 	}
-	ctx, cancel := context.WithTimeout(ctx, f.limit)
-	defer cancel()
 	cfg, whose, err := f.credentials(seen)
 	if err != nil {
 		return err
@@ -54,29 +51,26 @@ func (e *env) apply(ctx context.Context, f *repairFlags, seen diagnose.Seen, r *
 		r.Outcome = "nothing was done: " + cmp.Or(strings.Join(r.Refused, "; "), "no address is held here, and no claim can be taken away from here")
 		return nil
 	}
+	var errs []error
 	var withdrawn withdraw.Outcome
 	if atAPI {
 		a.tell("api", "using "+whose)
-		if withdrawn, err = a.withdraw(ctx, cfg); err != nil {
-			return err
-		}
+		withdrawn, err = a.withdraw(ctx, cfg)
+		errs = append(errs, err)
 	}
-	if len(r.Targets) > 0 {
-		if err := a.hold(ctx); err != nil {
-			return err
-		}
+	if len(r.Targets) > 0 { // also where the claim could not be taken away: the address must go
+		errs = append(errs, a.hold(ctx))
+	}
+	if atAPI && !f.dryRun && ctx.Err() == nil {
+		errs = append(errs, a.verify(ctx, cfg, withdrawn))
 	}
 	if !f.dryRun {
 		a.announce(ctx)
 	}
-	if atAPI && !f.dryRun {
-		if err := a.verify(ctx, cfg, withdrawn); err != nil {
-			return err
-		}
-	}
-	r.Healed = !a.failed && !f.dryRun
+	err = joined(errs)
+	r.Healed = err == nil && !a.failed && !f.dryRun
 	r.Outcome = strings.Join(a.said, "; ")
-	return nil
+	return err
 }
 
 // tell writes down what happens, and shows it.
@@ -111,21 +105,21 @@ func (a *applying) hold(ctx context.Context) error {
 	out, err := hold.Hold(ctx, hold.Options{Targets: a.report.Targets, APIServers: a.servers(), DryRun: a.dryRun, Limit: a.limit,
 		Tell: func(ev hold.Event) { a.tell(ev.Kind, ev.Text) }})
 	if errors.Is(err, hold.ErrHeld) {
-		return withHint(err, "wait for it, or look who runs it: pgrep -af whohas")
-	}
-	if err != nil {
-		return err
+		err = withHint(err, "wait for it, or look who runs it: pgrep -af whohas")
 	}
 	a.failed = a.failed || !out.Healed
-	a.said = append(a.said, out.Why)
-	return nil
+	if out.Why != "" {
+		a.said = append(a.said, out.Why)
+	}
+	return err
 }
 
 // servers are where the apiserver is reached when the address is off.
 func (a *applying) servers() []netip.AddrPort {
 	var out []netip.AddrPort
 	for _, w := range a.seen.Host.Told {
-		if to := netip.AddrPortFrom(w.IP.Unmap(), w.Port); w.What == "apiserver" && w.IP.IsValid() && !w.IP.IsLoopback() && w.Port != 0 && !slices.Contains(out, to) {
+		agent := w.For != "kubectl" // whose file may name another cluster's
+		if to := netip.AddrPortFrom(w.IP.Unmap(), w.Port); w.What == "apiserver" && agent && w.IP.IsValid() && w.Port != 0 && !slices.Contains(out, to) {
 			out = append(out, to)
 		}
 	}
@@ -151,6 +145,8 @@ func (a *applying) announce(ctx context.Context) {
 // verify waits for the Nodes.
 func (a *applying) verify(ctx context.Context, cfg *rest.Config, withdrawn withdraw.Outcome) error {
 	a.tell("verify", "waiting until the claim is gone and every Node is Ready")
+	ctx, cancel := context.WithTimeout(ctx, a.limit)
+	defer cancel()
 	v, err := withdraw.Verify(ctx, withdraw.VerifyOptions{Config: cfg, Withdrawals: withdrawn.Withdrawn(),
 		Tell: func(ev withdraw.Event) { a.tell("verify", said(ev)) }})
 	if err != nil {
@@ -211,17 +207,25 @@ func restConfig(path string) (*rest.Config, error) {
 func (e *env) undo(ctx context.Context, f *repairFlags) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	var h dataplane.Host // nobody asked this host: only a named or a local apiserver counts
-	cfg, _, err := f.credentials(diagnose.Seen{Host: &h})
+	cfg, err := f.undoConfig()
 	if err != nil {
-		return err
-	}
-	if cfg == nil {
-		if cfg, err = f.kube.ToRESTConfig(); err != nil {
-			return withHint(fmt.Errorf("read kubeconfig: %w", err), "name the cluster with --kubeconfig or --context")
-		}
+		return withHint(fmt.Errorf("read kubeconfig: %w", err), "name the cluster with --kubeconfig or --context")
 	}
 	return withdraw.Undo(ctx, cfg, f.undo, func(ev withdraw.Event) { fmt.Fprintln(e.stdout, printable(said(ev))) })
+}
+
+// undoConfig is the cluster that the command line names, else an administrator's file
+// on this host, as repair --apply takes them, else the current context.
+func (f *repairFlags) undoConfig() (*rest.Config, error) {
+	for _, name := range kubeconfigs {
+		if f.named() || strings.Contains(name, "kubelet") {
+			continue
+		}
+		if cfg, err := restConfig(filepath.Join(f.root, name)); err == nil {
+			return cfg, nil
+		}
+	}
+	return f.kube.ToRESTConfig()
 }
 
 // said is an event with the object that it is about.

@@ -141,7 +141,9 @@ func (e *env) station(ctx context.Context, in *inputs, f *stationFlags) (diagnos
 		return judged(given, owners, in, f.node)
 	}
 	own := e.readStation(ctx, f, owners)
-	if slices.ContainsFunc(own.Coverage, func(c snapshot.Coverage) bool { return c.Status == snapshot.StatusDenied && strings.HasPrefix(c.Source, "host ") }) {
+	if slices.ContainsFunc(own.Coverage, func(c snapshot.Coverage) bool {
+		return c.Status == snapshot.StatusDenied && strings.HasPrefix(c.Source, "host ")
+	}) {
 		e.hint("not everything could be read without root: sudo whohas diagnose")
 	}
 	return judged(snapshot.Over(given, own), owners, in, own.Hosts[0].Name)
@@ -156,8 +158,11 @@ func (e *env) given(ctx context.Context, in *inputs) (*snapshot.Snapshot, error)
 		return nil, err
 	}
 	out := into.Snapshot()
-	if out.Failed() { // a host that was asked for must not be taken for this one
+	if out.Failed() {
 		e.complain(out)
+	}
+	files := len(in.bundles)+len(in.files)+len(in.kustomize) > 0
+	if out.Failed() && files { // a host that was asked for must not be taken for this one
 		return nil, errors.New("not everything that was named could be read: nothing is said of a host")
 	}
 	return out, nil

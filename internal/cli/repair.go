@@ -108,17 +108,21 @@ func (e *env) repair(ctx context.Context, f *repairFlags) error {
 	}
 	d := diagnose.Run(seen)
 	if d.Cause == nil {
-		d.Cause = ofCluster(f, seen)
+		if d.Cause = ofCluster(f, seen); d.Cause != nil {
+			d.Title = d.Cause.Title
+		}
 	}
 	plan := repair.Make(seen, d)
 	if f.printScript {
 		return e.script(plan)
 	}
-	r := &report.Repair{Plan: plan, Tool: Version(), Coverage: check.Coverage(seen.Snapshot, seen.View, seen.Facts), Applied: f.apply}
+	r := &report.Repair{Plan: plan, Tool: Version(), Coverage: check.Coverage(seen.Snapshot, seen.View, seen.Facts), Applied: f.apply, DryRun: f.dryRun}
 	if f.apply {
 		err = e.apply(ctx, f, seen, r, quietOutput(outputs))
 	}
-	e.status = repairStatus(d, r)
+	if e.status = repairStatus(d, r); err != nil {
+		e.status = exitFailed // it could not work
+	}
 	errs := []error{err}
 	for _, o := range outputs {
 		errs = append(errs, e.writeOutput(o, func(w io.Writer) error { return repairFormat(o.format, w)(w, r) }))
@@ -133,7 +137,7 @@ func ofCluster(f *repairFlags, seen diagnose.Seen) *rule.Finding {
 		return nil
 	}
 	for i := range seen.Result.Findings {
-		if x := &seen.Result.Findings[i]; x.Severity == rule.Critical && x.Address().IsValid() {
+		if x := &seen.Result.Findings[i]; x.Severity == rule.Critical && x.Address().IsValid() && diagnose.IsTakeover(x.Rule.ID) {
 			return x
 		}
 	}
@@ -142,9 +146,9 @@ func ofCluster(f *repairFlags, seen diagnose.Seen) *rule.Finding {
 
 func repairStatus(d diagnose.Diagnosis, r *report.Repair) int {
 	switch {
-	case r.Healed, d.Cause == nil && (d.Verdict == diagnose.Healthy || d.Verdict == diagnose.NotThis):
+	case r.Healed, d.Cause == nil && d.Verdict != diagnose.Unknown:
 		return exitOK
-	case d.Verdict == diagnose.Unknown:
+	case d.Cause == nil:
 		return exitFailed
 	}
 	return exitFindings

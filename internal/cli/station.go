@@ -22,6 +22,7 @@ import (
 	"whohas/cluster"
 	"whohas/dataplane"
 	"whohas/probe"
+	"whohas/rule"
 	"whohas/snapshot"
 	"whohas/source/host"
 	"whohas/source/live"
@@ -195,7 +196,8 @@ func evident(h *dataplane.Host, owners []claim.Claim) []netip.Addr {
 // plugin/pkg/auth/authorizer/rbac/bootstrappolicy/policy.go NodeRules).
 var kubeconfigs = []string{
 	"etc/kubernetes/admin.conf", "etc/kubernetes/super-admin.conf", "etc/rancher/k3s/k3s.yaml", "etc/rancher/rke2/rke2.yaml",
-	"etc/kubernetes/kubelet.conf", "var/lib/kubelet/kubeconfig", "var/lib/rancher/k3s/agent/kubelet.kubeconfig", "var/lib/rancher/rke2/agent/kubelet.kubeconfig",
+	"var/snap/microk8s/current/credentials/client.config",
+	"etc/kubernetes/kubelet.conf", "var/lib/kubelet/kubeconfig", "etc/kubernetes/ssl/kubecfg-kube-node-kubelet.yaml", "var/snap/microk8s/current/credentials/kubelet.config", "var/lib/rancher/k3s/agent/kubelet.kubeconfig", "var/lib/rancher/rke2/agent/kubelet.kubeconfig",
 }
 
 // clusterLimit bounds the questions to the apiserver.
@@ -228,7 +230,7 @@ func readCluster(ctx context.Context, root string, h *dataplane.Host, dials []da
 
 // namingReads are the kinds by which a Service is named and a Node known.
 func namingReads() (snapshot.Reads, error) {
-	var list []snapshot.Read
+	list := []snapshot.Read{{Fields: rule.KeeperFields()}}
 	for _, r := range append(claimants.Reads(), cluster.Reads()...) {
 		if r.Kind == cluster.ServiceKind || r.Kind == cluster.NodeKind {
 			list = append(list, r)
@@ -242,7 +244,15 @@ func namingReads() (snapshot.Reads, error) {
 func answered(h *dataplane.Host, dials []dataplane.Dial, server string) bool {
 	to, ok := addressOf(server)
 	return ok && slices.ContainsFunc(dials, func(d dataplane.Dial) bool {
-		return d.To == to && d.Result == "accepted" && (!d.Self || to.Addr().IsLoopback() || ownAddress(h, to.Addr()))
+		return d.To == to && d.Result == "accepted" && (!d.Self || to.Addr().IsLoopback() || ownAddress(h, to.Addr()) || balanced(h, d))
+	})
+}
+
+// balanced tells whether IPVS leads a connection on, to one who has shown a certificate:
+// a balancer of apiservers on this host.
+func balanced(h *dataplane.Host, d dataplane.Dial) bool {
+	return len(d.Names) > 0 && slices.ContainsFunc(h.Servers, func(v dataplane.VirtualServer) bool {
+		return v.IP.Unmap() == d.To.Addr() && v.Port == d.To.Port()
 	})
 }
 
