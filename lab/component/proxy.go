@@ -83,6 +83,17 @@ func (c *Cluster) InSync(ctx context.Context, host string) error {
 	return c.programmed(ctx, h)
 }
 
+// Busy tells whether a host's kube-proxy has heard of something that it has not
+// programmed yet: a sync was asked for after the last one ended. One that does not
+// run, or does not answer, is not busy.
+func (c *Cluster) Busy(ctx context.Context, host string) bool {
+	if x := c.Process("kube-proxy", host); x == nil || !x.Running() {
+		return false
+	}
+	metrics, err := get(ctx, c.site.Host(host), "127.0.0.1:10249", "/metrics")
+	return err == nil && metric(metrics, "kubeproxy_sync_proxy_rules_last_timestamp_seconds") < metric(metrics, "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds")
+}
+
 // programmed looks for the Service default/kubernetes in the kernel.
 func (c *Cluster) programmed(ctx context.Context, h *site.Host) error {
 	var command string

@@ -136,7 +136,8 @@ func (p *player) ping(h *site.Host, q lab.Query) (string, error) {
 		return "", err
 	}
 	var probe prober.Probe
-	if err := h.Do(func() error { probe = prober.Ping(to, from, patience(q)); return nil }); err != nil {
+	p.pings++
+	if err := h.Do(func() error { probe = prober.Ping(to, from, p.pings, patience(q)); return nil }); err != nil {
 		return "", err
 	}
 	answer := probe.Wait()

@@ -25,6 +25,7 @@ type machine struct {
 	job   *lab.Job
 	hosts string // the folder below which the hosts' roots stand
 	out   string // where what is brought back goes
+	pings uint16 // sent so far: each needs an id of its own
 
 	// The last scenario's, which may carry the next one.
 	topology lab.Topology

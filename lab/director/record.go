@@ -22,11 +22,26 @@ import (
 // recordLimit bounds the reading of the whole site.
 const recordLimit = time.Minute
 
+// settleLimit bounds the wait for kube-proxies that are at work.
+const settleLimit = 30 * time.Second
+
+// settle waits until no kube-proxy is in the middle of its work: what is seen then
+// would be another thing in each run.
+func (p *player) settle(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, settleLimit)
+	defer cancel()
+	for _, h := range p.site.Hosts {
+		for p.cluster != nil && !h.Pod && p.cluster.Busy(ctx, h.Name) && pause(ctx, 5*pollInterval) == nil {
+		}
+	}
+}
+
 // record reads the kernel of every host and the cluster's objects with the
 // product's own sources, into a snapshot that the product reads.
 func (p *player) record(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, recordLimit)
 	defer cancel()
+	p.settle(ctx)
 	var into snapshot.Builder
 	for _, h := range p.site.Hosts {
 		if h.Pod {

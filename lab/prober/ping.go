@@ -15,12 +15,16 @@ import (
 // Ping sends one echo request. Its answer is "answered", "no answer", or the
 // ICMP error with the address that it came from; an error of this host's own,
 // such as a neighbour that does not resolve, comes from its own address.
-func Ping(to, from netip.Addr, wait time.Duration) Probe {
+//
+// The id must be another each time: to conntrack, an echo request with the id of one
+// that was answered in the last 30 s belongs to it, and passes a filter that rejects
+// what is new (linux net/netfilter/nf_conntrack_proto_icmp.c icmp_pkt_to_tuple).
+func Ping(to, from netip.Addr, id uint16, wait time.Duration) Probe {
 	fd, err := socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP)
 	if err != nil {
 		return done(verdict(err))
 	}
-	p := &ping{fd: fd, to: to, id: uint16(time.Now().UnixNano()), until: time.Now().Add(wait)}
+	p := &ping{fd: fd, to: to, id: id, until: time.Now().Add(wait)}
 	if err := p.send(from); err != nil {
 		unix.Close(fd)
 		return done(verdict(err))
