@@ -34,7 +34,7 @@ func IsClusterIP(h *dataplane.Host, ip netip.Addr) (is, known bool) {
 // other hosts are, and no ClusterIP.
 func OnSubnet(h *dataplane.Host, ip netip.Addr) bool {
 	return slices.ContainsFunc(h.Addresses, func(a dataplane.Address) bool {
-		return !ServiceDevice(a.Link) && !a.Prefix.IsSingleIP() && isCard(linkOf(h, a.Link)) && a.Prefix.Masked().Contains(ip)
+		return !ServiceDevice(a.Link) && !a.Prefix.IsSingleIP() && reachesNetwork(h, linkOf(h, a.Link), a) && a.Prefix.Masked().Contains(ip)
 	})
 }
 

@@ -63,4 +63,3 @@ func verdict(h *site.Host) (string, error) {
 	}
 	return strings.Join([]string{d.Verdict, d.Cause.Rule, d.Cause.Address}, " "), nil
 }
-

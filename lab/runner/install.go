@@ -59,7 +59,7 @@ func installWhohas(ctx context.Context, work *kernel.Work, o Options) error {
 	if err != nil {
 		return fmt.Errorf("build whohas: %w", err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	path := filepath.Join(dir, "whohas")
 	build := exec.CommandContext(ctx, "go", "build", "-o", path, "whohas/cmd/whohas")
 	build.Dir = filepath.Dir(filepath.Dir(o.Tools)) // tools/build stands in the root of the module

@@ -58,12 +58,11 @@ type holding struct {
 	journal *journal
 	teller  *teller
 
-	asked       map[string]time.Time // when each thing was last asked
-	took        time.Duration        // to list the virtual servers, last time
-	answer      string               // the apiserver's, as last told
-	servers     string               // what was last told of virtual servers
-	lastSync    time.Time            // that was last told
-	lastWaiting time.Time
+	asked    map[string]time.Time // when each thing was last asked
+	took     time.Duration        // to list the virtual servers, last time
+	answer   string               // the apiserver's, as last told
+	servers  string               // what was last told of virtual servers
+	lastSync time.Time            // that was last told
 }
 
 // begin takes the lock, and listens before anything is looked at.

@@ -131,7 +131,7 @@ func TestKeeperGoesOn(t *testing.T) {
 					told++
 				}
 			}
-			if told > 1 || told == 0 && test.err == broken && test.fail != "whole" {
+			if told > 1 || told == 0 && errors.Is(test.err, broken) && test.fail != "whole" {
 				t.Errorf("told %d times: %v", told, events)
 			}
 			m.fail = nil

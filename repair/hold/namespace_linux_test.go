@@ -227,11 +227,11 @@ type bench struct {
 // newBench goes fast: its seconds are a twentieth.
 func newBench(t testing.TB) *bench {
 	b := &bench{world: thisWorld()}
-	b.world.measures = measures{settle: 100 * time.Millisecond, period: 300 * time.Millisecond, quiet: 800 * time.Millisecond, router: time.Hour}
-	b.world.kind = standIn
-	b.world.second, b.world.servers, b.world.proxy, b.world.say = 50*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond, 200*time.Millisecond
-	b.world.journal = filepath.Join(t.TempDir(), "journal")
-	b.world.dials = func(ctx context.Context, targets []host.Target) []dataplane.Dial { return nil }
+	b.measures = measures{settle: 100 * time.Millisecond, period: 300 * time.Millisecond, quiet: 800 * time.Millisecond, router: time.Hour}
+	b.kind = standIn
+	b.second, b.servers, b.proxy, b.say = 50*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond, 200*time.Millisecond
+	b.journal = filepath.Join(t.TempDir(), "journal")
+	b.dials = func(ctx context.Context, targets []host.Target) []dataplane.Dial { return nil }
 	b.world.read = b.read
 	return b
 }

@@ -196,12 +196,12 @@ func TestVerifyThroughFaults(t *testing.T) {
 		node := func(name, ready string) string {
 			return fmt.Sprintf(`{"metadata":{"name":%q},"status":{"conditions":[{"type":"MemoryPressure","status":"False"},{"type":"Ready","status":%q}]}}`, name, ready)
 		}
-		switch {
-		case r.URL.Path == "/api/v1/nodes/n2":
+		switch r.URL.Path {
+		case "/api/v1/nodes/n2":
 			w.WriteHeader(http.StatusNotFound)
 			_, _ = fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404}`)
 			return
-		case r.URL.Path == "/api/v1/nodes/n1":
+		case "/api/v1/nodes/n1":
 			_, _ = fmt.Fprint(w, node("n1", "True"))
 			return
 		}

@@ -85,7 +85,6 @@ type splitter struct {
 	open  *block // nil: between blocks
 	other bool   // in the output of a command that is none of ours
 	host  string // whose output comes, as far as the text has said
-	quiet bool   // a dump of objects is expected here: another command's output
 }
 
 func split(name string, text []byte) *piece {

@@ -107,8 +107,8 @@ func (d *device) state(f []string) {
 func (r *ifconfigReader) address(f []string) bool {
 	a := dataplane.Address{Link: r.name}
 	var ok bool
-	switch {
-	case f[0] == "inet6":
+	switch f[0] {
+	case "inet6":
 		a.Prefix, ok = ifconfigPrefix6(f)
 		a.Scope = ifconfigScope(f[len(f)-1])
 		ok = ok && a.Scope != ""

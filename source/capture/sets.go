@@ -57,11 +57,11 @@ func (r *setReader) line(f []string, line string) bool {
 	case r.members:
 		return r.add(r.name, f)
 	}
-	return r.property(f, line)
+	return r.property(f)
 }
 
 // property reads a line of a list's head.
-func (r *setReader) property(f []string, line string) bool {
+func (r *setReader) property(f []string) bool {
 	switch f[0] {
 	case "Type:":
 		r.begun = len(f) == 2 && isSetType(f[1]) && r.create(r.name, f[1])

@@ -246,7 +246,7 @@ func idle(t testing.TB, dir, line string) {
 		t.Error(err)
 		return
 	}
-	t.Cleanup(func() { in.Close(); cmd.Wait() }) //nolint:errcheck // it fails to read
+	t.Cleanup(func() { in.Close(); _ = cmd.Wait() }) // which fails to read
 }
 
 // hiding is a folder with links to the tools of the script but some.
@@ -279,7 +279,7 @@ func answer(t testing.TB, address string, pages map[string]string) {
 		}
 		_, _ = io.WriteString(w, text)
 	})}
-	go s.Serve(l) //nolint:errcheck // until it is closed
+	go func() { _ = s.Serve(l) }() // until it is closed
 	t.Cleanup(func() { s.Close() })
 }
 

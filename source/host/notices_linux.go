@@ -222,7 +222,7 @@ func tail(file string) ([]byte, error) {
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil || !info.Mode().IsRegular() {
-		return nil, cmp.Or(err, error(fs.ErrNotExist))
+		return nil, cmp.Or(err, fs.ErrNotExist)
 	}
 	from := info.Size() - noticeBytes
 	if from <= 0 {
