@@ -201,7 +201,9 @@ func (was thing) same(is thing) bool {
 	return was.mode == is.mode && was.size == is.size && was.changed.Equal(is.changed)
 }
 
-func (f thing) String() string { return fmt.Sprintf("%s %d %s", f.mode, f.size, f.changed) }
+func (was thing) String() string {
+	return fmt.Sprintf("%s %d %s", was.mode, was.size, was.changed)
+}
 
 // machine lists the machine's files, mounts, network devices and kernel modules.
 func machine(t *testing.T) machineState {
