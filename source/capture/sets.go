@@ -26,7 +26,7 @@ func (b *block) parseSets() {
 	r := &setReader{b: b, at: map[string]int{}, entries: -1}
 	for i, line := range b.lines {
 		f := strings.Fields(line)
-		if len(f) > 0 && !r.line(f, line) {
+		if len(f) > 0 && !r.line(f) {
 			b.complain(i)
 		}
 	}
@@ -42,7 +42,7 @@ type setReader struct {
 	begun   bool   // its type was read
 }
 
-func (r *setReader) line(f []string, line string) bool {
+func (r *setReader) line(f []string) bool {
 	switch {
 	case f[0] == "create" && len(f) > 2 && isSetType(f[2]):
 		return r.create(f[1], f[2])
