@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -87,8 +88,10 @@ func TestKeepsOffAmongMany(t *testing.T) {
 			ip = ip.Next()
 		}
 		keepsOff(n, b, 3*time.Second)
-		if got := len(n.addresses("kube-ipvs0")); got != 15_001 {
-			t.Errorf("%d addresses are left", got)
+		// The proxy may have put it back when Hold had ended.
+		left := slices.DeleteFunc(n.addresses("kube-ipvs0"), func(a string) bool { return strings.HasPrefix(a, "192.168.10.114/") })
+		if len(left) != 15_001 {
+			t.Errorf("%d addresses are left", len(left))
 		}
 	})
 }
