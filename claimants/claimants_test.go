@@ -30,7 +30,7 @@ type scene struct {
 
 var scenes = slices.Concat(
 	coreScenes, kubeadmScenes, serviceCIDRScenes, metalLBScenes, ciliumScenes, kubeVIPScenes, calicoScenes,
-	nodeScenes, kernelScenes, openELBScenes, pureLBScenes, openShiftScenes, storageScenes,
+	nodeScenes, kernelScenes, stationScenes, openELBScenes, pureLBScenes, openShiftScenes, storageScenes,
 )
 
 func TestScenes(t *testing.T) {

@@ -14,7 +14,8 @@ import (
 
 // apiServers finds where the nodes reach the apiserver, the surest source
 // first: kube-proxy's own kubeconfig, cluster-info, kubeadm's endpoint. Only if
-// none of them was read, the endpoints of default/kubernetes stand for it.
+// none of them was read, the endpoints of default/kubernetes stand for it, and
+// without any object what the hosts were told.
 func (f *Facts) apiServers(s *snapshot.Snapshot) {
 	if o := s.First(ConfigMapKind.Ref("kube-system", "kube-proxy")); o != nil {
 		for c := range o.Field("data", "kubeconfig.conf", "clusters").Items() {
@@ -33,6 +34,9 @@ func (f *Facts) apiServers(s *snapshot.Snapshot) {
 		f.kubernetesEndpoints(s)
 	}
 	f.apiBackends(s)
+	if len(f.APIServers) == 0 {
+		f.toldEndpoints(s)
+	}
 	for _, e := range f.APIServers {
 		f.conclude("apiserver", e.String(), e.From, snapshot.Origin{})
 	}

@@ -35,7 +35,7 @@ var cniDaemons = map[string]string{
 
 func (f *Facts) cni(s *snapshot.Snapshot) {
 	switch {
-	case f.calico(s), f.flannel(s), f.cniFromDaemons(s):
+	case f.calico(s), f.flannel(s), f.cniFromDaemons(s), f.cniFromHosts(s):
 	default:
 		f.conclude("cni", "unknown", "no network plugin among what was read", snapshot.Origin{})
 	}

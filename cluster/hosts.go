@@ -55,6 +55,13 @@ func sight(h *dataplane.Host) (sighting, bool) {
 	return signs[0], true
 }
 
+// ShownMode is the proxy mode that a host's kernel shows, and by what; unknown where
+// it shows none, or two.
+func ShownMode(h *dataplane.Host) (mode dataplane.ProxyMode, sign string) {
+	s, _ := sight(h)
+	return s.mode, s.sign
+}
+
 // tableSign: IPVS mode has a chain KUBE-SERVICES as well, but no KUBE-SVC- chains
 // (kubernetes pkg/proxy/ipvs/proxier.go iptablesChains), and nftables mode has a
 // table of its own (pkg/proxy/nftables/proxier.go kubeProxyTable).

@@ -21,6 +21,14 @@ type Host struct {
 	Tables     []Table           `json:"tables,omitempty"`  // netfilter, of every back end
 	Sysctls    map[string]string `json:"sysctls,omitempty"` // "net.ipv4.conf.all.arp_ignore"
 	Listeners  []Listener        `json:"listeners,omitempty"`
+	Agents     []Agent           `json:"agents,omitempty"`
+	Told       []Whereabout      `json:"told,omitempty"` // what files say
+	Sessions   []Session         `json:"sessions,omitempty"`
+	Sandboxes  []Sandbox         `json:"sandboxes,omitempty"`
+	Notices    []Notice          `json:"notices,omitempty"`
+	Counters   map[string]uint64 `json:"counters,omitempty"` // "rt_cache.in_martian_src"; of the whole machine, not of a namespace
+	Dials      []Dial            `json:"dials,omitempty"`
+	Echoes     []Echo            `json:"echoes,omitempty"`
 	Unread     []string          `json:"unread,omitempty"` // the sections that are not here, or not whole: "ipvs", "iptables"
 }
 

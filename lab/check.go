@@ -121,9 +121,9 @@ func (p *parser) checkNames(step Step, begun map[string]bool) {
 			p.fail(step.Line, "begin %s: it runs already", step.Args[0])
 		}
 		begun[step.Args[0]] = true
-	case End:
+	case End, Finish:
 		if !begun[step.Args[0]] {
-			p.fail(step.Line, "end %s: nothing began as that", step.Args[0])
+			p.fail(step.Line, "%s %s: nothing began as that", step.Verb, step.Args[0])
 		}
 		delete(begun, step.Args[0])
 	case Record:

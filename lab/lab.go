@@ -111,6 +111,13 @@ func (s *Scenario) Runs(b Backend) bool { return slices.Contains(s.Backends, b) 
 // KernelOnly tells whether the scenario starts no component of Kubernetes.
 func (s *Scenario) KernelOnly() bool { return s.Cluster.ControlPlane == "" }
 
+// AsksWhohas tells whether a step runs the program that all this is about.
+func (s *Scenario) AsksWhohas() bool {
+	return slices.ContainsFunc(s.Steps, func(step Step) bool {
+		return step.Query.What == "diagnose" || slices.ContainsFunc(step.Args, func(a string) bool { return strings.Contains(a, "whohas ") })
+	})
+}
+
 // parser keeps the first error only: what follows it is often its consequence.
 type parser struct {
 	fsys  fs.FS

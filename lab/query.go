@@ -47,6 +47,7 @@ var queries = map[string]form{
 	"set":       {"HOST set MEMBER", "the ipsets that have it; none"},
 	"component": {"HOST component COMPONENT", "running; stopped"},
 	"mode":      {"HOST mode", "the mode in which its kube-proxy says it runs"},
+	"diagnose":  {"HOST diagnose", "whohas diagnose there: cause RULE ADDRESS; not-this; healthy; unknown"},
 	"node":      {"cluster node NODE", "Ready; NotReady; Unknown, when the control plane has lost sight of it"},
 	"lease":     {"cluster lease NODE", "fresh; stale, by its duration"},
 }

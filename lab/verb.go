@@ -15,6 +15,7 @@ const (
 	Exec    Verb = "run"
 	Begin   Verb = "begin"
 	End     Verb = "end"
+	Finish  Verb = "finish"
 	Apply   Verb = "apply"
 	Delete  Verb = "delete"
 	Patch   Verb = "patch"
@@ -43,6 +44,7 @@ var verbs = map[Verb]form{
 	Sleep:   {"sleep TIME", "waits; where something can be waited for, do that"},
 	Begin:   {"begin NAME HOST COMMAND", "a shell command in the background"},
 	End:     {"end NAME", "kills it, and all that it started"},
+	Finish:  {"finish TIME NAME", "waits until what began so ends by itself; it must succeed, and what it printed goes into the time line"},
 	Apply:   {"apply SECTION", "the section's objects, server-side; a namespace that is not there is made"},
 	Delete:  {"delete KIND NAMESPACE/NAME", "an object"},
 	Patch:   {"patch KIND NAMESPACE/NAME JSON", "a merge patch; KIND/status patches the status"},

@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"iter"
 	"net/netip"
 	"slices"
 	"strings"
@@ -194,6 +195,8 @@ type Source interface {
 	Of(snapshot.Ref) []*snapshot.Object
 	// Host is the host of that name, or nil. It must not be changed.
 	Host(name string) *dataplane.Host
+	// EachHost goes through all of them, by name. None may be changed.
+	EachHost() iter.Seq[*dataplane.Host]
 }
 
 // Facts are the conclusions that rules ask for.

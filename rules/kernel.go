@@ -53,7 +53,7 @@ func onKey(p *rule.Pass, roles claim.Roles) []claim.Claim {
 func ownersAgainst(p *rule.Pass, h claim.Claim, on []claim.Claim) []claim.Claim {
 	own := func(o claim.Claim) bool { return claim.SameOwner(o, h) }
 	onDevice := func(o claim.Claim) bool { return o.By == h.By && o.Kind == claimants.KernelAddress.Kind }
-	if slices.ContainsFunc(on, onDevice) {
+	if slices.ContainsFunc(on, onDevice) || claimants.OwnByConfiguration(p.Objects.Host(h.Origin.Host), p.Key.Range.From) {
 		return nil // its own, or a virtual IP that it holds now
 	}
 	for _, role := range []claim.Role{claim.Host, claim.Tunnel} {
@@ -75,8 +75,13 @@ func ownersElsewhere(p *rule.Pass, h claim.Claim, on []claim.Claim) []claim.Clai
 	if h.Kind != claimants.KernelServiceAddress.Kind || slices.ContainsFunc(on, onLo) || slices.ContainsFunc(on, ofAPI) {
 		return nil
 	}
-	servers := serversOf(p.Objects.Host(h.Origin.Host), p.Key.Range.From)
-	if planes := inRole(on, claim.ControlPlane); len(planes) > 0 && !balanceAPI(p, servers) {
+	host := p.Objects.Host(h.Origin.Host)
+	servers := serversOf(host, p.Key.Range.From)
+	serves := func(ports ...uint16) bool {
+		return slices.ContainsFunc(servers, func(v dataplane.VirtualServer) bool { return slices.Contains(ports, v.Port) })
+	}
+	machine := isMachines(host, p.Key.Range.From)
+	if planes := withoutHostsWord(inRole(on, claim.ControlPlane), machine); len(planes) > 0 && !balanceAPI(p, host, servers) {
 		return planes
 	}
 	return slices.DeleteFunc(inRole(on, claim.Reserved), func(o claim.Claim) bool {
@@ -84,10 +89,31 @@ func ownersElsewhere(p *rule.Pass, h claim.Claim, on []claim.Claim) []claim.Clai
 		case claimants.KernelGateway.Kind:
 			return o.By != h.By // another host's gateway may be a router of this one's
 		case claimants.StorageServer.Kind: // which may be a Service of this cluster
-			return slices.ContainsFunc(servers, func(v dataplane.VirtualServer) bool { return slices.Contains(storagePorts, v.Port) })
+			return serves(storagePorts...)
+		case claimants.HostResolver.Kind: // and so may the DNS server
+			return serves(dnsPort) || !machine || slices.Contains(host.Unread, "ipvs")
+		case claimants.HostEtcd.Kind:
+			return !machine
 		}
 		return false
 	})
+}
+
+const dnsPort = 53
+
+// isMachines tells whether an address that a host's files speak of can be a machine's,
+// and not a Service's: a network plugin's kubeconfig names the apiserver by its ClusterIP,
+// and resolv.conf may name the cluster's DNS. Where the ClusterIPs are not known it must
+// be in a subnet of the host's own.
+func isMachines(h *dataplane.Host, ip netip.Addr) bool {
+	is, known := claimants.IsClusterIP(h, ip)
+	return !is && (known || claimants.OnSubnet(h, ip))
+}
+
+// withoutHostsWord leaves out what only hosts' files say of an address that may be a
+// Service's.
+func withoutHostsWord(planes []claim.Claim, machine bool) []claim.Claim {
+	return slices.DeleteFunc(planes, func(o claim.Claim) bool { return !machine && o.Kind == claimants.HostServer.Kind })
 }
 
 // ofAPI tells the apiserver's own Service, whose ClusterIP kube-proxy may be told to
@@ -108,37 +134,6 @@ func serversOf(h *dataplane.Host, ip netip.Addr) []dataplane.VirtualServer {
 		}
 	}
 	return out
-}
-
-// balanceAPI tells whether virtual servers lead to apiservers: a balancer of the
-// control plane on each host, as kube-vip, keepalived and lvscare make one.
-func balanceAPI(p *rule.Pass, servers []dataplane.VirtualServer) bool {
-	return slices.ContainsFunc(servers, func(v dataplane.VirtualServer) bool { return leadsToAPI(p, v) })
-}
-
-func leadsToAPI(p *rule.Pass, v dataplane.VirtualServer) bool {
-	for _, r := range v.Servers {
-		if !isAPIServer(p, r.IP.Unmap(), r.Port) {
-			return false
-		}
-	}
-	return len(v.Servers) > 0
-}
-
-// isAPIServer tells whether an apiserver answers there.
-func isAPIServer(p *rule.Pass, ip netip.Addr, port uint16) bool {
-	if slices.Contains(p.Facts.APIBackends, ip) && slices.ContainsFunc(p.Facts.APIServers, func(e cluster.Endpoint) bool { return e.Port == port }) {
-		return true
-	}
-	for c := range p.View.On(ip) {
-		switch {
-		case c.Role == claim.ControlPlane && slices.Contains(c.Ports, snapshot.Port{Proto: "TCP", Number: port}):
-			return true
-		case c.Role == claim.Host && port == 6443:
-			return true
-		}
-	}
-	return false
 }
 
 // sights is where claims of kernels were seen.

@@ -74,8 +74,13 @@ func reservedFor(owners []claim.Claim) string {
 		if w, ok := strings.CutPrefix(word, "declared."); ok {
 			word = w
 		}
-		if o.Kind == claimants.KernelGateway.Kind {
+		switch o.Kind {
+		case claimants.KernelGateway.Kind:
 			word = "gateway"
+		case claimants.HostResolver.Kind:
+			word = "dns"
+		case claimants.HostEtcd.Kind, claimants.HostSession.Kind, claimants.KernelTunnelPeer.Kind:
+			word = o.Owner.Name
 		}
 		if !slices.Contains(words, word) {
 			words = append(words, word)
@@ -91,6 +96,7 @@ func reservedSeverity(p *rule.Pass, intruders, owners []claim.Claim) rule.Severi
 	for _, o := range owners {
 		switch o.Kind {
 		case "declared.gateway", "declared.dns", claimants.KernelGateway.Kind,
+			claimants.HostResolver.Kind, claimants.HostEtcd.Kind, claimants.HostSession.Kind, claimants.KernelTunnelPeer.Kind,
 			claimants.MetalLBBGPPeer.Kind, claimants.MetalLBConfigPeer.Kind,
 			claimants.CalicoBGPPeer.Kind, claimants.CalicoCRDBGPPeer.Kind,
 			claimants.CiliumBGPPeeringPolicy.Kind, claimants.CiliumBGPClusterConfig.Kind:
@@ -103,14 +109,16 @@ func reservedSeverity(p *rule.Pass, intruders, owners []claim.Claim) rule.Severi
 // storagePorts are where NFS, iSCSI and Ceph are served.
 var storagePorts = []uint16{2049, 3260, 3300, 6789}
 
-// notTheServer leaves out a storage server's address where the Service that
-// claims it serves storage itself: the volume is mounted through the Service.
+// notTheServer leaves out a storage or DNS server's address where the Service that
+// claims it serves that itself: the volume is mounted, the hosts resolve names
+// through the Service.
 func notTheServer(intruders, owners []claim.Claim) []claim.Claim {
 	for _, i := range intruders {
 		for _, port := range i.Ports {
-			if slices.Contains(storagePorts, port.Number) {
-				return slices.DeleteFunc(owners, func(o claim.Claim) bool { return o.Kind == "storage.server" })
-			}
+			owners = slices.DeleteFunc(owners, func(o claim.Claim) bool {
+				return o.Kind == claimants.StorageServer.Kind && slices.Contains(storagePorts, port.Number) ||
+					o.Kind == claimants.HostResolver.Kind && port.Number == dnsPort
+			})
 		}
 	}
 	return owners

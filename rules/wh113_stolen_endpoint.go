@@ -176,21 +176,28 @@ func meantForAPI(p *rule.Pass, c claim.Claim, ip netip.Addr) bool {
 		of := slices.DeleteFunc(serversOf(h, ip), func(v dataplane.VirtualServer) bool {
 			return !slices.Contains(c.Ports, snapshot.Port{Proto: v.Proto, Number: v.Port})
 		})
-		return balanceAPI(p, of)
+		return balanceAPI(p, h, of)
 	}
+	if h == nil {
+		return false
+	}
+	table, _, _ := strings.Cut(c.Origin.Table, " ")
 	rules := rulesFor(h, c, ip)
-	for _, text := range rules {
-		_, to, ok := strings.Cut(text, "--to-destination ")
+	for i := range h.Tables {
+		if h.Tables[i].Name != table {
+			continue
+		}
+		to, ok := destinations(&h.Tables[i], rules)
 		if !ok {
-			return false
+			continue
 		}
-		to, _, _ = strings.Cut(to, " ")
-		dest, err := netip.ParseAddrPort(to)
-		if err != nil || !isAPIServer(p, dest.Addr().Unmap(), dest.Port()) {
-			return false
-		}
+		return !slices.ContainsFunc(to, func(dest netip.AddrPort) bool {
+			return !slices.ContainsFunc(c.Ports, func(port snapshot.Port) bool {
+				return leadsToServer(p, h, netip.AddrPortFrom(ip, port.Number), dest)
+			})
+		})
 	}
-	return len(rules) > 0
+	return false
 }
 
 // rulesFor finds the texts of a NAT claim in a host's tables: the rules of its

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"iter"
 	"slices"
 	"strings"
 
@@ -30,6 +31,17 @@ func (s *Snapshot) Host(name string) *dataplane.Host {
 		return nil
 	}
 	return &s.Hosts[i]
+}
+
+// EachHost goes through all hosts, by name. None may be changed.
+func (s *Snapshot) EachHost() iter.Seq[*dataplane.Host] {
+	return func(yield func(*dataplane.Host) bool) {
+		for i := range s.Hosts {
+			if !yield(&s.Hosts[i]) {
+				return
+			}
+		}
+	}
 }
 
 // arrangeHosts leaves one reading of each host.

@@ -98,6 +98,7 @@ func TestRealCluster(t *testing.T) {
 		}
 	})
 	t.Run("limited", func(t *testing.T) { testLimited(t, s.With(t)) })
+	t.Run("repair", func(t *testing.T) { testRepair(t, s.With(t), admin) })
 	t.Run("after the fix", func(t *testing.T) { testFixed(t, s.With(t), admin) })
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"whohas/snapshot"
 	"whohas/source/bundle"
+	"whohas/source/capture"
 	"whohas/source/document"
 	"whohas/source/live"
 	"whohas/source/manifest"
@@ -79,16 +80,20 @@ func (e *env) read(ctx context.Context, in *inputs, s sources, into *snapshot.Bu
 
 // readBundle reads a snapshot, a dump, or a folder of both.
 func readBundle(ctx context.Context, path string, o manifest.Options, into *snapshot.Builder, p *progress) {
-	snapshots, others, err := snapshotFiles(path)
+	in, err := sortBundle(path)
 	if err != nil {
 		into.Cover(snapshot.Coverage{Source: path, Status: snapshot.StatusUnreadable, Detail: reason(err), Failed: true})
 		return
 	}
-	for _, file := range snapshots {
+	for _, file := range in.snapshots {
 		p.file(file)
 		readSnapshot(file, into)
 	}
-	if len(snapshots) > 0 && !others {
+	if in.captures {
+		p.file(path)
+		readCapture(ctx, path, into)
+	}
+	if (len(in.snapshots) > 0 || in.captures) && !in.others {
 		return
 	}
 	o.Paths, o.Recursive, o.Progress = []string{path}, true, p.file
@@ -108,32 +113,75 @@ func coverDump(r document.Result, into *snapshot.Builder) {
 	}
 }
 
-// snapshotFiles lists the snapshots that a path names or that lie below it, and
-// tells whether there are files beside them that may be a dump's.
-func snapshotFiles(path string) (files []string, others bool, err error) {
+// sorted is what a bundle consists of.
+type sorted struct {
+	snapshots []string
+	captures  bool // texts that somebody captured on hosts
+	others    bool // files that may be a dump's
+}
+
+// sortBundle looks at what a path names, or at everything below it.
+func sortBundle(path string) (sorted, error) {
+	var in sorted
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, false, err
+		return in, err
 	}
 	if !info.IsDir() {
-		if isSnapshot(path, info) {
-			return []string{path}, false, nil
-		}
-		return nil, true, nil
+		in.add(path, info)
+		return in, nil
 	}
 	err = filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
-			return nil // the manifest source says what could not be read
+			return nil // the sources say what could not be read
 		}
-		if info, err := d.Info(); err == nil && isSnapshot(p, info) {
-			files = append(files, p)
-		} else if slices.Contains([]string{".json", ".yaml", ".yml"}, filepath.Ext(p)) {
-			others = true
+		if info, err := d.Info(); err == nil && (isSnapshot(p, info) || isCapture(p, info) || isDump(p)) {
+			in.add(p, info)
 		}
 		return nil
 	})
-	slices.Sort(files)
-	return files, others, err
+	slices.Sort(in.snapshots)
+	return in, err
+}
+
+func (s *sorted) add(path string, info fs.FileInfo) {
+	switch {
+	case isSnapshot(path, info):
+		s.snapshots = append(s.snapshots, path)
+	case isCapture(path, info):
+		s.captures = true
+	default:
+		s.others = true
+	}
+}
+
+func isDump(path string) bool {
+	return slices.Contains([]string{".json", ".yaml", ".yml"}, filepath.Ext(path))
+}
+
+// mostCapture is what a capture of a large node stays below.
+const mostCapture = 64 << 20
+
+func isCapture(path string, info fs.FileInfo) bool {
+	if !info.Mode().IsRegular() || info.Size() > mostCapture {
+		return false
+	}
+	text, err := os.ReadFile(path)
+	return err == nil && capture.Looks(text)
+}
+
+// readCapture reads the texts of one host, or of several: a folder for each.
+func readCapture(ctx context.Context, path string, into *snapshot.Builder) {
+	hosts, coverage, err := capture.Read(ctx, path)
+	for i := range hosts {
+		into.AddHost(hosts[i])
+	}
+	for _, c := range coverage {
+		into.Cover(c)
+	}
+	if err != nil {
+		into.Cover(snapshot.Coverage{Source: path, Status: snapshot.StatusUnreadable, Detail: reason(err), Failed: true})
+	}
 }
 
 func isSnapshot(path string, info fs.FileInfo) bool {

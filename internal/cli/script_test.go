@@ -32,7 +32,8 @@ const root = "../.."
 
 // TestScript runs the command line as a user does. Each script has the incident
 // in its directory, servers with kubeconfigs (servers_test.go), and beside the
-// usual commands those of scriptCommands.
+// usual commands those of scriptCommands. Folder recorded holds what the lab saw of
+// the incident.
 func TestScript(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs hundreds of commands")
@@ -51,6 +52,9 @@ func TestScript(t *testing.T) {
 				if err := os.WriteFile(filepath.Join(e.WorkDir, name+".kubeconfig"), []byte(text), 0o600); err != nil {
 					return err
 				}
+			}
+			if err := os.CopyFS(filepath.Join(e.WorkDir, "recorded"), os.DirFS(filepath.Join(root, "lab", "recorded", "incident-1.36"))); err != nil {
+				return err
 			}
 			return os.CopyFS(filepath.Join(e.WorkDir, "incident"), os.DirFS(filepath.Join(root, "examples", "incident")))
 		},

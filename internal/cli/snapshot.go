@@ -14,6 +14,7 @@ import (
 
 	"whohas/snapshot"
 	"whohas/source/bundle"
+	"whohas/source/capture"
 	"whohas/source/host"
 )
 
@@ -22,6 +23,8 @@ type snapshotFlags struct {
 	file string
 	host bool
 	node string
+
+	printScript bool
 }
 
 func (e *env) snapshotCommand() *cobra.Command {
@@ -44,18 +47,25 @@ A cluster is read beside it only where -f, -k, --bundle or --live name one.`,
 		Example: `  whohas snapshot -o cluster.snapshot                  # the current kubectl context
   whohas snapshot --bundle dump/ -o cluster.snapshot   # make a dump small and safe to pass on
   sudo whohas snapshot --host -o $(hostname).snapshot  # this host's kernel; give --node where the Node has another name
-  whohas check --bundle cluster.snapshot --bundle cdev02.snapshot`,
+  whohas check --bundle cluster.snapshot --bundle cdev02.snapshot
+  whohas snapshot --print-script > capture.sh          # sh capture.sh > cdev02.txt, where whohas is not
+  whohas diagnose --bundle cdev02.txt`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return e.takeSnapshot(cmd.Context(), f) },
 	}
 	f.register(cmd.Flags())
 	cmd.Flags().StringVarP(&f.file, "output", "o", "", "the file to write, or - for stdout")
 	cmd.Flags().BoolVar(&f.host, "host", false, "what this host's kernel holds (Linux; as root)")
+	cmd.Flags().BoolVar(&f.printScript, "print-script", false, "print a sh script that captures a host where whohas is not; --bundle reads what it prints")
 	cmd.Flags().StringVar(&f.node, "node", "", "the name of this host's Node (default: the host name in lower case)")
 	return cmd
 }
 
 func (e *env) takeSnapshot(ctx context.Context, f *snapshotFlags) error {
+	if f.printScript {
+		_, err := io.WriteString(e.stdout, capture.Script())
+		return err
+	}
 	if f.file == "" {
 		return withHint(errors.New("no file to write"), "whohas snapshot -o FILE")
 	}
@@ -128,7 +138,7 @@ func (e *env) seen(ctx context.Context, f *snapshotFlags) (*snapshot.Snapshot, e
 // what it shows is sooner old than a cluster's objects are.
 func (e *env) readHost(ctx context.Context, f *snapshotFlags, into *snapshot.Builder) error {
 	p := e.progress()
-	coverage := host.Add(ctx, host.Options{Name: f.node, Progress: func(section string) { p.show("reading host: " + section) }}, into)
+	coverage := host.Add(ctx, host.Options{Name: f.node, Station: true, Progress: func(section string) { p.show("reading host: " + section) }}, into)
 	p.done()
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return errors.New("interrupted")

@@ -35,12 +35,18 @@ var may = map[string][]string{
 	"rules":               {"rule", "claimants", "explain", "claim", "cluster", "snapshot", "dataplane"},
 	"check":               {"rule", "claimants", "explain", "claim", "cluster", "snapshot", "dataplane"},
 	"who":                 {"rule", "explain", "claim", "cluster", "snapshot", "dataplane"},
-	"report":              {"who", "check", "rule", "explain", "claim", "cluster", "snapshot", "dataplane"},
+	"diagnose":            {"check", "rule", "claimants", "explain", "claim", "cluster", "snapshot", "dataplane"},
+	"repair":              {"diagnose", "check", "rule", "claimants", "explain", "claim", "cluster", "snapshot", "dataplane"},
+	"repair/withdraw":     {"repair", "snapshot"},
+	"repair/hold":         {"repair", "claimants", "source/host", "snapshot", "dataplane"},
+	"report":              {"repair", "diagnose", "who", "check", "rule", "explain", "claim", "cluster", "snapshot", "dataplane"},
 	"source/document":     {"snapshot"},
 	"source/manifest":     {"source/document", "snapshot"},
 	"source/live":         {"source/document", "snapshot"},
 	"source/bundle":       {"snapshot", "dataplane"},
 	"source/host":         {"dataplane/netfilter", "dataplane", "snapshot"},
+	"source/capture":      {"dataplane/netfilter", "dataplane", "snapshot"},
+	"probe":               {"dataplane"},
 
 	"claim/internal/slow": {"claim", "snapshot"},
 	"cmd/whohas":          {"internal/cli"},
@@ -71,7 +77,7 @@ var anything = []string{"internal/cli"}
 // Simulation, rules, diagnosis, plans and the admission decision need no cluster
 // and no root: they must build and run where there is neither. The lab's own
 // package, which reads scenarios and compares runs, is none of them.
-var edges = []string{"source/", "internal/cli", "lab/prober", "lab/kernel", "lab/site", "lab/component", "lab/director", "lab/runner", "lab/cmd"}
+var edges = []string{"source/", "repair/withdraw", "repair/hold", "internal/cli", "lab/prober", "lab/kernel", "lab/site", "lab/component", "lab/director", "lab/runner", "lab/cmd"}
 
 // except are what single packages may import all the same.
 var except = map[string][]string{

@@ -102,6 +102,8 @@ func (p *player) answer(ctx context.Context, q lab.Query) (string, error) {
 		return p.probe(h, q)
 	case "route", "routes", "address", "neighbour", "link":
 		return p.askKernel(h, q)
+	case "diagnose":
+		return p.diagnose(ctx, h)
 	case "sysctl":
 		return readSysctl(h, q.Args[0])
 	}

@@ -5,6 +5,7 @@
 package director
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +26,7 @@ type player struct {
 	turn     int
 	begin    time.Time
 	phase    string
-	behind   map[string]*exec.Cmd // commands in the background
+	behind   map[string]*behind // commands in the background
 }
 
 func (p *player) tell(e lab.Event) {
@@ -84,6 +85,8 @@ func (p *player) act(ctx context.Context, s lab.Step) error {
 		return p.beginCommand(s)
 	case lab.End:
 		return p.endCommand(s.Args[0])
+	case lab.Finish:
+		return p.finishCommand(ctx, s)
 	case lab.Listen:
 		return p.listen(s)
 	case lab.Apply, lab.Delete, lab.Patch:
@@ -123,28 +126,53 @@ func (p *player) run(ctx context.Context, s lab.Step) error {
 	return err
 }
 
+// behind is a command in the background.
+type behind struct {
+	*exec.Cmd
+	said bytes.Buffer
+}
+
 // beginCommand starts "begin NAME HOST COMMAND" in a group of its own.
 func (p *player) beginCommand(s lab.Step) error {
-	cmd := exec.Command("/bin/sh", "-c", s.Args[1])
-	if err := p.site.Host(s.Host).Start(cmd); err != nil {
+	b := &behind{Cmd: exec.Command("/bin/sh", "-c", s.Args[1])}
+	b.Stdout, b.Stderr = &b.said, &b.said
+	if err := p.site.Host(s.Host).Start(b.Cmd); err != nil {
 		return err
 	}
 	if p.behind == nil {
-		p.behind = map[string]*exec.Cmd{}
+		p.behind = map[string]*behind{}
 	}
-	p.behind[s.Args[0]] = cmd
+	p.behind[s.Args[0]] = b
 	return nil
 }
 
 func (p *player) endCommand(name string) error {
-	cmd := p.behind[name]
-	if cmd == nil {
+	b := p.behind[name]
+	if b == nil {
 		return fmt.Errorf("nothing began as %s", name)
 	}
 	delete(p.behind, name)
-	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-	_ = cmd.Wait()
+	_ = syscall.Kill(-b.Process.Pid, syscall.SIGKILL)
+	_ = b.Wait()
 	return nil
+}
+
+// finishCommand waits for a command to end by itself.
+func (p *player) finishCommand(ctx context.Context, s lab.Step) error {
+	b := p.behind[s.Args[0]]
+	if b == nil {
+		return fmt.Errorf("nothing began as %s", s.Args[0])
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.For)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { _ = syscall.Kill(-b.Process.Pid, syscall.SIGKILL) })
+	defer stop()
+	err := b.Wait()
+	delete(p.behind, s.Args[0])
+	for line := range strings.Lines(b.said.String()) {
+		p.note("    " + strings.TrimRight(line, "\n"))
+	}
+	return errors.Join(ctx.Err(), err)
 }
 
 func (p *player) listen(s lab.Step) error {

@@ -7,6 +7,7 @@ package runner
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -24,6 +25,11 @@ const bird = "/usr/sbin/bird"
 func install(ctx context.Context, work *kernel.Work, o Options, scenarios []*lab.Scenario) (map[string]string, error) {
 	if err := work.Install("lab", o.Program); err != nil {
 		return nil, err
+	}
+	if slices.ContainsFunc(scenarios, (*lab.Scenario).AsksWhohas) {
+		if err := installWhohas(ctx, work, o); err != nil {
+			return nil, err
+		}
 	}
 	versions := map[string]string{}
 	for _, name := range components(scenarios) {
@@ -45,6 +51,22 @@ func install(ctx context.Context, work *kernel.Work, o Options, scenarios []*lab
 		versions["bird"] = strings.TrimPrefix(strings.TrimSpace(string(out)), "BIRD version ")
 	}
 	return versions, nil
+}
+
+// installWhohas builds the program as it stands in the tree.
+func installWhohas(ctx context.Context, work *kernel.Work, o Options) error {
+	dir, err := os.MkdirTemp("", "whohas-")
+	if err != nil {
+		return fmt.Errorf("build whohas: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	path := filepath.Join(dir, "whohas")
+	build := exec.CommandContext(ctx, "go", "build", "-o", path, "whohas/cmd/whohas")
+	build.Dir = filepath.Dir(filepath.Dir(o.Tools)) // tools/build stands in the root of the module
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build whohas: %w: %s", err, out)
+	}
+	return work.Install("whohas", path)
 }
 
 // components are the programs that scenarios need, by tools/build's names.

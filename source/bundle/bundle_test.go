@@ -25,7 +25,7 @@ import (
 // equal compares exported fields; no list and an empty one are the same.
 var equal = cmp.Options{
 	cmpopts.EquateEmpty(),
-	cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}),
+	cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{}, netip.Prefix{}),
 	cmpopts.IgnoreUnexported(snapshot.Snapshot{}),
 }
 
@@ -150,6 +150,9 @@ func fill(t *testing.T, v reflect.Value) {
 	case *netip.Addr:
 		*x = netip.MustParseAddr("192.0.2.9")
 		return
+	case *netip.AddrPort:
+		*x = netip.MustParseAddrPort("192.0.2.9:80")
+		return
 	case *netip.Prefix:
 		*x = netip.MustParsePrefix("192.0.2.9/24")
 		return
@@ -170,10 +173,14 @@ func fill(t *testing.T, v reflect.Value) {
 		v.SetBool(true)
 	case reflect.Int:
 		v.SetInt(7)
-	case reflect.Uint16, reflect.Uint32:
+	case reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		v.SetUint(7)
 	case reflect.Map:
-		v.Set(reflect.ValueOf(map[string]string{"net.ipv4.ip_forward": "1"}))
+		key, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
+		fill(t, key)
+		fill(t, value)
+		v.Set(reflect.MakeMap(v.Type()))
+		v.SetMapIndex(key, value)
 	default:
 		t.Fatalf("a field of type %s: teach this test and the file about it", v.Type())
 	}

@@ -2,7 +2,8 @@
 
 // Package host reads what the kernel of this host holds: devices, addresses,
 // routes, neighbours, IPVS, ipsets, netfilter, sysctls, listeners. It changes
-// nothing, loads no kernel module, and starts no process but netfilter's own tools.
+// nothing, loads no kernel module, and starts no process but netfilter's own tools and
+// journalctl.
 //
 // Everything is read in the network namespace of the calling OS thread, in which
 // also the tools run: whoever wants another namespace than the process's own locks
@@ -37,7 +38,24 @@ const (
 	Listeners  = "listeners"
 )
 
-// Sections lists all sections in the order in which they are read.
+// The sections that tell what runs on a host and what it was told. They are read
+// where Options.Station is set.
+const (
+	Agents    = "agents"
+	Told      = "told"      // by kubeconfigs, static Pods, resolv.conf
+	Sessions  = "sessions"  // of BGP
+	Sandboxes = "sandboxes" // Pods, as the container runtime and the network plugin know them
+	Notices   = "notices"   // what logs say again and again
+	Counters  = "counters"
+)
+
+// Station lists the sections that Options.Station adds, in the order in which they
+// are read.
+func Station() []string {
+	return []string{Agents, Told, Sessions, Sandboxes, Notices, Counters}
+}
+
+// Sections lists all sections of the kernel in the order in which they are read.
 func Sections() []string {
 	return []string{Links, Addresses, Routes, Policies, Neighbours, IPVS, IPSet, NFTables, IPTables, Sysctls, Listeners}
 }
@@ -45,6 +63,8 @@ func Sections() []string {
 // Options say what to read. The zero value reads everything of this host.
 type Options struct {
 	Name     string               // the Node's name; empty: the host's own name in lower case, as the kubelet takes it
+	Station  bool                 // also what runs on the host: see Station
+	Root     string               // where the host's files are; empty: /
 	Skip     []string             // sections that are left out; they are in Host.Unread then
 	Timeout  time.Duration        // of each section; zero: ten seconds
 	Progress func(section string) // may be nil; called before each section

@@ -38,6 +38,9 @@ func (r *reading) run() {
 		r.host.Listeners, err = readListeners(ctx, k.proc)
 		return len(r.host.Listeners), err
 	})
+	if r.options.Station {
+		r.readStation(k)
+	}
 }
 
 func release() string {

@@ -8,7 +8,11 @@ import "runtime"
 
 // run has nothing to read: the package knows Linux only.
 func (r *reading) run() {
-	for _, name := range Sections() {
+	sections := Sections()
+	if r.options.Station {
+		sections = append(sections, Station()...)
+	}
+	for _, name := range sections {
 		r.cover(name, 0, missing{"hosts are read on Linux only, not on " + runtime.GOOS})
 	}
 }

@@ -53,6 +53,15 @@ func discover(ctx context.Context, finder *discovery.DiscoveryClient, kinds []sn
 	return targets, nil
 }
 
+// known are kinds of the core group where every server has them.
+func known(kinds []snapshot.Kind) []target {
+	targets := make([]target, len(kinds))
+	for i, k := range kinds {
+		targets[i] = target{kind: k, path: "/api/v1", resource: k.Resource, namespaced: k.Namespaced}
+	}
+	return targets
+}
+
 func (c *catalogue) readGroups(ctx context.Context) error {
 	ctx, w := watch(ctx, c.limit)
 	defer w.stop()

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package diagnose
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"whohas/dataplane"
+)
+
+// reversePath is the filter that people switch off first. It is not what drops the
+// owner's packets: that is a check before it, of sources that are the receiver's own
+// (linux net/ipv4/fib_frontend.c fib_validate_source; lab reverse-path).
+func reversePath(l *look) []Check {
+	const name = "reverse-path filter"
+	if c, ok := l.notRead(name, "sysctls"); ok {
+		return []Check{c}
+	}
+	strict := l.host.Sysctls["net.ipv4.conf.all.rp_filter"] == "1"
+	text := "not strict"
+	if strict {
+		text = "strict"
+	}
+	c := Check{Name: name, Outcome: OK, Text: text, Evidence: []string{"net.ipv4.conf.all.rp_filter=" + l.host.Sysctls["net.ipv4.conf.all.rp_filter"]}}
+	if n, ok := l.host.Counters["TcpExt.IPReversePathFilter"]; ok {
+		c.Text += fmt.Sprintf("; it has dropped %d packets", n)
+	}
+	if n := l.host.Counters["rt_cache.in_martian_src"]; n > 0 {
+		c.Text += fmt.Sprintf("; %d martians were seen by this machine, in whichever namespace", n)
+		c.Evidence = append(c.Evidence, "/proc/net/stat/rt_cache in_martian_src")
+	}
+	if n := l.notices("martian"); len(n) > 0 {
+		c.Evidence = append(c.Evidence, quote(n)...)
+	}
+	return []Check{c}
+}
+
+// firewall looks for rules that drop or reject and that are neither kube-proxy's
+// nor the network plugin's. One that names the apiserver's address or port is an
+// answer; what the others match is not judged.
+func firewall(l *look) []Check {
+	const name = "firewall"
+	if c, ok := l.notRead(name, "iptables"); ok {
+		return []Check{c}
+	}
+	var signs, named []string
+	for i := range l.host.Tables {
+		t := &l.host.Tables[i]
+		if t.Backend == "nftables" && t.Name == "firewalld" {
+			signs = append(signs, "nftables table firewalld")
+		}
+		if t.Name != "filter" || t.Backend == "nftables" {
+			continue
+		}
+		for _, c := range t.Chains {
+			if c.Policy == "DROP" && (c.Name == "INPUT" || c.Name == "OUTPUT") {
+				signs = append(signs, fmt.Sprintf("%s's policy is DROP (%s)", c.Name, t.Family))
+			}
+			refuse := refusals(c)
+			if len(refuse) > 0 {
+				signs = append(signs, fmt.Sprintf("%s of chain %s refuse packets", plural(len(refuse), "rule", "rules"), c.Name))
+			}
+			for _, rule := range refuse {
+				if l.namesServer(rule) {
+					named = append(named, c.Name+" "+rule)
+				}
+			}
+		}
+	}
+	unreached := slices.ContainsFunc(l.host.Dials, func(d dataplane.Dial) bool { return d.Result != "accepted" })
+	switch {
+	case len(named) > 0 && unreached:
+		return []Check{{Name: name, Outcome: Problem, Text: "a rule of this host refuses what goes to the apiserver", Evidence: named[:min(len(named), 4)], weight: refusedHere}}
+	case len(signs) > 0:
+		return []Check{{Name: name, Outcome: OK, Text: "rules of somebody's own are there; none names the apiserver, and what else they match was not judged", Evidence: signs[:min(len(signs), 6)]}}
+	}
+	return []Check{{Name: name, Outcome: OK, Text: "no rule but kube-proxy's and the network plugin's refuses anything"}}
+}
+
+// namesServer tells whether a rule names where the apiserver is: its address as
+// destination, or its port.
+func (l *look) namesServer(rule string) bool {
+	for _, w := range l.host.Told {
+		if w.What != "apiserver" || !w.IP.IsValid() || w.IP.IsLoopback() {
+			continue
+		}
+		if strings.Contains(rule+" ", fmt.Sprintf("-d %s/%d ", w.IP, w.IP.BitLen())) || w.Port != 0 && strings.Contains(rule+" ", fmt.Sprintf("--dport %d ", w.Port)) {
+			return true
+		}
+	}
+	return false
+}
+
+// plugins are the chains of programs that are part of the cluster.
+var plugins = []string{"KUBE-", "cali-", "CILIUM_", "CNI-", "FLANNEL-", "DOCKER", "ANTREA-", "WEAVE-", "OVN-"}
+
+// refusals lists the rules of a chain that drop or reject, where it is nobody's of
+// the cluster.
+func refusals(c dataplane.Chain) []string {
+	if slices.ContainsFunc(plugins, func(p string) bool { return strings.HasPrefix(c.Name, p) }) {
+		return nil
+	}
+	var out []string
+	for _, rule := range c.Rules {
+		if strings.Contains(rule, "-j DROP") || strings.Contains(rule, "-j REJECT") {
+			out = append(out, rule)
+		}
+	}
+	return out
+}
+
+// selinux looks for what SELinux has denied.
+func selinux(l *look) []Check {
+	const name = "selinux"
+	if c, ok := l.notRead(name, "notices"); ok {
+		return []Check{c}
+	}
+	if n := l.notices("denial"); len(n) > 0 {
+		return []Check{{Name: name, Outcome: Problem, Text: "it has denied something", Evidence: quote(n), weight: byItself}}
+	}
+	return []Check{{Name: name, Outcome: OK, Text: "no log tells of a denial"}}
+}

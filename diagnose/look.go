@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package diagnose
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"whohas/claim"
+	"whohas/claimants"
+	"whohas/cluster"
+	"whohas/dataplane"
+	"whohas/explain"
+	"whohas/rule"
+	"whohas/snapshot"
+)
+
+// look is a host that is being looked at.
+type look struct {
+	Seen
+	host *dataplane.Host
+	held []netip.Addr // on service devices, though somebody else's by evidence
+	mine []netip.Addr // on the host's own cards
+}
+
+func newLook(s Seen) *look {
+	l := &look{Seen: s, host: s.Host}
+	for _, a := range s.Host.Addresses {
+		if ip := a.Prefix.Addr().WithZone("").Unmap(); !claimants.ServiceDevice(a.Link) && a.Scope != "host" {
+			l.mine = append(l.mine, ip)
+		}
+	}
+	for _, f := range slices.Concat(s.Result.Findings, s.Result.Hidden) {
+		if f.Rule.ID == StolenAddress && l.holds(f) && !slices.Contains(l.held, f.Address()) {
+			l.held = append(l.held, f.Address())
+		}
+	}
+	return l
+}
+
+// holds tells whether this is one of the hosts that hold what is another's.
+func (l *look) holds(f rule.Finding) bool {
+	return !slices.Contains(l.mine, f.Address()) && slices.ContainsFunc(f.Claimants, func(c rule.Claimant) bool {
+		return c.Role == claim.Observed && c.Origin.Host == l.host.Name
+	})
+}
+
+// The rules that a verdict speaks of.
+const (
+	StolenAddress  = "WH110"
+	ForeignAnswer  = "WH112"
+	StolenEndpoint = "WH113"
+)
+
+// concerns tells whether a finding is about this host: it holds what is another's,
+// or what is its own is another's too.
+func (l *look) concerns(f rule.Finding) bool {
+	if slices.ContainsFunc(f.Claimants, func(c rule.Claimant) bool { return c.Origin.Host == l.host.Name || c.Scope.Host == l.host.Name }) {
+		return true
+	}
+	if ip := f.Address(); ip.IsValid() && slices.Contains(l.mine, ip) {
+		return true
+	}
+	return slices.ContainsFunc(f.Chain.Losses, func(x explain.Loss) bool { return slices.Contains(x.Nodes, l.host.Name) })
+}
+
+// findings parts the findings: the first that is a cause, and the others that
+// concern the host.
+func (l *look) findings() (cause *rule.Finding, others []rule.Finding) {
+	for i := range l.Result.Findings {
+		f := l.Result.Findings[i]
+		if !l.concerns(f) || f.Rule.On == rule.OnCluster {
+			continue
+		}
+		if cause == nil && l.isCause(f) {
+			cause = &f
+			continue
+		}
+		others = append(others, f)
+	}
+	return cause, others
+}
+
+// takeovers are the rules about an address that a Service has taken or will take.
+var takeovers = []string{"WH101", "WH102", "WH106", "WH107", "WH108"}
+
+// IsTakeover tells the rules whose findings repair can end.
+func IsTakeover(id string) bool {
+	return slices.Contains(takeovers, id) || id == StolenAddress || id == StolenEndpoint
+}
+
+// isCause tells the findings that are the outage itself, and not a danger: the kernel
+// of a host that was read shows it. What objects alone say may be meant for another
+// proxy mode than the one at work. An answer of a machine that is no node is somebody
+// else's: the check of duplicates speaks of it.
+func (l *look) isCause(f rule.Finding) bool {
+	switch {
+	case f.Rule.ID == ForeignAnswer:
+		return f.Severity >= rule.Error && l.answeredByNode(f.Address())
+	case f.Severity < rule.Critical:
+		return false
+	case f.Rule.ID == StolenAddress, f.Rule.ID == StolenEndpoint:
+		return true
+	}
+	return slices.Contains(takeovers, f.Rule.ID) && l.shown(f.Address())
+}
+
+// shown tells whether a kernel or the wire bears out that an address is taken: a host
+// holds it, leads it elsewhere, or answers for it, or this one's own proxy serves it.
+func (l *look) shown(ip netip.Addr) bool {
+	for _, f := range slices.Concat(l.Result.Findings, l.Result.Hidden) {
+		if f.Address() == ip && slices.Contains([]string{StolenAddress, StolenEndpoint, ForeignAnswer}, f.Rule.ID) {
+			return true
+		}
+	}
+	mode, _ := cluster.ShownMode(l.host)
+	return mode == dataplane.IPVS && slices.ContainsFunc(l.host.Servers, func(v dataplane.VirtualServer) bool { return v.IP.Unmap() == ip })
+}
+
+// unread tells whether a section of the host could not be read, or not whole.
+func (l *look) unread(sections ...string) (string, bool) {
+	for _, s := range sections {
+		for _, c := range l.Snapshot.Coverage {
+			if c.Source == "host "+l.host.Name+" "+s && !c.Complete {
+				return fmt.Sprintf("%s: %s", s, detail(c)), true
+			}
+		}
+		if slices.Contains(l.host.Unread, s) {
+			return s + " not read", true
+		}
+	}
+	return "", false
+}
+
+func detail(c snapshot.Coverage) string {
+	if c.Detail != "" {
+		return c.Detail
+	}
+	return string(c.Status)
+}
+
+// wasRead tells whether a section of what runs on the host was read at all:
+// snapshots of kernels alone have no word of it.
+func (l *look) wasRead(section string) bool {
+	return slices.ContainsFunc(l.Snapshot.Coverage, func(c snapshot.Coverage) bool {
+		return c.Source == "host "+l.host.Name+" "+section && (c.Status == snapshot.StatusRead || c.Status == snapshot.StatusPartial || c.Complete)
+	})
+}
+
+// notRead is the check of what could not be looked at.
+func (l *look) notRead(name string, sections ...string) (Check, bool) {
+	if why, is := l.unread(sections...); is {
+		return Check{Name: name, Outcome: Missing, Text: why}, true
+	}
+	for _, s := range sections {
+		if isStation(s) && !l.wasRead(s) {
+			return Check{Name: name, Outcome: Missing, Text: s + " not read"}, true
+		}
+	}
+	return Check{}, false
+}
+
+// isStation tells the sections that source/host reads where it is asked to
+// (Options.Station).
+func isStation(section string) bool {
+	return slices.Contains([]string{"agents", "told", "sessions", "sandboxes", "notices", "counters"}, section)
+}
+
+// agent finds a program that runs on the host, by the beginning of its name.
+func (l *look) agent(names ...string) (dataplane.Agent, bool) {
+	for _, name := range names {
+		for _, a := range l.host.Agents {
+			if a.Name == name || strings.HasPrefix(a.Name, name+"-") {
+				return a, true
+			}
+		}
+	}
+	return dataplane.Agent{}, false
+}
+
+// notices lists what logs say in some sorts.
+func (l *look) notices(signs ...string) []dataplane.Notice {
+	var out []dataplane.Notice
+	for _, n := range l.host.Notices {
+		if slices.Contains(signs, n.Sign) {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+func quote(notices []dataplane.Notice) []string {
+	var out []string
+	for _, n := range notices {
+		out = append(out, fmt.Sprintf("%s, %d times, last: %s", n.Source, n.Count, n.Last))
+	}
+	return out
+}
+
+// owners lists the evidence that an address belongs to another than this host.
+func (l *look) owners(ip netip.Addr) []claim.Claim {
+	var out []claim.Claim
+	for c := range l.View.On(ip) {
+		if c.Role&(claim.Host|claim.ControlPlane|claim.Tunnel|claim.Reserved) != 0 {
+			out = append(out, c)
+		}
+	}
+	slices.SortFunc(out, claim.Compare)
+	return out
+}

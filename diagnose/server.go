@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package diagnose
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"whohas/dataplane"
+	"whohas/explain"
+)
+
+// apiserver is where the host looks for the apiserver, and who really answers.
+func apiserver(l *look) []Check {
+	const name = "apiserver"
+	if c, ok := l.notRead(name, "told"); ok && len(l.host.Told) == 0 { // what is told is told
+		return []Check{c}
+	}
+	var checks []Check
+	seen := map[netip.AddrPort]bool{}
+	for _, w := range l.host.Told {
+		to := netip.AddrPortFrom(w.IP.Unmap(), w.Port)
+		if w.What != "apiserver" && w.What != "control-plane" || w.IP.IsValid() && (seen[to] || w.Port == 0 && l.portKnown(w.IP)) {
+			continue
+		}
+		seen[to] = true
+		checks = append(checks, l.server(name, w, to))
+	}
+	if len(checks) == 0 {
+		return []Check{{Name: name, Outcome: Missing, Text: "no file on this host says where it is"}}
+	}
+	return checks
+}
+
+func (l *look) server(name string, w dataplane.Whereabout, to netip.AddrPort) Check {
+	told := fmt.Sprintf("%s (%s)", place(w), l.readers(w))
+	if !w.IP.IsValid() {
+		return Check{Name: name, Outcome: Missing, Text: fmt.Sprintf("%s is told to go to %s, a name, which was not looked up", who(w), w.Host), Evidence: []string{told}}
+	}
+	i := slices.IndexFunc(l.host.Dials, func(d dataplane.Dial) bool { return d.To == to })
+	if i < 0 {
+		return Check{Name: name, Outcome: l.unasked(to), Text: l.unaskedText(to), Evidence: []string{told}, about: to.Addr()}
+	}
+	d := l.host.Dials[i]
+	evidence := []string{told, fmt.Sprintf("connection to %s: %s", to, d.Result)}
+	if len(d.Names) > 0 {
+		evidence = append(evidence, "certificate for "+explain.Names(d.Names))
+	}
+	c := Check{Name: name, Outcome: Problem, Evidence: evidence, about: to.Addr()}
+	foreign := d.Self && slices.Contains(l.held, to.Addr())
+	switch {
+	case foreign && d.Result == "accepted":
+		c.Text = fmt.Sprintf("%s is answered by this very host", to)
+	case foreign:
+		c.Text = fmt.Sprintf("a connection to %s ends on this very host: %s", to, d.Result)
+	case d.Result == "accepted":
+		c.Outcome, c.Text = OK, fmt.Sprintf("%s answers", to)
+	case d.Self || to.Addr().IsLoopback():
+		c.weight, c.Text = serverDown, fmt.Sprintf("nothing answers on %s of this host: %s", to, d.Result)
+	default:
+		c.weight, c.Text = serverDown, fmt.Sprintf("%s, another machine, does not answer: %s", to, d.Result)
+	}
+	return c
+}
+
+// portKnown tells whether another line names the port as well.
+func (l *look) portKnown(ip netip.Addr) bool {
+	return slices.Contains(l.mine, ip.Unmap()) || slices.ContainsFunc(l.host.Told, func(w dataplane.Whereabout) bool {
+		return w.What == "apiserver" && w.Port != 0 && w.IP.Unmap() == ip.Unmap()
+	})
+}
+
+// readers names who was told the same.
+func (l *look) readers(w dataplane.Whereabout) string {
+	var names []string
+	for _, o := range l.host.Told {
+		if o.What == w.What && o.IP == w.IP && o.Host == w.Host && o.Port == w.Port && !slices.Contains(names, who(o)) {
+			names = append(names, who(o))
+		}
+	}
+	return explain.Names(names)
+}
+
+func who(w dataplane.Whereabout) string {
+	if w.For == "" {
+		return "somebody"
+	}
+	return w.For
+}
+
+func place(w dataplane.Whereabout) string {
+	if w.Line > 0 {
+		return fmt.Sprintf("%s:%d", w.File, w.Line)
+	}
+	return w.File
+}
+
+// unasked judges an address that nobody connected to, as in a captured host: where
+// the kernel would send is known all the same.
+func (l *look) unasked(to netip.AddrPort) Outcome {
+	if slices.Contains(l.held, to.Addr()) {
+		return Problem
+	}
+	return Missing
+}
+
+func (l *look) unaskedText(to netip.AddrPort) string {
+	if slices.Contains(l.held, to.Addr()) {
+		return fmt.Sprintf("%s is an address that this host delivers to itself", to)
+	}
+	return fmt.Sprintf("%s was not asked", to)
+}

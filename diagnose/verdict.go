@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package diagnose
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"whohas/claim"
+	"whohas/explain"
+	"whohas/rule"
+)
+
+// explain marks the problems that the cause explains.
+func (l *look) explain(cause *rule.Finding, checks []Check) {
+	if cause == nil {
+		return
+	}
+	ip := cause.Address()
+	owner := slices.Contains(l.mine, ip)
+	for i := range checks {
+		c := &checks[i]
+		if c.Outcome == Problem && (owner && l.ofNodes(c) || l.follows(c, ip)) {
+			c.Because = cause.Rule.ID
+		}
+	}
+}
+
+// follows tells whether a victim's problem comes of its holding an address: it talks
+// to itself where it means the owner.
+func (l *look) follows(c *Check, ip netip.Addr) bool {
+	switch c.Name {
+	case "service addresses", "bgp", "tunnel", "routes", "apiserver":
+		return c.about == ip
+	}
+	return c.cutOff && l.leadsToAPI(ip)
+}
+
+// ofNodes tells the problems that an owner has with those who hold its address: they
+// drop what it sends, and answer in its name.
+func (l *look) ofNodes(c *Check) bool {
+	switch c.Name {
+	case "neighbours", "bgp", "tunnel", "duplicate addresses":
+		return c.weight < strangerOnWire
+	}
+	return c.cutOff
+}
+
+// leadsToAPI tells whether the host's way to the apiserver goes over an address.
+func (l *look) leadsToAPI(ip netip.Addr) bool {
+	for c := range l.View.On(ip) {
+		if c.Role == claim.ControlPlane {
+			return true
+		}
+	}
+	return false
+}
+
+// conclude gives the verdict.
+func (l *look) conclude(d *Diagnosis) {
+	if d.Cause != nil {
+		d.Verdict, d.Title = Cause, d.Cause.Title
+		d.Service, d.Useless = l.service(d.Cause), l.useless(d.Cause)
+		d.Next = l.next(d.Cause)
+		return
+	}
+	worst := slices.MaxFunc(d.Checks, func(a, b Check) int { return cmp.Compare(a.importance(), b.importance()) })
+	blind := l.blind(d.Checks)
+	switch {
+	case worst.importance() >= serverDown:
+		d.Verdict, d.Title = NotThis, notThis(worst)
+	case blind != "":
+		d.Verdict, d.Title = Unknown, "what would show a taken address could not be read: "+blind
+		d.Next = []explain.Step{{Where: l.host.Name, Text: "run it as root, in the host's own network namespace", Command: "sudo whohas diagnose"}}
+		return
+	case worst.Name == lostNodes:
+		d.Verdict, d.Title = Unknown, worst.Text
+		d.Next = []explain.Step{{Where: explain.Names(worst.who), Text: "only they can show which; by the console, or from another machine than this one", Command: "sudo whohas diagnose"}}
+		return
+	case worst.importance() > byItself:
+		d.Verdict, d.Title = NotThis, notThis(worst)
+	case slices.ContainsFunc(d.Checks, func(c Check) bool { return c.Outcome == Problem }):
+		d.Verdict, d.Title = NotThis, "no address is taken here by anybody, as far as this host shows; see the problems below"
+	default:
+		d.Verdict, d.Title = Healthy, fmt.Sprintf("%s holds no address that is known to be another's", l.host.Name)
+		if len(l.host.Echoes) > 0 {
+			d.Title += ", and nobody answers for its own"
+		}
+	}
+	if blind != "" {
+		d.Title += " (not everything could be read: " + blind + ")"
+	}
+}
+
+// notThis says what is wrong where no address is taken by a Service.
+func notThis(c Check) string {
+	if c.weight == strangerOnWire {
+		return "no Service has taken an address here, but another machine has: " + c.Text
+	}
+	return fmt.Sprintf("no address is taken here by anybody, as far as this host shows; look at this: %s: %s", c.Name, c.Text)
+}
+
+// importance is a check's weight as an answer by itself.
+func (c Check) importance() int {
+	if c.Outcome != Problem || c.Because != "" {
+		return -1
+	}
+	return c.weight
+}
+
+// blind tells what could not be read of that without which nothing can be said: the
+// addresses themselves, and where some are nobody's by evidence, what would be the
+// evidence.
+func (l *look) blind(checks []Check) string {
+	sections := []string{"addresses", "routes", "links"}
+	if slices.ContainsFunc(checks, func(c Check) bool { return c.Name == "service addresses" && c.Outcome == Missing }) {
+		sections = append(sections, "told", "ipset", "ipvs")
+	}
+	for _, section := range sections {
+		if why, is := l.unread(section); is {
+			return why
+		}
+	}
+	return ""
+}
+
+// next is what is safe to do: the plan first, which changes nothing.
+func (l *look) next(cause *rule.Finding) []explain.Step {
+	ip := cause.Address()
+	if slices.Contains(l.mine, ip) && len(l.held) == 0 {
+		return []explain.Step{
+			{Where: "each machine that answers, or does not", Text: "run the same there: the address must go from there, never from here", Command: "sudo whohas diagnose"},
+			{Where: l.host.Name, Text: "see the plan for the whole cluster; it changes nothing", Command: "sudo whohas repair"},
+		}
+	}
+	return []explain.Step{
+		{Where: l.host.Name, Text: "see the plan for this node and the cluster; it changes nothing", Command: "sudo whohas repair"},
+		{Where: l.host.Name, Text: "take the address off here, and keep it off until kube-proxy has heard of the change", Command: "sudo whohas repair --apply"},
+	}
+}

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"whohas/diagnose"
+	"whohas/probe"
+	"whohas/repair/hold"
+	"whohas/repair/withdraw"
+	"whohas/report"
+)
+
+// applying is a repair that is being done.
+type applying struct {
+	*repairFlags
+	seen   diagnose.Seen
+	report *report.Repair
+	to     io.Writer
+	now    func() time.Time
+	said   []string // for the outcome
+	failed bool
+}
+
+// apply does what the plan has for this host and for the API, in this order: the
+// claim, then the address, then it looks.
+func (e *env) apply(ctx context.Context, f *repairFlags, seen diagnose.Seen, r *report.Repair, quiet bool) error {
+	a := &applying{repairFlags: f, seen: seen, report: r, to: e.stdout, now: e.now}
+	if quiet {
+		a.to = e.stderr
+	}
+	cfg, whose, err := f.credentials(seen)
+	if err != nil {
+		return err
+	}
+	atAPI := cfg != nil && len(r.Withdrawals) > 0
+	if !atAPI && len(r.Targets) == 0 {
+		r.Outcome = "nothing was done: " + cmp.Or(strings.Join(r.Refused, "; "), "no address is held here, and no claim can be taken away from here")
+		return nil
+	}
+	var errs []error
+	var withdrawn withdraw.Outcome
+	if atAPI {
+		a.tell("api", "using "+whose)
+		withdrawn, err = a.withdraw(ctx, cfg)
+		errs = append(errs, err)
+	}
+	if len(r.Targets) > 0 { // also where the claim could not be taken away: the address must go
+		errs = append(errs, a.hold(ctx))
+	}
+	if atAPI && !f.dryRun && ctx.Err() == nil {
+		errs = append(errs, a.verify(ctx, cfg, withdrawn))
+	}
+	if !f.dryRun {
+		a.announce(ctx)
+	}
+	err = joined(errs)
+	r.Healed = err == nil && !a.failed && !f.dryRun
+	r.Outcome = strings.Join(a.said, "; ")
+	return err
+}
+
+// tell writes down what happens, and shows it.
+func (a *applying) tell(what, text string) {
+	at := a.now()
+	a.report.Events = append(a.report.Events, report.RepairEvent{At: at, What: what, Text: text})
+	fmt.Fprintf(a.to, "%s  %s\n", at.Format(time.TimeOnly), printable(text))
+}
+
+func (a *applying) withdraw(ctx context.Context, cfg *rest.Config) (withdraw.Outcome, error) {
+	file := cmp.Or(a.undoFile, "whohas-undo-"+a.now().UTC().Format("20060102T150405")+".json")
+	out, err := withdraw.Withdraw(ctx, withdraw.Options{Config: cfg, Withdrawals: a.report.Withdrawals, UndoFile: file, DryRun: a.dryRun,
+		Tell: func(ev withdraw.Event) { a.tell("withdraw", said(ev)) }})
+	if err != nil {
+		return out, err
+	}
+	for _, item := range out.Items {
+		switch item.Result {
+		case withdraw.Done, withdraw.Gone:
+		default:
+			a.failed = true
+			a.said = append(a.said, fmt.Sprintf("%s was left as it is (%s): %s", item.On, item.Result, item.Detail))
+		}
+	}
+	if len(out.Withdrawn()) > 0 && !a.dryRun {
+		a.said = append(a.said, "the claim is withdrawn (undo: whohas repair --undo "+file+")")
+	}
+	return out, nil
+}
+
+func (a *applying) hold(ctx context.Context) error {
+	out, err := hold.Hold(ctx, hold.Options{Targets: a.report.Targets, APIServers: a.servers(), DryRun: a.dryRun, Limit: a.limit,
+		Tell: func(ev hold.Event) { a.tell(ev.Kind, ev.Text) }})
+	if errors.Is(err, hold.ErrHeld) {
+		err = withHint(err, "wait for it, or look who runs it: pgrep -af whohas")
+	}
+	a.failed = a.failed || !out.Healed
+	if out.Why != "" {
+		a.said = append(a.said, out.Why)
+	}
+	return err
+}
+
+// servers are where the apiserver is reached when the address is off.
+func (a *applying) servers() []netip.AddrPort {
+	var out []netip.AddrPort
+	for _, w := range a.seen.Host.Told {
+		agent := w.For != "kubectl" // whose file may name another cluster's
+		if to := netip.AddrPortFrom(w.IP.Unmap(), w.Port); w.What == "apiserver" && agent && w.IP.IsValid() && w.Port != 0 && !slices.Contains(out, to) {
+			out = append(out, to)
+		}
+	}
+	return out
+}
+
+// announce tells the wire whose the address is, where it is this host's own: who asked
+// while others answered for it remembers them.
+func (a *applying) announce(ctx context.Context) {
+	h := a.seen.Host
+	for _, x := range h.Addresses {
+		if ip := x.Prefix.Addr().Unmap(); ip != a.report.Address || !onWire(h, x) {
+			continue
+		}
+		if err := probe.Announce(ctx, probe.Target{Link: x.Link, IP: a.report.Address}); err != nil {
+			a.tell("announce", "could not announce "+a.report.Address.String()+": "+firstLine(err))
+			continue
+		}
+		a.tell("announce", fmt.Sprintf("announced %s on %s: whoever remembers another host's hardware address for it takes this one's", a.report.Address, x.Link))
+	}
+}
+
+// verify waits for the Nodes.
+func (a *applying) verify(ctx context.Context, cfg *rest.Config, withdrawn withdraw.Outcome) error {
+	a.tell("verify", "waiting until the claim is gone and every Node is Ready")
+	ctx, cancel := context.WithTimeout(ctx, a.limit)
+	defer cancel()
+	v, err := withdraw.Verify(ctx, withdraw.VerifyOptions{Config: cfg, Withdrawals: withdrawn.Withdrawn(),
+		Tell: func(ev withdraw.Event) { a.tell("verify", said(ev)) }})
+	if err != nil {
+		return err
+	}
+	if v.OK() {
+		a.said = append(a.said, "every Node is Ready")
+		return nil
+	}
+	a.failed = true
+	for what, list := range map[string][]string{"still claimed": v.Standing, "not Ready": v.NotReady, "not seen": v.Unseen} {
+		if len(list) > 0 {
+			a.said = append(a.said, what+": "+strings.Join(list, ", "))
+		}
+	}
+	slices.Sort(a.said)
+	return nil
+}
+
+// named tells whether the command line names a cluster.
+func (f *repairFlags) named() bool {
+	return f.live || *f.kube.KubeConfig != "" || *f.kube.Context != ""
+}
+
+// credentials are those that the command line names, or an administrator's on this
+// host, where an apiserver has answered. None is no error.
+func (f *repairFlags) credentials(seen diagnose.Seen) (*rest.Config, string, error) {
+	if f.named() {
+		cfg, err := f.kube.ToRESTConfig()
+		return cfg, "the kubeconfig that was named", err
+	}
+	for _, name := range kubeconfigs {
+		if strings.Contains(name, "kubelet") {
+			continue // which may not patch
+		}
+		path := filepath.Join(f.root, name)
+		cfg, err := restConfig(path)
+		if err == nil && answered(seen.Host, seen.Host.Dials, cfg.Host) {
+			return cfg, path, nil
+		}
+	}
+	return nil, "", nil
+}
+
+func restConfig(path string) (*rest.Config, error) {
+	file, err := clientcmd.LoadFromFile(path)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := clientcmd.NewDefaultClientConfig(*file, nil).ClientConfig()
+	if err == nil {
+		cfg.UserAgent = "whohas/" + Version()
+	}
+	return cfg, err
+}
+
+// undo puts back what an earlier run took away.
+func (e *env) undo(ctx context.Context, f *repairFlags) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	cfg, err := f.undoConfig()
+	if err != nil {
+		return withHint(fmt.Errorf("read kubeconfig: %w", err), "name the cluster with --kubeconfig or --context")
+	}
+	return withdraw.Undo(ctx, cfg, f.undo, func(ev withdraw.Event) { fmt.Fprintln(e.stdout, printable(said(ev))) })
+}
+
+// undoConfig is the cluster that the command line names, else an administrator's file
+// on this host, as repair --apply takes them, else the current context.
+func (f *repairFlags) undoConfig() (*rest.Config, error) {
+	for _, name := range kubeconfigs {
+		if f.named() || strings.Contains(name, "kubelet") {
+			continue
+		}
+		if cfg, err := restConfig(filepath.Join(f.root, name)); err == nil {
+			return cfg, nil
+		}
+	}
+	return f.kube.ToRESTConfig()
+}
+
+// said is an event with the object that it is about.
+func said(ev withdraw.Event) string {
+	text := ev.Text
+	if !ev.On.IsZero() {
+		text = ev.On.String() + ": " + text
+	}
+	if ev.Warning {
+		text = "warning: " + text
+	}
+	return text
+}

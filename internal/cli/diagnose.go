@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"whohas/check"
+	"whohas/claim"
+	"whohas/claimants"
+	"whohas/cluster"
+	"whohas/dataplane"
+	"whohas/diagnose"
+	"whohas/report"
+	"whohas/rules"
+	"whohas/snapshot"
+)
+
+type diagnoseFlags struct {
+	inputs
+	stationFlags
+	outputs []string
+}
+
+// stationFlags say which host is meant, and what is known of addresses: the same for
+// diagnose and repair.
+type stationFlags struct {
+	node   string
+	root   string
+	owners []string
+	silent bool
+}
+
+func (f *stationFlags) register(flags *pflag.FlagSet) {
+	flags.StringVar(&f.node, "node", "", "the host that is meant, where a bundle holds several; else this host's Node, where it has another name")
+	flags.StringVar(&f.root, "root", "/", "where the host's files are, in a container that has them mounted")
+	flags.StringArrayVar(&f.owners, "owner", nil, "an address that belongs to another host, whatever is found; repeatable")
+	flags.BoolVar(&f.silent, "no-probe", false, "ask nobody on the wire")
+}
+
+func (e *env) diagnoseCommand() *cobra.Command {
+	f := &diagnoseFlags{}
+	cmd := &cobra.Command{
+		Use:   "diagnose",
+		Short: "On a node, in the outage: what is wrong with its addresses, and what to do",
+		Long: `Diagnose looks at this host as an operator would, and says what is wrong: an address
+that it holds and that is another's, or that others hold and is its own; what that
+explains; which Service it is for; what does not help; the safe next step. It also
+says when it is not this.
+
+It needs no apiserver, no credentials and no kubectl. It resolves no name. Nothing is
+changed. On the wire it asks who has an address, in the form of RFC 5227 (twice, at
+most 64 addresses, only those with evidence that they are a host's); --no-probe leaves
+that out. It connects to where the kubelet's and kube-proxy's files say the apiserver
+is. If an apiserver answers there, and a kubeconfig on this host lets it in, the
+Services and Nodes are read, for the Service's name.
+
+With --bundle the same is said of a host that was captured (whohas snapshot --host).
+A bundle that holds no host adds its objects to what this host shows.
+
+Exit status: 1 if a cause was found, 2 if it could not tell, else 0.`,
+		Example: `  sudo whohas diagnose                              # on any node
+  sudo whohas diagnose --owner 192.168.10.114       # an address that is known to be another host's
+  sudo whohas diagnose --bundle cluster.snapshot    # with the names of an earlier snapshot
+  whohas diagnose --bundle cdev02.snapshot          # a captured host
+  kubectl debug node/cdev02 -it --profile=sysadmin --image=IMAGE -- whohas diagnose --root /host`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return e.diagnose(cmd.Context(), f) },
+	}
+	flags := cmd.Flags()
+	f.inputs.register(flags)
+	f.timeout = diagnoseTimeout
+	flags.Lookup("timeout").DefValue = diagnoseTimeout.String()
+	f.stationFlags.register(flags)
+	flags.StringArrayVarP(&f.outputs, "output", "o", nil, "text or json; FORMAT=FILE writes to a file; repeatable (default text)")
+	return cmd
+}
+
+// diagnoseTimeout leaves room for an answer within five seconds.
+const diagnoseTimeout = 4500 * time.Millisecond
+
+func (e *env) diagnose(ctx context.Context, f *diagnoseFlags) error {
+	outputs, err := parseOutputs(f.outputs, []string{"text", "json"})
+	if err != nil {
+		return err
+	}
+	seen, err := e.station(ctx, &f.inputs, &f.stationFlags)
+	if err != nil {
+		return err
+	}
+	d := diagnose.Run(seen)
+	r := &report.Diagnosis{Diagnosis: d, Tool: Version(), Coverage: check.Coverage(seen.Snapshot, seen.View, seen.Facts)}
+	var errs []error
+	for _, o := range outputs {
+		errs = append(errs, e.writeOutput(o, func(w io.Writer) error { return diagnosisFormat(o.format, w)(w, r) }))
+	}
+	switch d.Verdict {
+	case diagnose.Cause:
+		e.status = exitFindings
+	case diagnose.Unknown:
+		e.status = exitFailed
+	}
+	return joined(errs)
+}
+
+func diagnosisFormat(name string, w io.Writer) func(io.Writer, *report.Diagnosis) error {
+	if name == "json" {
+		return report.DiagnosisJSON
+	}
+	width, _ := terminal(w)
+	return report.DiagnosisText(report.TextOptions{Width: width, Color: color(w)})
+}
+
+// station gathers everything that can be known of a host: from bundles, or from the
+// host itself.
+func (e *env) station(ctx context.Context, in *inputs, f *stationFlags) (diagnose.Seen, error) {
+	if err := in.validate(); err != nil {
+		return diagnose.Seen{}, err
+	}
+	owners, err := declaredOwners(f.owners)
+	if err != nil {
+		return diagnose.Seen{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, in.timeout)
+	defer cancel()
+	given, err := e.given(ctx, in)
+	if err != nil {
+		return diagnose.Seen{}, err
+	}
+	if len(given.Hosts) > 0 {
+		return judged(given, owners, in, f.node)
+	}
+	own := e.readStation(ctx, f, owners)
+	if slices.ContainsFunc(own.Coverage, func(c snapshot.Coverage) bool {
+		return c.Status == snapshot.StatusDenied && strings.HasPrefix(c.Source, "host ")
+	}) {
+		e.hint("not everything could be read without root: sudo whohas diagnose")
+	}
+	return judged(snapshot.Over(given, own), owners, in, own.Hosts[0].Name)
+}
+
+// given is what the command line names beside the host.
+func (e *env) given(ctx context.Context, in *inputs) (*snapshot.Snapshot, error) {
+	into := &snapshot.Builder{}
+	s := in.sources()
+	s.live = in.live || *in.kube.KubeConfig != "" || *in.kube.Context != "" // only where somebody says so
+	if err := e.read(ctx, in, s, into); err != nil {
+		return nil, err
+	}
+	out := into.Snapshot()
+	if out.Failed() {
+		e.complain(out)
+	}
+	files := len(in.bundles)+len(in.files)+len(in.kustomize) > 0
+	if out.Failed() && files { // a host that was asked for must not be taken for this one
+		return nil, errors.New("not everything that was named could be read: nothing is said of a host")
+	}
+	return out, nil
+}
+
+// judged draws the conclusions about one host of a snapshot.
+func judged(s *snapshot.Snapshot, owners []claim.Claim, in *inputs, node string) (diagnose.Seen, error) {
+	h, err := theHost(s, node)
+	if err != nil {
+		return diagnose.Seen{}, err
+	}
+	mode, from, err := in.override(&config{})
+	if err != nil {
+		return diagnose.Seen{}, err
+	}
+	seen := diagnose.Seen{Host: h, Snapshot: s, Facts: cluster.Draw(s, mode, from), View: claimants.View(s, owners...)}
+	seen.Result = check.Run(check.Input{View: seen.View, Facts: seen.Facts, Objects: s, Coverage: s.Coverage, Rules: rules.All()})
+	return seen, nil
+}
+
+func theHost(s *snapshot.Snapshot, node string) (*dataplane.Host, error) {
+	var names []string
+	for h := range s.EachHost() {
+		if names = append(names, h.Name); h.Name == node {
+			return h, nil
+		}
+	}
+	switch {
+	case len(names) == 0:
+		return nil, withHint(errors.New("no host was read"), "run it on a node as root, or name a snapshot of one with --bundle")
+	case node == "" && len(names) == 1:
+		return &s.Hosts[0], nil
+	case node == "":
+		return nil, withHint(fmt.Errorf("%d hosts were read: which one is meant?", len(names)), "--node %s", strings.Join(names, " | "))
+	}
+	return nil, withHint(fmt.Errorf("--node %s: no such host was read", node), "one of %s", strings.Join(names, ", "))
+}
+
+// declaredOwners are the claims of --owner.
+func declaredOwners(texts []string) ([]claim.Claim, error) {
+	var out []claim.Claim
+	for _, text := range texts {
+		ip, err := netip.ParseAddr(text)
+		if err != nil {
+			return nil, withHint(fmt.Errorf("--owner %q: not an address", text), "like --owner 192.168.10.114")
+		}
+		ref := snapshot.Ref{Kind: "Declared", Name: "another host"}
+		out = append(out, claim.Claim{Range: claim.Single(ip.Unmap()), Kind: "declared.another host", Role: claim.Reserved, By: ref, Owner: ref,
+			Origin: snapshot.Origin{Field: "--owner " + text}})
+	}
+	return out, nil
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"whohas/check"
+	"whohas/diagnose"
+	"whohas/repair"
+	"whohas/report"
+	"whohas/rule"
+)
+
+type repairFlags struct {
+	inputs
+	stationFlags
+	outputs       []string
+	apply, dryRun bool
+	printScript   bool
+	limit         time.Duration
+	undo          string
+	undoFile      string
+}
+
+func (e *env) repairCommand() *cobra.Command {
+	f := &repairFlags{}
+	cmd := &cobra.Command{
+		Use:   "repair",
+		Short: "The way back, in the order that works: as a plan, or done and verified",
+		Long: `Repair diagnoses this host as whohas diagnose does, and says what to do about it, here,
+at the API and on the other hosts, in the order that works. Without --apply nothing is
+done.
+
+With --apply on a host that holds another's address it takes the address off the
+service device and keeps it off, for as long as kube-proxy puts it back: until the
+apiserver answers and kube-proxy is seen to have heard that nobody claims the address,
+or until --limit. It acts only on an address with evidence that it is another host's,
+only on kube-ipvs0 or kube-dummy-if, never on a ClusterIP, never on the owner. Killed at
+any moment it leaves nothing behind.
+
+With --apply where an apiserver answers and credentials may patch (--kubeconfig, or an
+admin.conf on this host), it takes the claim out of the Service, after writing what
+puts it back into an undo file; what a controller wrote is left to the controller. Then
+it waits until the Nodes are Ready.
+
+Exit status: 0 healed and verified, or nothing to repair; 1 plan shown, or not healed
+yet; 2 it could not work.`,
+		Example: `  sudo whohas repair                         # the plan
+  sudo whohas repair --apply --dry-run       # what would be done, with every condition asked
+  sudo whohas repair --apply                 # on each host that holds the address, and on the owner
+  whohas repair --apply --kubeconfig admin.conf
+  whohas repair --undo whohas-undo-20230322T101500.json
+  sudo whohas repair --print-script > keep-off.sh   # for hosts where whohas is not`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return e.repair(cmd.Context(), f) },
+	}
+	flags := cmd.Flags()
+	f.inputs.register(flags)
+	f.timeout = diagnoseTimeout
+	flags.Lookup("timeout").DefValue = diagnoseTimeout.String()
+	flags.Lookup("timeout").Usage = "bounds the diagnosis"
+	f.stationFlags.register(flags)
+	flags.BoolVar(&f.apply, "apply", false, "do it")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "with --apply: show each action and do none")
+	flags.DurationVar(&f.limit, "limit", 10*time.Minute, "how long to keep an address off, and to wait for the Nodes")
+	flags.StringVar(&f.undo, "undo", "", "put back what an earlier run took away, from its undo file")
+	flags.StringVar(&f.undoFile, "undo-file", "", "where to keep what was taken away (default whohas-undo-TIME.json)")
+	flags.BoolVar(&f.printScript, "print-script", false, "print a sh script that does the same on a host, and needs nothing but ip")
+	flags.StringArrayVarP(&f.outputs, "output", "o", nil, "text or json; FORMAT=FILE writes to a file; repeatable (default text)")
+	return cmd
+}
+
+func (f *repairFlags) validate() error {
+	switch {
+	case f.dryRun && !f.apply:
+		return withHint(errors.New("--dry-run without --apply"), "without --apply nothing is done anyway")
+	case f.undo != "" && f.apply:
+		return withHint(errors.New("--undo with --apply"), "one after the other")
+	case f.limit <= 0:
+		return withHint(fmt.Errorf("--limit %v: no time to do anything", f.limit), "like 10m")
+	case f.apply && len(f.bundles)+len(f.files)+len(f.kustomize) > 0:
+		return withHint(errors.New("--apply with files: a captured host cannot be repaired"), "run it on the host itself, without --bundle and -f")
+	}
+	return f.inputs.validate()
+}
+
+func (e *env) repair(ctx context.Context, f *repairFlags) error {
+	outputs, err := parseOutputs(f.outputs, []string{"text", "json"})
+	if err != nil {
+		return err
+	}
+	if err := f.validate(); err != nil {
+		return err
+	}
+	if f.undo != "" {
+		return e.undo(ctx, f)
+	}
+	seen, err := e.station(ctx, &f.inputs, &f.stationFlags)
+	if err != nil {
+		return err
+	}
+	d := diagnose.Run(seen)
+	if d.Cause == nil {
+		if d.Cause = ofCluster(f, seen); d.Cause != nil {
+			d.Title = d.Cause.Title
+		}
+	}
+	plan := repair.Make(seen, d)
+	if f.printScript {
+		return e.script(plan)
+	}
+	r := &report.Repair{Plan: plan, Tool: Version(), Coverage: check.Coverage(seen.Snapshot, seen.View, seen.Facts), Applied: f.apply, DryRun: f.dryRun}
+	if f.apply {
+		err = e.apply(ctx, f, seen, r, quietOutput(outputs))
+	}
+	if e.status = repairStatus(d, r); err != nil {
+		e.status = exitFailed // it could not work
+	}
+	errs := []error{err}
+	for _, o := range outputs {
+		errs = append(errs, e.writeOutput(o, func(w io.Writer) error { return repairFormat(o.format, w)(w, r) }))
+	}
+	return joined(errs)
+}
+
+// ofCluster is the worst takeover in a cluster that was named: whoever repairs it from
+// his own desk is on none of its hosts.
+func ofCluster(f *repairFlags, seen diagnose.Seen) *rule.Finding {
+	if !f.named() {
+		return nil
+	}
+	for i := range seen.Result.Findings {
+		if x := &seen.Result.Findings[i]; x.Severity == rule.Critical && x.Address().IsValid() && diagnose.IsTakeover(x.Rule.ID) {
+			return x
+		}
+	}
+	return nil
+}
+
+func repairStatus(d diagnose.Diagnosis, r *report.Repair) int {
+	switch {
+	case r.Healed, d.Cause == nil && d.Verdict != diagnose.Unknown:
+		return exitOK
+	case d.Cause == nil:
+		return exitFailed
+	}
+	return exitFindings
+}
+
+// script needs an address to write about.
+func (e *env) script(plan repair.Plan) error {
+	if !plan.Address.IsValid() {
+		return withHint(errors.New("no address to write a script about: "+plan.Title), "--owner ADDRESS names one that this host holds and that is another's")
+	}
+	_, err := io.WriteString(e.stdout, repair.Script(plan.Address))
+	return err
+}
+
+func repairFormat(name string, w io.Writer) func(io.Writer, *report.Repair) error {
+	if name == "json" {
+		return report.RepairJSON
+	}
+	width, _ := terminal(w)
+	return report.RepairText(report.TextOptions{Width: width, Color: color(w)})
+}
+
+// quietOutput tells whether stdout is for a script.
+func quietOutput(outputs []output) bool {
+	for _, o := range outputs {
+		if o.file == "" && o.format != "text" {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package hold takes a stolen address off a service device, and keeps it off until
+// the service proxy has heard that nobody claims it any more.
+//
+// One deletion is a race: kube-proxy puts the address back at its next sync, within
+// 30 seconds, as long as it has not heard of the claim's end, and it cannot hear of
+// it while the address cuts it off from the apiserver (docs/lab.md). So Hold
+// listens to the kernel, and removes the address again within milliseconds.
+//
+// It takes one address off one device, and adds or changes nothing. Killed at any
+// moment it leaves no file, no process and no lock: the address is off, or the proxy
+// puts it back, and all is as before.
+//
+// When is it over? The apiserver must answer, at an address that then is not this
+// host's, while all targets are off; and one of three must hold of each target, of
+// the time since then and since the address was last on its device:
+//
+//   - There was an IPVS virtual server on it, and a whole list of them that was
+//     begun in that time has none. kube-proxy takes virtual servers away at the end
+//     of a sync, and those only that no Service of its cache wants (kubernetes
+//     pkg/proxy/ipvs/proxier.go cleanLegacyService, 1.25 and 1.36).
+//   - kube-proxy's metrics show the ends of two syncs in that time, the second of
+//     which therefore began in it, and the address was not put back: each sync binds
+//     what the Services of its cache want and is not bound. As metrics of two IP
+//     families may be mixed (source/host), 35 seconds must have gone by, too, in
+//     which each family syncs once by its period of 30.
+//   - Nothing has put it back for 65 seconds, two periods and some more; on
+//     kube-router's device for 330, as its period is five minutes (kube-router
+//     pkg/options/options.go NewKubeRouterConfig).
+//
+// A sync that puts the address back shows that kube-proxy's cache still has the
+// claim, and the time begins anew. The first two signs must stand for three seconds.
+package hold
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"whohas/claimants"
+	"whohas/repair"
+)
+
+// ErrHeld says that another instance works in this network namespace.
+var ErrHeld = errors.New("another repair is at work on this host")
+
+// Options say what to keep off, and until when.
+type Options struct {
+	Targets    []repair.Target
+	APIServers []netip.AddrPort // where the apiserver is when the addresses are off; none: nothing can be verified
+	DryRun     bool             // tells what would be done, does nothing, and returns after one look
+	Limit      time.Duration    // 0: ten minutes
+	// Tell is called with every action and observation, in order, from one goroutine,
+	// and not after Hold has returned. It may be slow: removing does not wait for it,
+	// but Hold's return does. May be nil.
+	Tell func(Event)
+
+	world *world // tests have another; nil: this one
+}
+
+const defaultLimit = 10 * time.Minute
+
+// Event is something that was done or seen.
+type Event struct {
+	At     time.Time
+	Kind   string
+	Text   string
+	Prefix netip.Prefix // that it is about; invalid: none in particular
+	Device string
+}
+
+// The kinds of events.
+const (
+	Begun     = "begun"     // a target is held from now on; why
+	WouldAct  = "would"     // DryRun: what would be done
+	Absent    = "absent"    // a target is not on its device
+	Appeared  = "appeared"  // somebody has put it back
+	Claimed   = "claimed"   // and that after the apiserver answered: the claim still stands
+	Removed   = "removed"   // it was taken off
+	LetGo     = "let go"    // a target is left alone from now on
+	APIServer = "apiserver" // how the apiserver answers has changed
+	Synced    = "synced"    // what shows of kube-proxy's syncs
+	Waiting   = "waiting"   // every ten seconds: for what
+	Overrun   = "overrun"   // the kernel had more to announce than fits: all is listed again
+	Failed    = "failed"    // something did not work, and is tried again
+	Ended     = "ended"
+)
+
+// Outcome is how it ended.
+type Outcome struct {
+	Healed   bool   // verified, of every target
+	Why      string // in a sentence: which condition ended it, or what is missing
+	Removed  int    // how often an address was taken off
+	Again    int    // how often one was put back after the apiserver answered
+	Last     time.Time
+	Answered time.Time       // when the apiserver was first seen to answer; zero: never
+	Targets  []TargetOutcome // in the order of the options, each target once
+}
+
+// TargetOutcome is how it stands with one target.
+type TargetOutcome struct {
+	Device string
+	Prefix netip.Prefix
+	On     bool      // it is on its device
+	Last   time.Time // when it was last seen there; zero: never
+	Again  int       // how often it was put back after the apiserver answered
+	Proof  string    // that the proxy lets it be; empty: none yet
+	LetGo  string    // why it was left alone; empty: it was not
+}
+
+// tidy gives each target once. One that nobody may remove is an error: the plan is
+// wrong then.
+func tidy(targets []repair.Target) ([]repair.Target, error) {
+	var out []repair.Target
+	for _, t := range targets {
+		if err := removable(t); err != nil {
+			return nil, fmt.Errorf("%s on %s: %w", t.Prefix, t.Device, err)
+		}
+		if !slices.ContainsFunc(out, func(o repair.Target) bool { return o.Device == t.Device && o.Prefix == t.Prefix }) {
+			out = append(out, t)
+		}
+	}
+	if len(out) == 0 {
+		return nil, errors.New("there is nothing to hold")
+	}
+	return out, nil
+}
+
+func removable(t repair.Target) error {
+	ip := t.Prefix.Addr()
+	switch {
+	case !claimants.ServiceDevice(t.Device):
+		return errors.New("not a service device")
+	case !t.Prefix.IsSingleIP(), ip.Is4In6():
+		return errors.New("not a single address")
+	case !ip.IsGlobalUnicast():
+		return errors.New("no host's address on a network")
+	case len(t.Evidence) == 0:
+		return errors.New("nothing shows whose it is")
+	}
+	return nil
+}

@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hold
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"whohas/dataplane"
+	"whohas/repair"
+	"whohas/source/host"
+)
+
+// Hold takes the targets off their devices and keeps them off, until the package's
+// conditions are met, the limit is over, or the context ends. Then Outcome says how
+// far it came, also beside an error. The errors: a target that nobody may remove;
+// ErrHeld; what wraps os.ErrPermission; the context's.
+//
+// It works in the network namespace of the calling thread: a caller that is not in
+// the process's own has locked its goroutine to the thread. Before each removal it
+// looks whether the device is the proxy's, and whether the address has appeared on
+// another device: then this host has become its owner, and it is left alone.
+func Hold(ctx context.Context, o Options) (Outcome, error) {
+	targets, err := tidy(o.Targets)
+	if err != nil {
+		return Outcome{}, fmt.Errorf("hold: %w", err)
+	}
+	runtime.LockOSThread() // whose network namespace is meant
+	defer runtime.UnlockOSThread()
+	h, err := begin(o, targets)
+	if err != nil {
+		return Outcome{}, fmt.Errorf("hold: %w", err)
+	}
+	defer h.end()
+	out, err := h.hold(ctx)
+	if err != nil {
+		return out, fmt.Errorf("hold: %w", err)
+	}
+	return out, nil
+}
+
+// holding is a repair at work.
+type holding struct {
+	*world
+	options Options
+	targets []repair.Target
+	state   *state
+	kernel  kernel
+	lock    lock
+	journal *journal
+	teller  *teller
+
+	asked    map[string]time.Time // when each thing was last asked
+	took     time.Duration        // to list the virtual servers, last time
+	answer   string               // the apiserver's, as last told
+	servers  string               // what was last told of virtual servers
+	lastSync time.Time            // that was last told
+}
+
+// begin takes the lock, and listens before anything is looked at.
+func begin(o Options, targets []repair.Target) (*holding, error) {
+	h := &holding{world: cmp.Or(o.world, thisWorld()), options: o, targets: targets, lock: -1, asked: map[string]time.Time{}}
+	h.state = &state{judge: newJudge(h.measures, targets)}
+	if !o.DryRun {
+		var err error
+		if h.lock, err = take(); err != nil {
+			return nil, err
+		}
+	}
+	k, err := openKernel(h.buffer)
+	if err == nil && !o.DryRun {
+		err = permitted(k)
+	}
+	if err != nil {
+		h.lock.release()
+		if k != nil {
+			k.close()
+		}
+		return nil, err
+	}
+	h.kernel = k
+	var out []func(Event)
+	if !o.DryRun { // which does nothing that a journal should know
+		h.journal = openJournal(h.world.journal)
+		out = append(out, h.journal.write)
+	}
+	if o.Tell != nil {
+		out = append(out, o.Tell)
+	}
+	h.teller = newTeller(out...)
+	return h, nil
+}
+
+func (h *holding) end() {
+	h.teller.end()
+	h.journal.close()
+	h.kernel.close()
+	h.lock.release()
+}
+
+func (h *holding) say(kind, format string, args ...any) {
+	h.teller.say(Event{At: time.Now(), Kind: kind, Text: fmt.Sprintf(format, args...)})
+}
+
+var errLimit = errors.New("the time limit")
+
+func (h *holding) hold(ctx context.Context) (Outcome, error) {
+	if err := ctx.Err(); err != nil {
+		return h.ended("interrupted: nothing was done", false), err
+	}
+	k := &keeper{kernel: h.kernel, kind: h.kind, second: h.second, dry: h.options.DryRun, targets: h.targets,
+		spots: map[spot]bool{}, state: h.state, say: h.teller.say}
+	for _, t := range h.targets {
+		h.teller.say(Event{At: time.Now(), Kind: Begun, Prefix: t.Prefix, Device: t.Device,
+			Text: fmt.Sprintf("%s on %s is another host's: %s", t.Prefix, t.Device, strings.Join(t.Evidence, "; "))})
+	}
+	h.leaveClusterIPs(ctx, k)
+	if err := k.look(); err != nil {
+		return h.ended("could not work: "+err.Error(), false), err
+	}
+	h.sayAbsent()
+	if h.options.DryRun {
+		return h.ended("nothing was done: a dry run", false), nil
+	}
+	limit := cmp.Or(h.options.Limit, defaultLimit)
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errLimit)
+	defer cancel()
+	stop, stopKeeper := context.WithCancelCause(ctx)
+	defer stopKeeper(nil)
+	kept := make(chan error, 1)
+	go func() {
+		err := k.run(stop)
+		kept <- err
+		stopKeeper(err)
+	}()
+	over := h.watch(stop)
+	stopKeeper(nil)
+	if err := <-kept; err != nil {
+		return h.ended("could not work: "+err.Error(), false), err
+	}
+	return h.conclude(ctx, over, limit)
+}
+
+// conclude says how it ended, when nothing is touched any more: what came in the
+// last moment counts.
+func (h *holding) conclude(ctx context.Context, over bool, limit time.Duration) (Outcome, error) {
+	var why string
+	var healed bool
+	h.state.with(func(j *judge) {
+		_, healed = j.verdict(time.Now())
+		why = j.why(time.Now())
+	})
+	switch cause := context.Cause(ctx); {
+	case over:
+		return h.ended(why, healed), nil
+	case errors.Is(cause, errLimit):
+		return h.ended(fmt.Sprintf("the limit of %s is over: %s", limit, why), false), nil
+	default:
+		return h.ended("interrupted: "+why, false), cause
+	}
+}
+
+func (h *holding) ended(why string, healed bool) Outcome {
+	var out Outcome
+	h.state.with(func(j *judge) { out = j.outcome(time.Now()) })
+	out.Why, out.Healed = why, healed
+	h.say(Ended, "%s", why)
+	return out
+}
+
+// sayAbsent tells which targets there is nothing to remove of.
+func (h *holding) sayAbsent() {
+	var out Outcome
+	h.state.with(func(j *judge) { out = j.outcome(time.Now()) })
+	for _, t := range out.Targets {
+		if t.Last.IsZero() && t.LetGo == "" {
+			h.teller.say(Event{At: time.Now(), Kind: Absent, Prefix: t.Prefix, Device: t.Device, Text: fmt.Sprintf("%s is not on %s", t.Prefix, t.Device)})
+		}
+	}
+}
+
+// clusterIPSets are kube-proxy's sets of ClusterIPs (kubernetes
+// pkg/proxy/ipvs/ipset.go kubeClusterIPSet, proxier.go), whose entries are
+// "10.96.0.1,tcp:443".
+var clusterIPSets = []string{"KUBE-CLUSTER-IP", "KUBE-6-CLUSTER-IP"}
+
+const setsTime = 3 * time.Second
+
+// leaveClusterIPs lets go what is a ClusterIP. Where the sets cannot be read the
+// plan's word stands.
+func (h *holding) leaveClusterIPs(ctx context.Context, k *keeper) {
+	now, _ := h.read(ctx, only(host.IPSet, setsTime))
+	for i, t := range h.targets {
+		for _, set := range now.Sets {
+			if slices.Contains(clusterIPSets, set.Name) && slices.ContainsFunc(set.Members, func(m string) bool { return memberOf(m) == t.Prefix.Addr() }) {
+				k.leave(i, "it is a ClusterIP, says ipset "+set.Name)
+				break
+			}
+		}
+	}
+}
+
+func memberOf(entry string) netip.Addr {
+	text, _, _ := strings.Cut(entry, ",")
+	ip, _ := netip.ParseAddr(text)
+	return ip.Unmap()
+}
+
+// only reads one section.
+func only(section string, timeout time.Duration) host.Options {
+	o := host.Options{Timeout: timeout, Station: section == host.Agents}
+	o.Skip = slices.DeleteFunc(append(host.Sections(), host.Station()...), func(s string) bool { return s == section })
+	return o
+}
+
+// watch looks every second whether it is over. It stays on the thread that Hold was
+// called on; the keeper, whose sockets are open already, is elsewhere, and waits for
+// nothing of this.
+func (h *holding) watch(ctx context.Context) (over bool) {
+	for ctx.Err() == nil {
+		begun := time.Now()
+		h.look(ctx)
+		if ctx.Err() != nil {
+			break
+		}
+		var why string
+		h.state.with(func(j *judge) {
+			over, _ = j.verdict(time.Now())
+			why = j.why(time.Now())
+		})
+		if over {
+			return true
+		}
+		if h.due("waiting", h.world.say) {
+			h.say(Waiting, "waiting: %s", why)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(h.second - time.Since(begun)):
+		}
+	}
+	return false
+}
+
+// look asks what the judge goes by. Virtual servers are listed once before the
+// apiserver answers, to know whether there are any.
+func (h *holding) look(ctx context.Context) {
+	if _, known := h.asked["servers"]; !known {
+		h.lookAtServers(ctx)
+	}
+	h.dial(ctx)
+	var answered bool
+	h.state.with(func(j *judge) { answered = !j.answered.IsZero() })
+	if !answered {
+		return
+	}
+	if h.due("servers", max(h.world.servers, 4*h.took)) {
+		h.lookAtServers(ctx)
+	}
+	if h.due("proxy", h.proxy) {
+		h.lookAtProxy(ctx)
+	}
+}
+
+// due tells whether it is time to ask something again, and notes that it is asked.
+func (h *holding) due(what string, every time.Duration) bool {
+	now := time.Now()
+	if last, ok := h.asked[what]; ok && now.Sub(last) < every {
+		return false
+	}
+	h.asked[what] = now
+	return true
+}
+
+// dial tries the apiserver.
+func (h *holding) dial(ctx context.Context) {
+	var targets []host.Target
+	for _, to := range h.options.APIServers {
+		targets = append(targets, host.Target{What: "apiserver", To: to, TLS: true})
+	}
+	begun := time.Now()
+	dials := h.dials(ctx, targets)
+	ended := time.Now()
+	if ctx.Err() != nil {
+		return
+	}
+	text, ok := "no address of an apiserver is known: nothing can be verified", false
+	for _, d := range dials {
+		if text, ok = answerOf(d); ok {
+			break
+		}
+	}
+	h.state.with(func(j *judge) { j.dialled(begun, ended, ok) })
+	if text != h.answer {
+		h.answer = text
+		h.say(APIServer, "%s", text)
+	}
+}
+
+// answerOf tells whether a dial has found an apiserver: somebody who shows a
+// certificate, and is not this host. A loopback address is what a host's own proxy,
+// or apiserver, is reached by; no Service can take it.
+func answerOf(d dataplane.Dial) (string, bool) {
+	switch {
+	case d.Result != "accepted":
+		return fmt.Sprintf("the apiserver does not answer at %s: %s", d.To, d.Result), false
+	case d.Self && !d.To.Addr().IsLoopback():
+		return fmt.Sprintf("at %s this host answers itself", d.To), false
+	case len(d.Names) == 0:
+		return fmt.Sprintf("at %s somebody answers who shows no certificate", d.To), false
+	}
+	return fmt.Sprintf("the apiserver answers at %s", d.To), true
+}
+
+// serversTime bounds the list of virtual servers: 10,000 take a tenth of a second,
+// ten times that in a slow kernel.
+const serversTime = 5 * time.Second
+
+func (h *holding) lookAtServers(ctx context.Context) {
+	begun := time.Now()
+	h.asked["servers"] = begun
+	now, _ := h.read(ctx, only(host.IPVS, serversTime))
+	ended := time.Now()
+	h.took = ended.Sub(begun)
+	whole := !slices.Contains(now.Unread, host.IPVS)
+	has := func(ip netip.Addr) bool {
+		return slices.ContainsFunc(now.Servers, func(s dataplane.VirtualServer) bool { return s.IP.Unmap() == ip })
+	}
+	h.state.with(func(j *judge) { j.listed(begun, ended, whole, has) })
+	h.sayServers(whole, has)
+}
+
+// sayServers tells what has changed.
+func (h *holding) sayServers(whole bool, has func(netip.Addr) bool) {
+	var served []string
+	for _, t := range h.targets {
+		if has(t.Prefix.Addr()) {
+			served = append(served, t.Prefix.Addr().String())
+		}
+	}
+	text := "IPVS has virtual servers on " + strings.Join(served, ", ")
+	switch {
+	case len(served) == 0 && !whole:
+		text = "the virtual servers of IPVS could not be listed"
+	case len(served) == 0:
+		text = "IPVS has no virtual server on what is held off"
+	}
+	if text != h.servers {
+		h.servers = text
+		h.say(Synced, "%s", text)
+	}
+}
+
+// agentsTime bounds the questions to kube-proxy, which have bounds of their own.
+const agentsTime = 3 * time.Second
+
+func (h *holding) lookAtProxy(ctx context.Context) {
+	begun := time.Now()
+	now, _ := h.read(ctx, only(host.Agents, agentsTime))
+	last := lastSync(now.Agents)
+	if last.IsZero() {
+		return
+	}
+	h.state.with(func(j *judge) { j.synced(time.Now(), last) })
+	if !last.Equal(h.lastSync) {
+		h.lastSync = last
+		h.say(Synced, "kube-proxy's last sync ended %s ago", begun.Sub(last).Round(100*time.Millisecond))
+	}
+}
+
+// lastSync is when kube-proxy says that it last synced; zero: it does not say.
+func lastSync(agents []dataplane.Agent) time.Time {
+	for _, a := range agents {
+		seconds, err := strconv.ParseFloat(a.Health["lastSync"], 64)
+		if err == nil && seconds > 0 && seconds < 1e11 {
+			return time.UnixMilli(int64(seconds * 1000))
+		}
+	}
+	return time.Time{}
+}

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hold
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"whohas/repair"
+)
+
+// measures are the times that the judge goes by.
+type measures struct {
+	settle time.Duration // for which a sign must stand
+	period time.Duration // in which kube-proxy has synced of itself, of each family
+	quiet  time.Duration // after which nobody puts the address back any more
+	router time.Duration // the same of kube-router
+}
+
+func usual() measures {
+	return measures{settle: 3 * time.Second, period: 35 * time.Second, quiet: 65 * time.Second, router: 330 * time.Second}
+}
+
+// routerDevice is kube-router's (package claimants).
+const routerDevice = "kube-dummy-if"
+
+// judge decides when the holding may end. It is pure: it knows what it is told, in
+// the order in which it happened, and its times are those that it is told.
+type judge struct {
+	measures
+	answered  time.Time // since when it is known that the apiserver answers; zero: never
+	answering bool      // at the last look
+	standing  []standing
+	removals  int
+}
+
+// standing is how it stands with a target.
+type standing struct {
+	device string
+	prefix netip.Prefix
+	on     bool
+	last   time.Time // when it was last seen on
+	again  int       // how often it came after the apiserver answered
+	served bool      // IPVS had a virtual server on it, once
+	sync   time.Time // the last end of a sync since it was quiet
+	syncs  int       // how many of those
+	gone   time.Time // since when the virtual servers are known to have gone
+	twice  time.Time // since when two syncs are known to have let it be
+	letGo  string
+}
+
+func newJudge(m measures, targets []repair.Target) *judge {
+	j := &judge{measures: m}
+	for _, t := range targets {
+		j.standing = append(j.standing, standing{device: t.Device, prefix: t.Prefix})
+	}
+	return j
+}
+
+// appears: a target is on its device. All that was known of syncs is of before.
+func (j *judge) appears(i int, at time.Time) {
+	s := &j.standing[i]
+	s.on = true
+	if !j.answered.IsZero() {
+		s.again++
+	}
+	s.disturbed(at)
+}
+
+// leaves: it is not any more; ours tells whether it was this program that took it off.
+func (j *judge) leaves(i int, at time.Time, ours bool) {
+	s := &j.standing[i]
+	s.on = false
+	if ours {
+		j.removals++
+	}
+	s.disturbed(at)
+}
+
+func (s *standing) disturbed(at time.Time) {
+	s.last, s.sync, s.syncs, s.gone, s.twice = at, time.Time{}, 0, time.Time{}, time.Time{}
+}
+
+// leave lets a target go.
+func (j *judge) leave(i int, why string) { j.standing[i].letGo = why }
+
+// dialled: the apiserver answered, or did not, between two moments. While a target
+// was on, an answer shows nothing: it may have come from this host.
+func (j *judge) dialled(begun, ended time.Time, ok bool) {
+	if !ok {
+		j.answering = false
+		return
+	}
+	for _, s := range j.standing {
+		if s.letGo == "" && (s.on || !s.last.IsZero() && !s.last.Before(begun)) {
+			return
+		}
+	}
+	j.answering = true
+	if j.answered.IsZero() {
+		j.answered = ended
+	}
+}
+
+// since is when the quiet began for a target; false: it has not.
+func (j *judge) since(s *standing) (time.Time, bool) {
+	if s.on || s.letGo != "" || j.answered.IsZero() {
+		return time.Time{}, false
+	}
+	if s.last.After(j.answered) {
+		return s.last, true
+	}
+	return j.answered, true
+}
+
+// listed: a list of virtual servers was begun and ended; whole tells that what is
+// not in it does not exist.
+func (j *judge) listed(begun, ended time.Time, whole bool, has func(netip.Addr) bool) {
+	for i := range j.standing {
+		s := &j.standing[i]
+		if has(s.prefix.Addr()) {
+			s.served, s.gone = true, time.Time{}
+			continue
+		}
+		if from, ok := j.since(s); ok && whole && s.served && s.gone.IsZero() && begun.After(from) {
+			s.gone = ended
+		}
+	}
+}
+
+// synced: kube-proxy said at a moment when its last sync had ended.
+func (j *judge) synced(at, last time.Time) {
+	for i := range j.standing {
+		s := &j.standing[i]
+		from, ok := j.since(s)
+		if !ok || s.device == routerDevice || !last.After(from) || !last.After(s.sync) || last.After(at) {
+			continue
+		}
+		s.sync = last
+		s.syncs++
+		if s.syncs >= 2 && s.twice.IsZero() && at.Sub(from) >= j.period {
+			s.twice = at
+		}
+	}
+}
+
+// proof says what shows that the proxy lets a target be, by now; empty: nothing yet.
+func (j *judge) proof(s *standing, now time.Time) string {
+	from, ok := j.since(s)
+	settled := func(sign time.Time) bool { return !sign.IsZero() && now.Sub(sign) >= j.settle }
+	ip := s.prefix.Addr()
+	switch {
+	case !ok:
+		return ""
+	case settled(s.gone):
+		return fmt.Sprintf("the proxy has synced without %s: its IPVS virtual servers are gone", ip)
+	case settled(s.twice):
+		return fmt.Sprintf("kube-proxy has synced twice and not put %s back", ip)
+	case now.Sub(from) >= j.wait(s):
+		return fmt.Sprintf("nothing has put %s back for %s since the apiserver answered", ip, j.wait(s))
+	}
+	return ""
+}
+
+func (j *judge) wait(s *standing) time.Duration {
+	if s.device == routerDevice {
+		return j.router
+	}
+	return j.quiet
+}
+
+// verdict tells whether it is over, and whether all targets are healed.
+func (j *judge) verdict(now time.Time) (over, healed bool) {
+	held, left := 0, 0
+	for i := range j.standing {
+		s := &j.standing[i]
+		switch {
+		case s.letGo != "":
+			left++
+		case j.proof(s, now) == "":
+			held++
+		}
+	}
+	over = held == 0 && (j.answering || left == len(j.standing))
+	return over, over && left == 0
+}
+
+// why says in a sentence how it stands.
+func (j *judge) why(now time.Time) string {
+	var parts []string
+	switch {
+	case j.answered.IsZero():
+		parts = append(parts, "the apiserver does not answer yet")
+	case !j.answering:
+		parts = append(parts, "the apiserver has answered, but does not now")
+	default:
+		parts = append(parts, "the apiserver answers")
+	}
+	for i := range j.standing {
+		if text := j.whyOf(&j.standing[i], now); text != "" {
+			parts = append(parts, text)
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+func (j *judge) whyOf(s *standing, now time.Time) string {
+	ip := s.prefix.Addr()
+	from, since := j.since(s)
+	proof := j.proof(s, now)
+	switch {
+	case s.letGo != "":
+		return fmt.Sprintf("%s was left alone: %s", ip, s.letGo)
+	case s.on:
+		return fmt.Sprintf("%s is on %s", ip, s.device)
+	case proof != "":
+		return proof
+	case !s.gone.IsZero(), !s.twice.IsZero():
+		return fmt.Sprintf("the proxy seems to have synced without %s", ip)
+	case s.again > 0:
+		return fmt.Sprintf("%s was put back %s since the apiserver answered, last %s ago: the claim still stands, or the proxy has not heard of its end",
+			ip, times(s.again), now.Sub(s.last).Round(time.Second))
+	case !since:
+		return fmt.Sprintf("%s is off %s", ip, s.device)
+	}
+	return fmt.Sprintf("nothing has put %s back for %s, but no sync without it was seen", ip, now.Sub(from).Round(time.Second))
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
+}
+
+// outcome is what is known at the end.
+func (j *judge) outcome(now time.Time) Outcome {
+	out := Outcome{Removed: j.removals, Answered: j.answered}
+	for i := range j.standing {
+		s := &j.standing[i]
+		t := TargetOutcome{Device: s.device, Prefix: s.prefix, On: s.on, Last: s.last, Again: s.again, Proof: j.proof(s, now), LetGo: s.letGo}
+		out.Targets = append(out.Targets, t)
+		out.Again += s.again
+		if s.last.After(out.Last) {
+			out.Last = s.last
+		}
+	}
+	return out
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package repair_test
+
+import (
+	"net/netip"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"whohas/check"
+	"whohas/claimants"
+	"whohas/cluster"
+	"whohas/dataplane"
+	"whohas/diagnose"
+	"whohas/explain"
+	"whohas/repair"
+	"whohas/rules"
+	"whohas/snapshot"
+)
+
+var (
+	addr   = netip.MustParseAddr
+	prefix = netip.MustParsePrefix
+)
+
+// victim is cdev02 with the master's address, as one who has only a shell sees it.
+func victim() dataplane.Host {
+	return dataplane.Host{
+		Name:  "cdev02",
+		Links: []dataplane.Link{{Index: 1, Name: "lo", Up: true}, {Index: 2, Name: "eth0", Up: true, Carrier: true}, {Index: 3, Name: "kube-ipvs0", Kind: "dummy"}},
+		Addresses: []dataplane.Address{
+			{Link: "eth0", Prefix: prefix("192.168.10.115/24"), Scope: "global"},
+			{Link: "kube-ipvs0", Prefix: prefix("192.168.10.114/32"), Scope: "global"},
+		},
+		Routes:  []dataplane.Route{{Table: 254, Type: "unicast", To: prefix("0.0.0.0/0"), Via: addr("192.168.10.1"), Link: "eth0"}},
+		Servers: []dataplane.VirtualServer{{Proto: "TCP", IP: addr("192.168.10.114"), Port: 80}},
+		Told:    []dataplane.Whereabout{{What: "apiserver", For: "kubelet", Host: "192.168.10.114", IP: addr("192.168.10.114"), Port: 6443, File: "/etc/kubernetes/kubelet.conf", Line: 5}},
+	}
+}
+
+func plan(h dataplane.Host) repair.Plan {
+	into := &snapshot.Builder{}
+	into.AddHost(h)
+	s := into.Snapshot()
+	seen := diagnose.Seen{Host: s.Host(h.Name), Snapshot: s, Facts: cluster.Draw(s, "", ""), View: claimants.View(s)}
+	seen.Result = check.Run(check.Input{View: seen.View, Facts: seen.Facts, Objects: s, Coverage: s.Coverage, Rules: rules.All()})
+	return repair.Make(seen, diagnose.Run(seen))
+}
+
+// TestTargets: what may be taken off, and every reason not to.
+func TestTargets(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		change  func(*dataplane.Host)
+		targets []repair.Target
+		refused string
+	}{
+		{"a victim", func(*dataplane.Host) {}, []repair.Target{{Device: "kube-ipvs0", Prefix: prefix("192.168.10.114/32"),
+			Evidence: []string{"cdev02: 192.168.10.114 in /etc/kubernetes/kubelet.conf:5"}}}, ""},
+		{"kube-router's", func(h *dataplane.Host) {
+			h.Links[2].Name, h.Addresses[1].Link = "kube-dummy-if", "kube-dummy-if"
+		}, []repair.Target{{Device: "kube-dummy-if", Prefix: prefix("192.168.10.114/32"),
+			Evidence: []string{"cdev02: 192.168.10.114 in /etc/kubernetes/kubelet.conf:5"}}}, ""},
+		{"no evidence whose it is", func(h *dataplane.Host) { h.Told = nil }, nil, "there is nothing to repair here"},
+		{"its own, bound beside its card as kube-proxy up to 1.25 does", func(h *dataplane.Host) {
+			h.Addresses[0].Prefix = prefix("192.168.10.114/24")
+		}, nil, "there is nothing to repair here"},
+		{"a ClusterIP", func(h *dataplane.Host) {
+			h.Sets = []dataplane.Set{{Name: "KUBE-CLUSTER-IP", Type: "hash:ip,port", Members: []string{"192.168.10.114,tcp:80"}}}
+			h.Sessions = []dataplane.Session{{Name: "Mesh", Speaker: "bird", Peer: addr("192.168.10.114"), State: "Active"}}
+		}, nil, "192.168.10.114 is among kube-proxy's ClusterIPs"},
+		{"its own by its static Pod, and lost from its card: ifup found it taken", func(h *dataplane.Host) {
+			h.Told = append(h.Told, dataplane.Whereabout{What: "apiserver", For: "kube-apiserver", Host: "192.168.10.114", IP: addr("192.168.10.114"), File: "/etc/kubernetes/manifests/kube-apiserver.yaml"})
+		}, nil, "there is nothing to repair here"},
+		{"its own by its kubelet's flag", func(h *dataplane.Host) {
+			h.Agents = []dataplane.Agent{{Name: "kubelet", Flags: map[string]string{"node-ip": "192.168.10.114"}}}
+		}, nil, "there is nothing to repair here"},
+		{"two addresses at once", func(h *dataplane.Host) {
+			h.Addresses = append(h.Addresses, dataplane.Address{Link: "kube-ipvs0", Prefix: prefix("192.168.10.116/32"), Scope: "global"})
+			h.Sessions = []dataplane.Session{{Name: "Mesh", Speaker: "bird", Peer: addr("192.168.10.116"), State: "Active"}}
+		}, []repair.Target{
+			{Device: "kube-ipvs0", Prefix: prefix("192.168.10.114/32"), Evidence: []string{"cdev02: 192.168.10.114 in /etc/kubernetes/kubelet.conf:5"}},
+			{Device: "kube-ipvs0", Prefix: prefix("192.168.10.116/32"), Evidence: []string{"cdev02: 192.168.10.116 in bird's session Mesh"}},
+		}, ""},
+		{"a balancer of the apiserver", func(h *dataplane.Host) {
+			h.Servers = []dataplane.VirtualServer{{Proto: "TCP", IP: addr("192.168.10.114"), Port: 6443, Servers: []dataplane.RealServer{{IP: addr("192.168.10.120"), Port: 6443}, {IP: addr("192.168.10.121"), Port: 6443}}}}
+		}, nil, "there is nothing to repair here"},
+		{"the apiserver's port, and a Pod behind it", func(h *dataplane.Host) {
+			h.Servers = []dataplane.VirtualServer{{Proto: "TCP", IP: addr("192.168.10.114"), Port: 6443, Servers: []dataplane.RealServer{{IP: addr("10.244.3.7"), Port: 6443}}}}
+			h.Routes = append(h.Routes, dataplane.Route{Table: 254, Type: "unicast", To: prefix("10.244.3.0/24"), Via: addr("192.168.10.116"), Link: "tunl0", Protocol: "bird"})
+		}, []repair.Target{{Device: "kube-ipvs0", Prefix: prefix("192.168.10.114/32"),
+			Evidence: []string{"cdev02: 192.168.10.114 in /etc/kubernetes/kubelet.conf:5"}}}, ""},
+		{"on lo alone", func(h *dataplane.Host) { h.Addresses[1].Link = "lo" }, nil, "there is nothing to repair here"},
+		{"healed", func(h *dataplane.Host) { h.Addresses = h.Addresses[:1] }, nil, "there is nothing to repair here"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := victim()
+			c.change(&h)
+			p := plan(h)
+			if diff := cmp.Diff(c.targets, p.Targets, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
+				t.Errorf("targets (-want +got):\n%s", diff)
+			}
+			if got := strings.Join(p.Refused, "; "); !strings.Contains(got, c.refused) || c.refused == "" && got != "" {
+				t.Errorf("refused %q, want %q", got, c.refused)
+			}
+		})
+	}
+}
+
+// TestPlan: the claim first and where kubectl works, then the hosts, then the look.
+func TestPlan(t *testing.T) {
+	p := plan(victim())
+	want := [][]string{
+		{"the host whose address it is (its own way to the apiserver does not leave the host; from here kubectl does not work)", "kubectl get services -A -o wide | grep -F 192.168.10.114"},
+		{"each host that holds it", ""},
+		{"each host that holds it", "ip -o addr show to 192.168.10.114"},
+		{"each host that holds it", "sudo whohas repair --apply"},
+		{"each host that holds it", "for i in $(seq 1200); do ip addr del 192.168.10.114/32 dev kube-ipvs0 2>/dev/null; sleep 0.1; done"},
+		{"each host", "ip -o addr show to 192.168.10.114"},
+		{explain.Anywhere, "kubectl get nodes"},
+		{"the other hosts of the network", "ip neigh flush to 192.168.10.114"},
+	}
+	var got [][]string
+	for _, s := range append(append(p.Claims, p.Hosts...), p.After...) {
+		got = append(got, []string{s.Where, s.Line()})
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("steps (-want +got):\n%s", diff)
+	}
+	if len(p.Withdrawals) != 0 {
+		t.Errorf("%d withdrawals without an object", len(p.Withdrawals))
+	}
+}
+
+// TestScript: a shell takes it, and it names the address and nothing unfilled.
+func TestScript(t *testing.T) {
+	for _, ip := range []string{"192.168.10.114", "2001:db8::114"} {
+		text := repair.Script(addr(ip))
+		if !strings.Contains(text, "ip="+ip+" bits=") || strings.Contains(text, "%!") {
+			t.Errorf("%s: %s", ip, text)
+		}
+		cmd := exec.Command("sh", "-n")
+		cmd.Stdin = strings.NewReader(text)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v: %s", ip, err, out)
+		}
+	}
+}

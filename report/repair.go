@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"time"
+
+	"whohas/repair"
+	"whohas/rule"
+	"whohas/snapshot"
+)
+
+// Repair is what whohas repair writes: the plan, and what was done of it.
+type Repair struct {
+	repair.Plan
+	Tool     string
+	Coverage []snapshot.Coverage
+	Applied  bool
+	DryRun   bool
+	Healed   bool
+	Outcome  string // in a sentence; empty: nothing was tried
+	Events   []RepairEvent
+}
+
+// RepairEvent is one thing that was done or seen.
+type RepairEvent struct {
+	At   time.Time
+	What string
+	Text string
+}
+
+// RepairText writes the plan for people.
+func RepairText(o TextOptions) func(io.Writer, *Repair) error {
+	if o.Width <= 0 {
+		o.Width = 100
+	}
+	return func(w io.Writer, r *Repair) error {
+		t := textWriter{w: bufio.NewWriter(w), TextOptions: o}
+		if r.Applied {
+			t.outcome(r)
+			return t.w.Flush()
+		}
+		t.wrap(t.color(rule.Info, "PLAN")+"  ", "      ", r.Title)
+		t.wrap("", "", fmt.Sprintf("%s: nothing has been done.%s", r.Host, whatApplies(r)))
+		t.steps("first, the claim", r.Claims)
+		t.steps("then, the hosts", r.Hosts)
+		t.steps("and see that it worked", r.After)
+		t.refused(r)
+		return t.w.Flush()
+	}
+}
+
+func whatApplies(r *Repair) string {
+	if len(r.Targets) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" On this host, whohas repair --apply takes %s off %s and keeps it off.", r.Address, r.Targets[0].Device)
+}
+
+func (t *textWriter) refused(r *Repair) {
+	for i, text := range r.Refused {
+		if i == 0 {
+			t.printf("\n")
+			t.heading("not done by itself")
+		}
+		t.wrap("    - ", "      ", text)
+	}
+}
+
+// outcome is the last word; what was done has been told as it was done.
+func (t *textWriter) outcome(r *Repair) {
+	word := "NOT YET HEALED"
+	switch {
+	case r.Healed:
+		word = "HEALED"
+	case !r.Address.IsValid():
+		word = "NOTHING TO REPAIR"
+	case r.DryRun:
+		word = "DRY RUN"
+	}
+	t.wrap(t.bold(word)+"  ", spaces(len(word)+2), r.Outcome)
+	t.refused(r)
+	if !r.Healed {
+		t.steps("what is left", append(r.Claims[:len(r.Claims):len(r.Claims)], r.Hosts...))
+	}
+	t.steps("see that it worked", r.After)
+}
+
+type jsonRepair struct {
+	envelope
+	Host    string       `json:"host"`
+	Title   string       `json:"title"`
+	Address string       `json:"address,omitempty"`
+	Applied bool         `json:"applied"`
+	Healed  bool         `json:"healed"`
+	Outcome string       `json:"outcome,omitempty"`
+	Targets []jsonTarget `json:"targets"`
+	Claims  []jsonFix    `json:"claims"`
+	Hosts   []jsonFix    `json:"hosts"`
+	After   []jsonFix    `json:"after"`
+	Refused []string     `json:"refused"`
+	Events  []jsonEvent  `json:"events"`
+}
+
+type jsonTarget struct {
+	Device   string   `json:"device"`
+	Prefix   string   `json:"prefix"`
+	Evidence []string `json:"evidence"`
+}
+
+type jsonEvent struct {
+	At   string `json:"at"`
+	What string `json:"what"`
+	Text string `json:"text"`
+}
+
+// RepairJSON writes plan and deeds for scripts (docs/repair.schema.json).
+func RepairJSON(w io.Writer, r *Repair) error {
+	out := jsonRepair{
+		envelope: newEnvelope("Repair", r.Tool, (&Report{Coverage: r.Coverage}).Complete(), r.Coverage),
+		Host:     r.Host, Title: r.Title, Applied: r.Applied, Healed: r.Healed, Outcome: r.Outcome,
+		Targets: []jsonTarget{}, Claims: jsonSteps(r.Claims), Hosts: jsonSteps(r.Hosts), After: jsonSteps(r.After),
+		Refused: orEmpty(r.Refused), Events: []jsonEvent{},
+	}
+	if r.Address.IsValid() {
+		out.Address = r.Address.String()
+	}
+	for _, t := range r.Targets {
+		out.Targets = append(out.Targets, jsonTarget{t.Device, t.Prefix.String(), orEmpty(t.Evidence)})
+	}
+	for _, e := range r.Events {
+		out.Events = append(out.Events, jsonEvent{e.At.UTC().Format(time.RFC3339Nano), e.What, e.Text})
+	}
+	return encode(w, out)
+}

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package host
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"path"
+	"slices"
+	"strings"
+
+	"whohas/dataplane"
+)
+
+// toldLimit bounds the entries.
+const toldLimit = 500
+
+// readTold collects what files of the host, and the flags of its agents, say where
+// servers are. Names are not looked up but in /etc/hosts. Certificates, keys and
+// tokens of those files are never kept. A file that cannot be read or understood
+// costs only itself: the error tells of it beside the entries. Files of which
+// nothing but permission was missing make it wrap fs.ErrPermission.
+func readTold(ctx context.Context, at place, agents []dataplane.Agent) ([]dataplane.Whereabout, error) {
+	t := &teller{at: at}
+	if text, err := readCapped(at.root, "/etc/hosts"); err == nil {
+		t.names = parseHosts(text)
+	}
+	for _, s := range places() {
+		if ctx.Err() != nil {
+			t.fail(ctx.Err())
+			break
+		}
+		t.read(s)
+	}
+	t.readResolvers()
+	for _, a := range agents {
+		t.readAgent(a)
+	}
+	return t.done()
+}
+
+// toldBy is files of one form.
+type toldBy struct {
+	pattern string
+	who     func(file string) string // is told; of the file's whole name
+	parse   func(text []byte, who string) ([]mention, error)
+}
+
+// mention is a server as a file writes it.
+type mention struct {
+	what, who string
+	host      string
+	port      uint16
+	line      int
+}
+
+// places lists where distributions write down servers.
+func places() []toldBy {
+	is := func(who string) func(string) string { return func(string) string { return who } }
+	out := []toldBy{
+		// kubeadm, and kubespray over it (kubernetes cmd/kubeadm/app/constants/constants.go).
+		{"/etc/kubernetes/kubelet.conf", is("kubelet"), parseKubeconfig},
+		{"/etc/kubernetes/bootstrap-kubelet.conf", is("kubelet"), parseKubeconfig},
+		{"/etc/kubernetes/admin.conf", is("kubectl"), parseKubeconfig},
+		{"/etc/kubernetes/super-admin.conf", is("kubectl"), parseKubeconfig},
+		{"/etc/kubernetes/controller-manager.conf", is("kube-controller-manager"), parseKubeconfig},
+		{"/etc/kubernetes/scheduler.conf", is("kube-scheduler"), parseKubeconfig},
+		{"/etc/kubernetes/kube-proxy/kubeconfig.conf", is("kube-proxy"), parseKubeconfig},
+		// kubeadm's ConfigMap kube-proxy, as the kubelet mounts it (kubernetes
+		// cmd/kubeadm/app/phases/addons/proxy/manifests.go, pkg/volume/configmap).
+		{"/var/lib/kubelet/pods/*/volumes/kubernetes.io~configmap/*/kubeconfig.conf", is("kube-proxy"), parseKubeconfig},
+		// RKE1.
+		{"/etc/kubernetes/ssl/kubecfg-kube-*.yaml", rkeWho, parseKubeconfig},
+		// MicroK8s (microk8s.io/docs/configuring-services). Its workers reach the
+		// apiservers through a proxy, Traefik up to 1.24.
+		{"/var/snap/microk8s/current/credentials/*.config", credentialWho, parseKubeconfig},
+		{"/var/snap/microk8s/current/args/*", path.Base, parseArgs},
+		{"/var/snap/microk8s/current/args/apiserver-proxy-config", is("apiserver-proxy"), parseEndpoints},
+		{"/var/snap/microk8s/current/args/traefik/provider.yaml", is("traefik"), parseEndpoints},
+		// kubespray's loadbalancer on each node (roles/kubernetes/node/templates/loadbalancer).
+		{"/etc/nginx/nginx.conf", is("nginx"), parseNginx},
+		{"/etc/haproxy/haproxy.cfg", is("haproxy"), parseHAProxy},
+		// Static Pods: the kubelet reads every file without a dot in front (kubernetes
+		// pkg/kubelet/config/file.go extractFromDir).
+		{"/etc/kubernetes/manifests/[^.]*", is(""), parsePod},
+		{"/var/lib/rancher/rke2/agent/pod-manifests/[^.]*", is(""), parsePod},
+	}
+	for _, name := range []string{"k3s", "rke2"} { // one program's two builds
+		out = append(out,
+			toldBy{"/var/lib/rancher/" + name + "/agent/*.kubeconfig", credentialWho, parseKubeconfig},
+			toldBy{"/etc/rancher/" + name + "/" + name + ".yaml", is("kubectl"), parseKubeconfig},
+			toldBy{"/etc/rancher/" + name + "/config.yaml", is(name), parseServer},
+			toldBy{"/etc/rancher/" + name + "/config.yaml.d/*.yaml", is(name), parseServer},
+			toldBy{"/var/lib/rancher/" + name + "/agent/etc/*-load-balancer.json", path.Base, parseBalancer})
+	}
+	for _, file := range []string{"/etc/systemd/system/k3s-agent.service.env", "/etc/systemd/system/k3s.service.env",
+		"/usr/local/lib/systemd/system/rke2-agent.env", "/usr/local/lib/systemd/system/rke2-server.env"} {
+		out = append(out, toldBy{file, is(""), parseEnvironment})
+	}
+	return out
+}
+
+// rkeWho: kubecfg-kube-node.yaml is the kubelet's.
+func rkeWho(file string) string {
+	name := strings.TrimSuffix(strings.TrimPrefix(path.Base(file), "kubecfg-"), ".yaml")
+	if name == "kube-node" {
+		return "kubelet"
+	}
+	return name
+}
+
+// credentialWho tells whose credentials a file has by its name.
+func credentialWho(file string) string {
+	name := strings.TrimSuffix(path.Base(file), path.Ext(file))
+	switch name {
+	case "proxy", "kubeproxy":
+		return "kube-proxy"
+	case "controller":
+		return "kube-controller-manager"
+	case "scheduler":
+		return "kube-scheduler"
+	case "client":
+		return "kubectl"
+	}
+	return name
+}
+
+// teller collects.
+type teller struct {
+	at     place
+	names  map[string]netip.Addr
+	out    []dataplane.Whereabout
+	failed error // the first that is not about permission
+	denied error // the first that is
+	lost   int
+}
+
+func (t *teller) fail(err error) {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		t.denied = cmp.Or(t.denied, err)
+	default:
+		t.failed = cmp.Or(t.failed, err)
+	}
+	t.lost++
+}
+
+func (t *teller) done() ([]dataplane.Whereabout, error) {
+	slices.SortFunc(t.out, func(a, b dataplane.Whereabout) int {
+		return cmp.Or(strings.Compare(a.What, b.What), strings.Compare(a.For, b.For), strings.Compare(a.Host, b.Host), cmp.Compare(a.Port, b.Port),
+			strings.Compare(a.File, b.File), a.Line-b.Line)
+	})
+	t.out = slices.Compact(t.out)
+	if len(t.out) > toldLimit {
+		t.out = t.out[:toldLimit]
+		t.fail(fmt.Errorf("more than %d entries", toldLimit))
+	}
+	switch {
+	case t.failed != nil && t.lost > 1:
+		return t.out, partial{fmt.Sprintf("%d not read: %v", t.lost, t.failed)}
+	case t.failed != nil:
+		return t.out, partial{t.failed.Error()}
+	}
+	return t.out, t.denied
+}
+
+// read reads the files of a source; those that are not there say nothing.
+func (t *teller) read(s toldBy) {
+	files, err := t.at.glob(s.pattern)
+	if err != nil {
+		t.fail(fmt.Errorf("%s: %w", s.pattern, bareCause(err)))
+	}
+	for _, file := range files {
+		t.file(file, s.who(file), s.parse)
+	}
+}
+
+func (t *teller) file(file, who string, parse func([]byte, string) ([]mention, error)) {
+	text, err := readCapped(t.at.root, file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, errIrregular):
+		return
+	case err != nil:
+		t.fail(fmt.Errorf("%s: %w", file, bareCause(err)))
+		return
+	}
+	mentions, err := parse(text, who)
+	if err != nil {
+		t.fail(fmt.Errorf("%s: %w", file, err))
+	}
+	t.add(file, mentions)
+}
+
+// bareCause leaves the name out, which is written before it as the host's programs see
+// the file.
+func bareCause(err error) error {
+	if wrapped, ok := errors.AsType[*fs.PathError](err); ok {
+		return wrapped.Err
+	}
+	return err
+}
+
+// add keeps mentions, with the address of a name that /etc/hosts has.
+func (t *teller) add(file string, mentions []mention) {
+	for _, m := range mentions {
+		ip, err := netip.ParseAddr(m.host)
+		if err != nil {
+			ip = t.names[strings.ToLower(m.host)]
+		}
+		t.out = append(t.out, dataplane.Whereabout{What: m.what, For: m.who, Host: m.host, IP: ip.Unmap().WithZone(""), Port: m.port, File: file, Line: m.line})
+	}
+}
+
+// readResolvers reads resolv.conf, and behind systemd-resolved's stub also whom that
+// asks (man 8 systemd-resolved.service).
+func (t *teller) readResolvers() {
+	before := len(t.out)
+	t.file("/etc/resolv.conf", "", parseResolvers)
+	stub := netip.AddrFrom4([4]byte{127, 0, 0, 53})
+	if slices.ContainsFunc(t.out[before:], func(w dataplane.Whereabout) bool { return w.IP == stub }) {
+		t.file("/run/systemd/resolve/resolv.conf", "", parseResolvers)
+	}
+}
+
+// readAgent reads what an agent's command line says, and the kubeconfigs that it
+// names, where the host has them under the same name: an agent in a container may
+// see another file.
+func (t *teller) readAgent(a dataplane.Agent) {
+	for _, name := range []string{"server", "master", "etcd-servers", "initial-cluster", "advertise-address"} {
+		value, ok := a.Flags[name]
+		if !ok {
+			continue
+		}
+		mentions, err := flagMentions(a.Name, flag{name: name, value: value}, 0)
+		if err != nil {
+			t.fail(fmt.Errorf("%s of %s: %w", name, a.Name, err))
+		}
+		t.add("command line of "+a.Name, mentions)
+	}
+	for _, name := range []string{"kubeconfig", "bootstrap-kubeconfig"} {
+		if file := a.Flags[name]; path.IsAbs(file) {
+			t.file(path.Clean(file), a.Name, parseKubeconfig)
+		}
+	}
+}
