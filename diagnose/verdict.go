@@ -135,6 +135,9 @@ func (l *look) next(cause *rule.Finding) []explain.Step {
 			{Where: l.host.Name, Text: "see the plan for the whole cluster; it changes nothing", Command: "sudo whohas repair"},
 		}
 	}
+	if !slices.Contains(l.held, ip) { // a port is taken, and no address: rules are a person's to delete
+		return []explain.Step{{Where: l.host.Name, Text: "see the plan for this node and the cluster; it changes nothing", Command: "sudo whohas repair"}}
+	}
 	return []explain.Step{
 		{Where: l.host.Name, Text: "see the plan for this node and the cluster; it changes nothing", Command: "sudo whohas repair"},
 		{Where: l.host.Name, Text: "take the address off here, and keep it off until kube-proxy has heard of the change", Command: "sudo whohas repair --apply"},

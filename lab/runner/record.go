@@ -173,14 +173,13 @@ func facts(h dataplane.Host) []string {
 
 func tableFacts(t dataplane.Table, add func(...any)) {
 	for _, c := range t.Chains {
+		c.Rules = slices.DeleteFunc(slices.Clone(c.Rules), passingRule)
 		if passing(c) {
 			continue
 		}
 		add("chain", t.Backend, t.Family, t.Name, c.Name, c.Policy)
 		for _, r := range c.Rules {
-			if !strings.Contains(r, "-j "+kubeletChain) {
-				add("rule", t.Backend, t.Family, t.Name, c.Name, r)
-			}
+			add("rule", t.Backend, t.Family, t.Name, c.Name, r)
 		}
 	}
 	for _, m := range t.Maps {
@@ -207,6 +206,14 @@ func passing(c dataplane.Chain) bool {
 }
 
 const kubeletChain = "KUBE-FIREWALL"
+
+// passingRule tells the rules that are there sooner or later: the jump to the kubelet's
+// chain, and kube-proxy's for ClusterIPs that nobody has, which it writes at the first
+// whole sync after it has heard of the ServiceCIDRs (kubernetes
+// pkg/proxy/nftables/proxier.go OnServiceCIDRsChanged, setupNFTables).
+func passingRule(rule string) bool {
+	return strings.Contains(rule, "-j "+kubeletChain) || strings.Contains(rule, "Drop traffic to unallocated ClusterIPs")
+}
 
 // chance are the addresses of the lab's service range. The first is always that
 // of Service default/kubernetes.
