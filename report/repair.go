@@ -43,6 +43,10 @@ func RepairText(o TextOptions) func(io.Writer, *Repair) error {
 			t.outcome(r)
 			return t.w.Flush()
 		}
+		if !r.Address.IsValid() {
+			t.wrap(t.bold(nothing)+"  ", spaces(len(nothing)+2), r.Title)
+			return t.w.Flush()
+		}
 		t.wrap(t.color(rule.Info, "PLAN")+"  ", "      ", r.Title)
 		t.wrap("", "", fmt.Sprintf("%s: nothing has been done.%s", r.Host, whatApplies(r)))
 		t.steps("first, the claim", r.Claims)
@@ -52,6 +56,8 @@ func RepairText(o TextOptions) func(io.Writer, *Repair) error {
 		return t.w.Flush()
 	}
 }
+
+const nothing = "NOTHING TO REPAIR"
 
 func whatApplies(r *Repair) string {
 	if len(r.Targets) == 0 {
@@ -77,7 +83,8 @@ func (t *textWriter) outcome(r *Repair) {
 	case r.Healed:
 		word = "HEALED"
 	case !r.Address.IsValid():
-		word = "NOTHING TO REPAIR"
+		t.wrap(t.bold(nothing)+"  ", spaces(len(nothing)+2), r.Title)
+		return
 	case r.DryRun:
 		word = "DRY RUN"
 	}

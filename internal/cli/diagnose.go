@@ -104,10 +104,10 @@ func (e *env) diagnose(ctx context.Context, f *diagnoseFlags) error {
 	for _, o := range outputs {
 		errs = append(errs, e.writeOutput(o, func(w io.Writer) error { return diagnosisFormat(o.format, w)(w, r) }))
 	}
-	switch d.Verdict {
-	case diagnose.Cause:
+	switch {
+	case d.Verdict == diagnose.Cause:
 		e.status = exitFindings
-	case diagnose.Unknown:
+	case d.Verdict == diagnose.Unknown, seen.Snapshot.Failed():
 		e.status = exitFailed
 	}
 	return joined(errs)
@@ -162,7 +162,7 @@ func (e *env) given(ctx context.Context, in *inputs) (*snapshot.Snapshot, error)
 		e.complain(out)
 	}
 	files := len(in.bundles)+len(in.files)+len(in.kustomize) > 0
-	if out.Failed() && files { // a host that was asked for must not be taken for this one
+	if out.Failed() && files && len(out.Hosts) == 0 { // a host that was asked for must not be taken for this one
 		return nil, errors.New("not everything that was named could be read: nothing is said of a host")
 	}
 	return out, nil
