@@ -11,12 +11,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"whohas/check"
+	"whohas/claim"
 	"whohas/claimants"
 	"whohas/cluster"
 	"whohas/dataplane"
 	"whohas/diagnose"
 	"whohas/explain"
 	"whohas/repair"
+	"whohas/rule"
 	"whohas/rules"
 	"whohas/snapshot"
 )
@@ -146,6 +148,25 @@ func TestScript(t *testing.T) {
 		cmd.Stdin = strings.NewReader(text)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("%s: %v: %s", ip, err, out)
+		}
+	}
+}
+
+// TestOnlyPlanned: in a mode that takes ports alone nothing is taken away by itself;
+// an address may be claimed on purpose there.
+func TestOnlyPlanned(t *testing.T) {
+	for mode, want := range map[dataplane.ProxyMode]int{dataplane.IPVS: 1, dataplane.IPTables: 0, dataplane.NFTables: 0, dataplane.EBPF: 0} {
+		h := victim()
+		into := &snapshot.Builder{}
+		into.AddHost(h)
+		s := into.Snapshot()
+		seen := diagnose.Seen{Host: s.Host(h.Name), Snapshot: s, Facts: cluster.Draw(s, mode, "test"), View: claimants.View(s)}
+		edit := &snapshot.Edit{Kind: cluster.ServiceKind, On: cluster.ServiceKind.Ref("demo", "tomcat")}
+		cause := &rule.Finding{Rule: rules.ExternalIPIsNode, Severity: rule.Critical, Range: claim.Single(addr("192.168.10.114")),
+			Chain: explain.Chain{Fixes: []explain.Fix{{Steps: []explain.Step{{Text: "take it out", Edit: edit}}}}}}
+		p := repair.Make(seen, diagnose.Diagnosis{Host: h.Name, Cause: cause})
+		if len(p.Withdrawals) != want || len(p.Claims) != 1 {
+			t.Errorf("%s: %d withdrawals, want %d; %d steps at the API, want 1", mode, len(p.Withdrawals), want, len(p.Claims))
 		}
 	}
 }
