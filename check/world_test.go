@@ -237,6 +237,9 @@ func (o thing) host() dataplane.Host {
 			h.Routes = append(h.Routes, dataplane.Route{Table: dataplane.TableMain, Type: "unicast", To: netip.PrefixFrom(netip.IPv4Unspecified(), 0), Via: ip, Link: "eth0"})
 		case "server":
 			h.Servers = append(h.Servers, dataplane.VirtualServer{Proto: "TCP", IP: ip, Port: 6443})
+		case "external":
+			h.Servers = append(h.Servers, dataplane.VirtualServer{Proto: "TCP", IP: ip, Port: 80})
+			h.Sets = append(h.Sets, dataplane.Set{Name: "KUBE-EXTERNAL-IP", Type: "hash:ip,port", Members: []string{ip.String() + ",tcp:80"}})
 		case "told":
 			h.Told = append(h.Told, dataplane.Whereabout{What: "apiserver", For: "kubelet", Host: ip.String(), IP: ip, Port: 6443, File: "/etc/kubernetes/kubelet.conf"})
 		case "session":
@@ -329,7 +332,7 @@ func kinds() func(func(string, maker) bool) {
 			yield("Node", maker{3, flags("plane"), nodeClaims}) &&
 			yield("Host", maker{2, func(t *rapid.T) map[string]string {
 				return map[string]string{"port": rapid.SampledFrom([]string{"80", "6443", "10250"}).Draw(t, "port")}
-			}, claimsIn(3, inside(), "eth0", "kube-ipvs0", "lo", "gateway", "server", "nat", "told", "session", "answer")}) &&
+			}, claimsIn(3, inside(), "eth0", "kube-ipvs0", "lo", "gateway", "server", "external", "nat", "told", "session", "answer")}) &&
 			yield("IPAddressPool", maker{3, flags("autoAssign"), claimsIn(2, poolRange(), "address")}) &&
 			yield("L2Advertisement", maker{1, none, func(*rapid.T) []stake { return nil }}) &&
 			yield("ServiceCIDR", maker{2, none, claimsIn(2, rapid.SampledFrom(cidrs), "cidr")}) &&

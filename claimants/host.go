@@ -21,8 +21,7 @@ func IsClusterIP(h *dataplane.Host, ip netip.Addr) (is, known bool) {
 		}
 		known = true
 		for _, m := range s.Members {
-			first, _, _ := strings.Cut(m, ",")
-			if member, err := netip.ParseAddr(first); err == nil && member.Unmap() == ip {
+			if setMember(m) == ip {
 				return true, true
 			}
 		}

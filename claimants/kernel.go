@@ -19,7 +19,10 @@ func HostRef(name string) snapshot.Ref { return snapshot.Ref{Kind: "Host", Name:
 // Devices that service proxies keep service addresses on: kube-proxy's (kubernetes
 // pkg/proxy/ipvs/proxier.go defaultDummyDevice) and kube-router's (kube-router
 // pkg/controllers/proxy/network_services_controller.go KubeDummyIf).
-var serviceDevices = []string{"kube-ipvs0", "kube-dummy-if"}
+var serviceDevices = []string{ProxyDevice, "kube-dummy-if"}
+
+// ProxyDevice is kube-proxy's own in IPVS mode.
+const ProxyDevice = "kube-ipvs0"
 
 // ServiceDevice tells whether a device holds service addresses only.
 func ServiceDevice(name string) bool { return slices.Contains(serviceDevices, name) }

@@ -71,6 +71,18 @@ var kernelScenes = []scene{
 		`host 10.1.0.2 "10.1.0.2/24" for Node n1`, `observed 10.1.0.100 "10.1.0.100/32" for Node n1`,
 		`observed 10.244.1.1 "10.244.1.1/32" for Node n1`, `tunnel 10.244.1.2 "10.244.1.2/32" for Node n1`,
 	}},
+	{"taken off kube-ipvs0, and still served", "kernel.awaitedAddress", onHost(`{"index": 3, "name": "kube-ipvs0", "kind": "dummy"}`,
+		`"servers": [{"proto": "TCP", "ip": "192.168.10.114", "port": 80}, {"proto": "UDP", "ip": "192.168.10.114", "port": 53}, {"proto": "TCP", "ip": "2001:db8::7", "port": 80}, {"proto": "TCP", "ip": "10.96.0.1", "port": 443}, {"mark": 7, "proto": ""}],
+		 "sets": [{"name": "KUBE-CLUSTER-IP", "members": ["10.96.0.1,tcp:443"]}, {"name": "KUBE-EXTERNAL-IP", "members": ["192.168.10.114,tcp:80"]}, {"name": "KUBE-6-LOAD-BALANCER", "members": ["2001:db8::7,tcp:80"]}]`), []string{
+		`observed 192.168.10.114 "192.168.10.114/32" for Node n1`, `observed 2001:db8::7 "2001:db8::7/128" for Node n1`,
+	}},
+	{"it is on kube-ipvs0", "kernel.awaitedAddress", onHost(`{"index": 3, "name": "kube-ipvs0", "kind": "dummy"}`,
+		`"addresses": [{"link": "kube-ipvs0", "prefix": "192.168.10.114/32"}], "servers": [{"proto": "TCP", "ip": "192.168.10.114", "port": 80}],
+		 "sets": [{"name": "KUBE-EXTERNAL-IP", "members": ["192.168.10.114,tcp:80"]}]`), nil},
+	{"no device of kube-proxy", "kernel.awaitedAddress", onHost(`{"index": 2, "name": "eth0"}`,
+		`"servers": [{"proto": "TCP", "ip": "192.168.10.114", "port": 80}], "sets": [{"name": "KUBE-EXTERNAL-IP", "members": ["192.168.10.114,tcp:80"]}]`), nil},
+	{"addresses not read", "kernel.awaitedAddress", onHost(`{"index": 3, "name": "kube-ipvs0", "kind": "dummy"}`,
+		`"unread": ["addresses"], "servers": [{"proto": "TCP", "ip": "192.168.10.114", "port": 80}], "sets": [{"name": "KUBE-EXTERNAL-IP", "members": ["192.168.10.114,tcp:80"]}]`), nil},
 	{"loopback", "kernel.address", bare, nil},
 
 	{"a ClusterIP and a node's", "kernel.serviceAddress", cdev02, []string{

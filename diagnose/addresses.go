@@ -28,10 +28,13 @@ func serviceAddresses(l *look) []Check {
 			held[a.Link] = append(held[a.Link], a.Prefix.Addr().Unmap())
 		}
 	}
-	if len(held) == 0 {
+	var checks []Check
+	for _, ip := range l.back {
+		checks = append(checks, Check{Name: name, Outcome: Problem, Text: fmt.Sprintf("kube-proxy wants %s, which is another's, on kube-ipvs0; it is off now, and back at the next sync", ip), Evidence: l.whose(ip), about: ip})
+	}
+	if len(held) == 0 && len(checks) == 0 {
 		return []Check{{Name: name, Outcome: OK, Text: "no service device holds an address"}}
 	}
-	var checks []Check
 	for _, device := range []string{"kube-dummy-if", "kube-ipvs0"} {
 		if list := held[device]; len(list) > 0 {
 			checks = append(checks, l.onDevice(name, device, list)...)

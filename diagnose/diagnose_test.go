@@ -113,6 +113,13 @@ var scenes = []struct {
 		h.Addresses = append(h.Addresses, dataplane.Address{Link: "kube-ipvs0", Prefix: prefix("192.168.10.116/32"), Scope: "global"})
 		h.Sessions[1].State = "Active"
 	}, "cause WH110 192.168.10.116", []string{"problem service addresses <- WH110", "problem routes <- WH110", "problem bgp <- WH110", "problem tunnel <- WH110"}, nil},
+	{"the address is off, and kube-proxy will put it back", func(h *dataplane.Host) {
+		stolen(h)
+		h.Addresses = slices.DeleteFunc(h.Addresses, func(a dataplane.Address) bool { return a.Prefix.Addr() == master })
+		h.Sets = append(h.Sets, dataplane.Set{Name: "KUBE-EXTERNAL-IP", Type: "hash:ip,port", Members: []string{"192.168.10.114,tcp:80"}})
+		h.Dials[0].Self, h.Dials[0].Result = false, "accepted"
+	}, "cause WH114 192.168.10.114", []string{"problem kubelet <- WH114", "problem service addresses <- WH114", "problem bgp <- WH114", "problem tunnel <- WH114"},
+		[]string{"kube-proxy on cdev02 puts it back on kube-ipvs0 at its next sync", "if no other repair is at work here"}},
 	{"the incident, and a router that is down: not every session is explained", func(h *dataplane.Host) {
 		stolen(h)
 		h.Sessions = append(h.Sessions, dataplane.Session{Name: "Router", Speaker: "bird", Peer: addr("192.168.10.1"), State: "Active"})

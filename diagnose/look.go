@@ -22,6 +22,7 @@ type look struct {
 	Seen
 	host *dataplane.Host
 	held []netip.Addr // on service devices, though somebody else's by evidence
+	back []netip.Addr // the same, but taken off: kube-proxy will put them back
 	mine []netip.Addr // on the host's own cards
 }
 
@@ -33,8 +34,12 @@ func newLook(s Seen) *look {
 		}
 	}
 	for _, f := range slices.Concat(s.Result.Findings, s.Result.Hidden) {
-		if f.Rule.ID == StolenAddress && l.holds(f) && !slices.Contains(l.held, f.Address()) {
+		switch {
+		case !l.holds(f):
+		case f.Rule.ID == StolenAddress && !slices.Contains(l.held, f.Address()):
 			l.held = append(l.held, f.Address())
+		case f.Rule.ID == AwaitedAddress && !slices.Contains(l.back, f.Address()):
+			l.back = append(l.back, f.Address())
 		}
 	}
 	return l
@@ -52,6 +57,7 @@ const (
 	StolenAddress  = "WH110"
 	ForeignAnswer  = "WH112"
 	StolenEndpoint = "WH113"
+	AwaitedAddress = "WH114"
 )
 
 // concerns tells whether a finding is about this host: it holds what is another's,
@@ -88,7 +94,7 @@ var takeovers = []string{"WH101", "WH102", "WH106", "WH107", "WH108"}
 
 // IsTakeover tells the rules whose findings repair can end.
 func IsTakeover(id string) bool {
-	return slices.Contains(takeovers, id) || id == StolenAddress || id == StolenEndpoint
+	return slices.Contains(takeovers, id) || id == StolenAddress || id == StolenEndpoint || id == AwaitedAddress
 }
 
 // isCause tells the findings that are the outage itself, and not a danger: the kernel
@@ -99,6 +105,8 @@ func (l *look) isCause(f rule.Finding) bool {
 	switch {
 	case f.Rule.ID == ForeignAnswer:
 		return f.Severity >= rule.Error && l.answeredByNode(f.Address())
+	case f.Rule.ID == AwaitedAddress:
+		return true
 	case f.Severity < rule.Critical:
 		return false
 	case f.Rule.ID == StolenAddress, f.Rule.ID == StolenEndpoint:
@@ -111,7 +119,7 @@ func (l *look) isCause(f rule.Finding) bool {
 // holds it, leads it elsewhere, or answers for it, or this one's own proxy serves it.
 func (l *look) shown(ip netip.Addr) bool {
 	for _, f := range slices.Concat(l.Result.Findings, l.Result.Hidden) {
-		if f.Address() == ip && slices.Contains([]string{StolenAddress, StolenEndpoint, ForeignAnswer}, f.Rule.ID) {
+		if f.Address() == ip && slices.Contains([]string{StolenAddress, StolenEndpoint, AwaitedAddress, ForeignAnswer}, f.Rule.ID) {
 			return true
 		}
 	}

@@ -129,10 +129,16 @@ func (l *look) blind(checks []Check) string {
 // next is what is safe to do: the plan first, which changes nothing.
 func (l *look) next(cause *rule.Finding) []explain.Step {
 	ip := cause.Address()
-	if slices.Contains(l.mine, ip) && len(l.held) == 0 {
+	if slices.Contains(l.mine, ip) && len(l.held)+len(l.back) == 0 {
 		return []explain.Step{
 			{Where: "each machine that answers, or does not", Text: "run the same there: the address must go from there, never from here", Command: "sudo whohas diagnose"},
 			{Where: l.host.Name, Text: "see the plan for the whole cluster; it changes nothing", Command: "sudo whohas repair"},
+		}
+	}
+	if slices.Contains(l.back, ip) {
+		return []explain.Step{
+			{Where: l.host.Name, Text: "see the plan for this node and the cluster; it changes nothing", Command: "sudo whohas repair"},
+			{Where: l.host.Name, Text: "keep the address off until kube-proxy has heard of the change, if no other repair is at work here", Command: "sudo whohas repair --apply"},
 		}
 	}
 	if !slices.Contains(l.held, ip) { // a port is taken, and no address: rules are a person's to delete

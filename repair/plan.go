@@ -53,7 +53,8 @@ type maker struct {
 // two lost addresses may still not reach the apiserver.
 func (m *maker) targets() (targets []Target, refused []string) {
 	for _, f := range slices.Concat(m.Result.Findings, m.Result.Hidden) {
-		if f.Rule.ID != diagnose.StolenAddress || !f.Address().IsValid() {
+		held := f.Rule.ID == diagnose.StolenAddress || f.Rule.ID == diagnose.AwaitedAddress
+		if !held || !f.Address().IsValid() {
 			continue
 		}
 		found, why := m.target(&f)
@@ -80,6 +81,9 @@ func (m *maker) nothing() string {
 func (m *maker) target(f *rule.Finding) ([]Target, string) {
 	ip := f.Address()
 	held := m.on(ip, func(a dataplane.Address) bool { return claimants.ServiceDevice(a.Link) })
+	if len(held) == 0 && f.Rule.ID == diagnose.AwaitedAddress && slices.ContainsFunc(f.Claimants, m.awaits) {
+		held = []dataplane.Address{{Link: claimants.ProxyDevice, Prefix: netip.PrefixFrom(ip, ip.BitLen())}}
+	}
 	if len(held) == 0 {
 		return nil, "" // it is another host's finding
 	}
@@ -100,6 +104,12 @@ func (m *maker) target(f *rule.Finding) ([]Target, string) {
 		targets = append(targets, Target{Device: a.Link, Prefix: a.Prefix, Evidence: evidence})
 	}
 	return targets, ""
+}
+
+// awaits tells the claim of this host's proxy to an address that somebody has taken
+// off: it is kept off as one that is there.
+func (m *maker) awaits(c rule.Claimant) bool {
+	return c.Kind == claimants.KernelAwaitedAddress.Kind && c.Origin.Host == m.Host.Name
 }
 
 // isOwn tells the devices on which a host has addresses for itself, lo and a dummy of
@@ -206,7 +216,7 @@ func (m *maker) hosts() []explain.Step {
 	if m.finding.Rule.ID == diagnose.StolenEndpoint {
 		return m.hostSteps()
 	}
-	device := "kube-ipvs0"
+	device := claimants.ProxyDevice
 	if held := m.on(m.ip, func(a dataplane.Address) bool { return claimants.ServiceDevice(a.Link) }); len(held) > 0 {
 		device = held[0].Link
 	}

@@ -95,6 +95,11 @@ func TestTargets(t *testing.T) {
 			h.Routes = append(h.Routes, dataplane.Route{Table: 254, Type: "unicast", To: prefix("10.244.3.0/24"), Via: addr("192.168.10.116"), Link: "tunl0", Protocol: "bird"})
 		}, []repair.Target{{Device: "kube-ipvs0", Prefix: prefix("192.168.10.114/32"),
 			Evidence: []string{"cdev02: 192.168.10.114 in /etc/kubernetes/kubelet.conf:5"}}}, ""},
+		{"taken off by somebody, and back at kube-proxy's next sync", func(h *dataplane.Host) {
+			h.Addresses = h.Addresses[:1]
+			h.Sets = []dataplane.Set{{Name: "KUBE-CLUSTER-IP", Type: "hash:ip,port"}, {Name: "KUBE-EXTERNAL-IP", Type: "hash:ip,port", Members: []string{"192.168.10.114,tcp:80"}}}
+		}, []repair.Target{{Device: "kube-ipvs0", Prefix: prefix("192.168.10.114/32"),
+			Evidence: []string{"cdev02: 192.168.10.114 in /etc/kubernetes/kubelet.conf:5"}}}, ""},
 		{"on lo alone", func(h *dataplane.Host) { h.Addresses[1].Link = "lo" }, nil, "there is nothing to repair here"},
 		{"healed", func(h *dataplane.Host) { h.Addresses = h.Addresses[:1] }, nil, "there is nothing to repair here"},
 	} {

@@ -24,12 +24,18 @@ type theft struct{ held, owners []claim.Claim }
 // stolen finds out of the hosts that deliver the key's address to themselves those
 // that have no right to it.
 func stolen(p *rule.Pass) theft {
+	return takenFrom(p, claimants.KernelServiceAddress.Kind, claimants.KernelLocalRoute.Kind)
+}
+
+// takenFrom finds out of the hosts with claims of some kinds on the key's address those
+// that have no right to it.
+func takenFrom(p *rule.Pass, kinds ...claim.Kind) theft {
 	var t theft
 	if !p.Key.Range.IsSingle() {
 		return t
 	}
 	on := onKey(p, ^claim.Roles(0))
-	for _, h := range ofKind(on, claimants.KernelServiceAddress.Kind, claimants.KernelLocalRoute.Kind) {
+	for _, h := range ofKind(on, kinds...) {
 		owners := ownersAgainst(p, h, on)
 		if len(owners) == 0 {
 			continue
@@ -72,7 +78,8 @@ func ownersAgainst(p *rule.Pass, h claim.Claim, on []claim.Claim) []claim.Claim 
 // as one of many that announce it. On a service device it has them for a Service.
 func ownersElsewhere(p *rule.Pass, h claim.Claim, on []claim.Claim) []claim.Claim {
 	onLo := func(o claim.Claim) bool { return o.By == h.By && o.Kind == claimants.KernelLocalRoute.Kind }
-	if h.Kind != claimants.KernelServiceAddress.Kind || slices.ContainsFunc(on, onLo) || slices.ContainsFunc(on, ofAPI) {
+	byProxy := h.Kind == claimants.KernelServiceAddress.Kind || h.Kind == claimants.KernelAwaitedAddress.Kind
+	if !byProxy || slices.ContainsFunc(on, onLo) || slices.ContainsFunc(on, ofAPI) {
 		return nil
 	}
 	host := p.Objects.Host(h.Origin.Host)

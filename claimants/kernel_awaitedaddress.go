@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package claimants
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"whohas/claim"
+	"whohas/dataplane"
+)
+
+// KernelAwaitedAddress is an address that kube-proxy's own device lacks.
+var KernelAwaitedAddress = add(Claimant{
+	Kind: "kernel.awaitedAddress",
+	Role: claim.Observed,
+	Doc:  "An address that IPVS serves and an ipset has as external, and that is on no device of the host: somebody has taken it off kube-ipvs0, and kube-proxy puts it back at its next sync (kubernetes pkg/proxy/ipvs/proxier.go syncService, bindAddr).",
+	Host: func(h *dataplane.Host, yield Yield) {
+		if slices.Contains(h.Unread, "addresses") || !slices.ContainsFunc(h.Links, func(l dataplane.Link) bool { return l.Name == ProxyDevice }) {
+			return
+		}
+		seen := map[netip.Addr]bool{}
+		for _, v := range h.Servers {
+			ip := plain(v.IP)
+			set := externalSet(h, ip)
+			if v.Mark != 0 || seen[ip] || !ofOneHost(ip) || set == "" || onAnyDevice(h, ip) {
+				continue
+			}
+			seen[ip] = true
+			c := kernelClaim(h, ip, "ipset "+set)
+			c.Text = netip.PrefixFrom(ip, ip.BitLen()).String()
+			yield(c)
+		}
+	},
+})
+
+// externalSet is the ipset of kube-proxy that has an address for a Service's external
+// or load-balancer address (kubernetes pkg/proxy/ipvs/ipset.go; KUBE-6- of IPv6).
+func externalSet(h *dataplane.Host, ip netip.Addr) string {
+	for _, s := range h.Sets {
+		name := strings.Replace(s.Name, "KUBE-6-", "KUBE-", 1)
+		external := strings.HasPrefix(name, "KUBE-EXTERNAL-IP") || strings.HasPrefix(name, "KUBE-LOAD-BALANCER")
+		if external && slices.ContainsFunc(s.Members, func(m string) bool { return setMember(m) == ip }) {
+			return s.Name
+		}
+	}
+	return ""
+}
+
+// setMember is the address of an entry like 192.168.10.114,tcp:80.
+func setMember(entry string) netip.Addr {
+	first, _, _ := strings.Cut(entry, ",")
+	ip, _ := netip.ParseAddr(first)
+	return ip.Unmap()
+}
+
+func onAnyDevice(h *dataplane.Host, ip netip.Addr) bool {
+	return slices.ContainsFunc(h.Addresses, func(a dataplane.Address) bool { return plain(a.Prefix.Addr()) == ip })
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rules
+
+import (
+	"fmt"
+
+	"whohas/claim"
+	"whohas/claimants"
+	"whohas/explain"
+	"whohas/rule"
+)
+
+// AwaitedAddress is the outage between two syncs of kube-proxy.
+var AwaitedAddress = add(rule.Rule{
+	ID:       "WH114",
+	Name:     "awaited-address",
+	Severity: rule.Error,
+	Doc: rule.Doc{
+		Problem: "A host's kube-proxy serves an address that belongs to another, and the address is on no device there at this moment: somebody has taken it off kube-ipvs0.",
+		Effect:  "kube-proxy puts it back at its next sync, within 30 s. From then on the host talks to itself where it means the owner. The Service's own ports of the address lead to its real servers already.",
+		Why:     "kube-proxy works from what it heard last. IPVS and its ipsets show that it still wants the address: it takes both away in the first sync in which no Service claims it.",
+		Fix:     "Keep the address off until kube-proxy has heard that the claim is gone; one deletion is a race. Take the claim away where the API is reached.",
+		Since:   "kube-proxy 1.11 (IPVS)",
+		Refs: []string{
+			"https://github.com/kubernetes-sigs/kubespray/issues/9455",
+			"https://github.com/kubernetes/kubernetes/issues/104679",
+		},
+	},
+	After:   []*rule.Rule{ExternalIPIsNode, LBIPIsNode, ClaimsControlPlane, ClaimsTunnelAddress, ClaimsReserved},
+	Subject: claim.Observed,
+	Against: claim.Host | claim.ControlPlane | claim.Tunnel | claim.Reserved,
+	Check: func(p *rule.Pass) {
+		t := takenFrom(p, claimants.KernelAwaitedAddress.Kind)
+		era := explain.EraOf(p.Facts)
+		if len(t.held) == 0 || !era.Binds { // up to 1.10 IPVS serves what it does not bind
+			return
+		}
+		hosts := hostNames(t.held)
+		whose, _, _ := ownerText(p, t.owners)
+		p.Report(rule.Finding{
+			Severity:  rule.Error,
+			Title:     fmt.Sprintf("%s %s, and kube-proxy on %s puts it back on kube-ipvs0 at its next sync", p.Key.Range, whose, explain.Names(hosts)),
+			Claimants: claimantsOf(t.held, t.owners, bearers(p)),
+			Chain: explain.Chain{
+				Cause: explain.Link{Text: fmt.Sprintf("IPVS on %s serves %s, which %s; it is on no device there now", explain.Names(hosts), p.Key.Range, whose), Evidence: evidence(t.held[:min(len(t.held), 4)])},
+				Losses: []explain.Loss{{
+					Text:      "kube-proxy's next sync, within 30 s, puts the address back on kube-ipvs0, unless it has heard by then that nobody claims it",
+					Nodes:     hosts,
+					Certainty: explain.Derived,
+					Evidence:  []string{"kubernetes pkg/proxy/ipvs/proxier.go syncService, bindAddr; lab repair-once"},
+				}},
+				Notes: append(ipsetNotes(p, t.held), serverNotes(p, t.held)...),
+				Fixes: []explain.Fix{{Text: "first the claim; until kube-proxy has heard of that, the address must be kept off", Steps: append(
+					removals(p, inRole(takenFor(p), claim.VIP)), explain.KeepOff(p.Facts, p.Key.Range, hosts))}},
+			},
+		})
+	},
+})
