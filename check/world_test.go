@@ -332,7 +332,7 @@ func kinds() func(func(string, maker) bool) {
 			yield("Node", maker{3, flags("plane"), nodeClaims}) &&
 			yield("Host", maker{2, func(t *rapid.T) map[string]string {
 				return map[string]string{"port": rapid.SampledFrom([]string{"80", "6443", "10250"}).Draw(t, "port")}
-			}, claimsIn(3, inside(), "eth0", "kube-ipvs0", "lo", "gateway", "server", "external", "nat", "told", "session", "answer")}) &&
+			}, claimsIn(3, inside(), "eth0", "kube-ipvs0", "lo", "gateway", "server", "external", "external", "nat", "told", "session", "answer")}) &&
 			yield("IPAddressPool", maker{3, flags("autoAssign"), claimsIn(2, poolRange(), "address")}) &&
 			yield("L2Advertisement", maker{1, none, func(*rapid.T) []stake { return nil }}) &&
 			yield("ServiceCIDR", maker{2, none, claimsIn(2, rapid.SampledFrom(cidrs), "cidr")}) &&
@@ -405,16 +405,27 @@ func serviceTraits(t *rapid.T) map[string]string {
 // random worlds must make every rule on an address or object speak.
 func TestWorldsHaveFindings(t *testing.T) {
 	seen := map[string]int{}
-	rapid.Check(t, func(t *rapid.T) {
-		res := randomWorld().Draw(t, "world").check(t)
-		for _, f := range slices.Concat(res.Findings, res.Hidden) {
-			seen[f.Rule.ID]++
+	silent := func() (ids []string) {
+		for _, r := range rules.All() {
+			if r.ID < "WH9" && seen[r.ID] == 0 {
+				ids = append(ids, r.ID)
+			}
 		}
-	})
-	for _, r := range rules.All() {
-		if r.ID < "WH9" && seen[r.ID] == 0 {
-			t.Errorf("no random world makes %s speak", r.ID)
+		return ids
+	}
+	for range 10 { // the rarest speak in a few of a hundred
+		rapid.Check(t, func(t *rapid.T) {
+			res := randomWorld().Draw(t, "world").check(t)
+			for _, f := range slices.Concat(res.Findings, res.Hidden) {
+				seen[f.Rule.ID]++
+			}
+		})
+		if len(silent()) == 0 {
+			break
 		}
+	}
+	if ids := silent(); len(ids) > 0 {
+		t.Errorf("no random world makes these speak: %v", ids)
 	}
 	t.Log(seen)
 }

@@ -114,7 +114,7 @@ func neighbours(l *look) []Check {
 func isNodes(c claim.Claim) bool {
 	switch c.Kind {
 	case claimants.HostSession.Kind, claimants.KernelTunnelPeer.Kind, claimants.HostServer.Kind, claimants.HostEtcd.Kind:
-		return true
+		return true // a next hop may be a router
 	}
 	return c.Role == claim.Host
 }

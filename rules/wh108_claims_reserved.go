@@ -79,7 +79,7 @@ func reservedFor(owners []claim.Claim) string {
 			word = "gateway"
 		case claimants.HostResolver.Kind:
 			word = "dns"
-		case claimants.HostEtcd.Kind, claimants.HostSession.Kind, claimants.KernelTunnelPeer.Kind:
+		case claimants.HostEtcd.Kind, claimants.HostSession.Kind, claimants.KernelTunnelPeer.Kind, claimants.KernelNextHop.Kind:
 			word = o.Owner.Name
 		}
 		if !slices.Contains(words, word) {
@@ -96,7 +96,7 @@ func reservedSeverity(p *rule.Pass, intruders, owners []claim.Claim) rule.Severi
 	for _, o := range owners {
 		switch o.Kind {
 		case "declared.gateway", "declared.dns", claimants.KernelGateway.Kind,
-			claimants.HostResolver.Kind, claimants.HostEtcd.Kind, claimants.HostSession.Kind, claimants.KernelTunnelPeer.Kind,
+			claimants.HostResolver.Kind, claimants.HostEtcd.Kind, claimants.HostSession.Kind, claimants.KernelTunnelPeer.Kind, claimants.KernelNextHop.Kind,
 			claimants.MetalLBBGPPeer.Kind, claimants.MetalLBConfigPeer.Kind,
 			claimants.CalicoBGPPeer.Kind, claimants.CalicoCRDBGPPeer.Kind,
 			claimants.CiliumBGPPeeringPolicy.Kind, claimants.CiliumBGPClusterConfig.Kind:

@@ -46,6 +46,10 @@ func (e *env) readStation(ctx context.Context, f *stationFlags, owners []claim.C
 	o.Skip = slow
 	p.show("reading this host")
 	h, coverage := host.Read(ctx, o)
+	if name := nodeName(&h); o.Name == "" && name != "" {
+		o.Name = name
+		rename(&h, coverage, name)
+	}
 	into := &snapshot.Builder{}
 	p.show("reading this host, asking the apiserver and the wire")
 	var asking sync.WaitGroup
@@ -72,6 +76,28 @@ func (e *env) readStation(ctx context.Context, f *stationFlags, owners []claim.C
 	into.AddHost(h)
 	into.TakenAt(e.now())
 	return into.Snapshot()
+}
+
+// nodeName is the name that the kubelet was told its Node has, where that is not the
+// host's (kubernetes cmd/kubelet/app/server.go getHostname: --hostname-override). RKE and
+// kubespray set it always.
+func nodeName(h *dataplane.Host) string {
+	for _, a := range h.Agents {
+		if name := strings.ToLower(strings.TrimSpace(a.Flags["hostname-override"])); name != "" && a.Name != "kube-proxy" {
+			return name
+		}
+	}
+	return ""
+}
+
+// rename gives a host that was read its Node's name, in what is said of its reading, too.
+func rename(h *dataplane.Host, coverage []snapshot.Coverage, name string) {
+	for i, c := range coverage {
+		if section, ok := strings.CutPrefix(c.Source, "host "+h.Name+" "); ok {
+			coverage[i].Source = "host " + name + " " + section
+		}
+	}
+	h.Name = name
 }
 
 // together makes one reading of two: each section is taken from the one that did not
