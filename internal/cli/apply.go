@@ -18,10 +18,13 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"whohas/diagnose"
+	"whohas/explain"
 	"whohas/probe"
+	"whohas/repair"
 	"whohas/repair/hold"
 	"whohas/repair/withdraw"
 	"whohas/report"
+	"whohas/source/host"
 )
 
 // applying is a repair that is being done.
@@ -61,11 +64,13 @@ func (e *env) apply(ctx context.Context, f *repairFlags, seen diagnose.Seen, r *
 	if len(r.Targets) > 0 { // also where the claim could not be taken away: the address must go
 		errs = append(errs, a.hold(ctx))
 	}
-	if atAPI && !f.dryRun && ctx.Err() == nil {
-		errs = append(errs, a.verify(ctx, cfg, withdrawn))
-	}
-	if !f.dryRun {
+	if !f.dryRun && ctx.Err() == nil {
 		a.announce(ctx)
+		if atAPI {
+			errs = append(errs, a.verify(ctx, cfg, withdrawn))
+			a.announce(ctx) // to those, too, that have only now let it go
+		}
+		a.mesh(ctx)
 	}
 	err = joined(errs)
 	r.Healed = err == nil && !a.failed && !f.dryRun
@@ -164,6 +169,64 @@ func (a *applying) verify(ctx context.Context, cfg *rest.Config, withdrawn withd
 	}
 	slices.Sort(a.said)
 	return nil
+}
+
+// meshLimit bounds the wait for BGP: BIRD waits for up to five minutes before it tries
+// again after an error (bird doc: error wait time 60, 300).
+const meshLimit = 6 * time.Minute
+
+// mesh waits for the sessions that the theft has cost this host, and for their tunnel
+// routes.
+func (a *applying) mesh(ctx context.Context) {
+	var lost []netip.Addr
+	for _, ip := range append([]netip.Addr{a.report.Address}, targetsOf(a.report.Targets)...) {
+		lost = append(lost, repair.Lost(a.seen.Host, ip)...)
+	}
+	if len(lost) == 0 {
+		return
+	}
+	a.tell("verify", "waiting for BGP with "+addressList(lost))
+	ctx, cancel := context.WithTimeout(ctx, min(a.limit, meshLimit))
+	defer cancel()
+	var missing []string
+	for ctx.Err() == nil {
+		h, _ := host.Read(ctx, onlyMesh(a.root))
+		if missing = repair.Missing(&h, lost); len(missing) == 0 {
+			a.said = append(a.said, "sessions and tunnel routes are back")
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+	a.failed = true
+	a.said = append(a.said, "not back yet: "+strings.Join(missing, ", "))
+}
+
+func onlyMesh(root string) host.Options {
+	o := host.Options{Root: root, Station: true, Timeout: sectionLimit}
+	o.Skip = slices.DeleteFunc(append(host.Sections(), host.Station()...), func(s string) bool {
+		return s == host.Links || s == host.Routes || s == host.Sessions
+	})
+	return o
+}
+
+func targetsOf(targets []repair.Target) []netip.Addr {
+	var out []netip.Addr
+	for _, t := range targets {
+		out = append(out, t.Prefix.Addr())
+	}
+	return out
+}
+
+func addressList(list []netip.Addr) string {
+	slices.SortFunc(list, netip.Addr.Compare)
+	var out []string
+	for _, ip := range slices.Compact(list) {
+		out = append(out, ip.String())
+	}
+	return explain.Names(out)
 }
 
 // named tells whether the command line names a cluster.

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package repair
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"whohas/dataplane"
+)
+
+// Lost lists the BGP peers that a host does not reach while an address is taken: on
+// one that holds it, its owner; on the owner all whose session is down, as they drop
+// what it sends. Sorted, each once.
+func Lost(h *dataplane.Host, taken netip.Addr) []netip.Addr {
+	own := slices.ContainsFunc(h.Addresses, func(a dataplane.Address) bool { return isOwn(a) && a.Prefix.Addr().Unmap() == taken })
+	var out []netip.Addr
+	for _, s := range h.Sessions {
+		if peer := s.Peer.Unmap(); s.State != established && (own || peer == taken) {
+			out = append(out, peer)
+		}
+	}
+	slices.SortFunc(out, netip.Addr.Compare)
+	return slices.Compact(out)
+}
+
+const established = "Established"
+
+// Missing tells what is not back of the sessions with some peers, and of the routes
+// through an IPIP tunnel that come with them. Where no such tunnel carries a route to
+// anybody, none is expected.
+func Missing(h *dataplane.Host, peers []netip.Addr) []string {
+	var out []string
+	for _, peer := range peers {
+		i := slices.IndexFunc(h.Sessions, func(s dataplane.Session) bool { return s.Peer.Unmap() == peer })
+		switch {
+		case i < 0:
+			out = append(out, fmt.Sprintf("BGP session with %s: none", peer))
+		case h.Sessions[i].State != established:
+			out = append(out, fmt.Sprintf("BGP session with %s: %s", peer, h.Sessions[i].State))
+		case tunnelled(h, netip.Addr{}) && !tunnelled(h, peer):
+			out = append(out, fmt.Sprintf("route through the tunnel to %s", peer))
+		}
+	}
+	return out
+}
+
+// tunnelled tells whether a route leads through an IPIP device over a peer; over
+// anybody, if none is given.
+func tunnelled(h *dataplane.Host, peer netip.Addr) bool {
+	return slices.ContainsFunc(h.Routes, func(r dataplane.Route) bool {
+		ipip := slices.ContainsFunc(h.Links, func(l dataplane.Link) bool { return l.Name == r.Link && l.Kind == "ipip" })
+		return ipip && r.Type == "unicast" && r.Via.IsValid() && (!peer.IsValid() || r.Via.Unmap() == peer)
+	})
+}
