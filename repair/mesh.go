@@ -10,14 +10,16 @@ import (
 	"whohas/dataplane"
 )
 
-// Lost lists the BGP peers that a host does not reach while an address is taken: on
-// one that holds it, its owner; on the owner all whose session is down, as they drop
-// what it sends. Sorted, each once.
-func Lost(h *dataplane.Host, taken netip.Addr) []netip.Addr {
-	own := slices.ContainsFunc(h.Addresses, func(a dataplane.Address) bool { return isOwn(a) && a.Prefix.Addr().Unmap() == taken })
+// Lost lists the BGP peers that a host does not reach while addresses are taken: on
+// one that holds them, their owners; on an owner all whose session is down, as they
+// drop what it sends. Sorted, each once.
+func Lost(h *dataplane.Host, taken ...netip.Addr) []netip.Addr {
+	own := slices.ContainsFunc(h.Addresses, func(a dataplane.Address) bool {
+		return isOwn(a) && slices.Contains(taken, a.Prefix.Addr().Unmap())
+	})
 	var out []netip.Addr
 	for _, s := range h.Sessions {
-		if peer := s.Peer.Unmap(); s.State != established && (own || peer == taken) {
+		if peer := s.Peer.Unmap(); s.State != established && (own || slices.Contains(taken, peer)) {
 			out = append(out, peer)
 		}
 	}

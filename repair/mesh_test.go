@@ -42,7 +42,7 @@ func TestMesh(t *testing.T) {
 		{"a router that is down is no concern of a victim's", host("192.168.10.115/24", nil, "Established", "Active"), victim, nil, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			lost := repair.Lost(c.before, master)
+			lost := repair.Lost(c.before, master, master) // asked for it, and it is a target
 			if diff := cmp.Diff(c.lost, lost, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 				t.Error(diff)
 			}

@@ -31,7 +31,7 @@ var ClaimsReserved = add(rule.Rule{
 	Against: claim.Reserved,
 	Check: func(p *rule.Pass) {
 		intruders := withoutGateways(p.Subjects())
-		owners := notTheServer(intruders, foreign(intruders, p.Others(claim.Reserved)))
+		owners := knownBetter(p, notTheServer(intruders, foreign(intruders, p.Others(claim.Reserved))))
 		if len(inRole(intruders, claim.Pool)) == len(intruders) {
 			owners = notOfNodes(p, owners)
 		}
@@ -104,6 +104,17 @@ func reservedSeverity(p *rule.Pass, intruders, owners []claim.Claim) rule.Severi
 		}
 	}
 	return rule.Error
+}
+
+// knownBetter leaves out a next hop that is a node or host of the cluster: the rules
+// on nodes know more of it. To its traffic a Service's port is nothing: it is for
+// somebody else, and passes.
+func knownBetter(p *rule.Pass, owners []claim.Claim) []claim.Claim {
+	hops := ofKind(owners, claimants.KernelNextHop.Kind)
+	if len(hops) == 0 || len(notOfNodes(p, hops)) > 0 {
+		return owners
+	}
+	return slices.DeleteFunc(owners, func(o claim.Claim) bool { return o.Kind == claimants.KernelNextHop.Kind })
 }
 
 // storagePorts are where NFS, iSCSI and Ceph are served.

@@ -178,22 +178,24 @@ const meshLimit = 6 * time.Minute
 // mesh waits for the sessions that the theft has cost this host, and for their tunnel
 // routes.
 func (a *applying) mesh(ctx context.Context) {
-	var lost []netip.Addr
-	for _, ip := range append([]netip.Addr{a.report.Address}, targetsOf(a.report.Targets)...) {
-		lost = append(lost, repair.Lost(a.seen.Host, ip)...)
-	}
+	lost := repair.Lost(a.seen.Host, append([]netip.Addr{a.report.Address}, targetsOf(a.report.Targets)...)...)
 	if len(lost) == 0 {
 		return
 	}
 	a.tell("verify", "waiting for BGP with "+addressList(lost))
 	ctx, cancel := context.WithTimeout(ctx, min(a.limit, meshLimit))
 	defer cancel()
+	told := ""
 	var missing []string
 	for ctx.Err() == nil {
 		h, _ := host.Read(ctx, onlyMesh(a.root))
 		if missing = repair.Missing(&h, lost); len(missing) == 0 {
 			a.said = append(a.said, "sessions and tunnel routes are back")
 			return
+		}
+		if text := strings.Join(missing, ", "); text != told {
+			told = text
+			a.tell("verify", "not back yet: "+text)
 		}
 		select {
 		case <-ctx.Done():
@@ -221,9 +223,8 @@ func targetsOf(targets []repair.Target) []netip.Addr {
 }
 
 func addressList(list []netip.Addr) string {
-	slices.SortFunc(list, netip.Addr.Compare)
 	var out []string
-	for _, ip := range slices.Compact(list) {
+	for _, ip := range list {
 		out = append(out, ip.String())
 	}
 	return explain.Names(out)
