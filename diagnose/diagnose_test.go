@@ -120,6 +120,12 @@ var scenes = []struct {
 		h.Dials[0].Self, h.Dials[0].Result = false, "accepted"
 	}, "cause WH114 192.168.10.114", []string{"problem kubelet <- WH114", "problem service addresses <- WH114", "problem bgp <- WH114", "problem tunnel <- WH114"},
 		[]string{"kube-proxy on cdev02 puts it back on kube-ipvs0 at its next sync", "if no other repair is at work here"}},
+	{"the address is off, and the apiserver not there all the same: that is another matter", func(h *dataplane.Host) {
+		stolen(h)
+		h.Addresses = slices.DeleteFunc(h.Addresses, func(a dataplane.Address) bool { return a.Prefix.Addr() == master })
+		h.Sets = append(h.Sets, dataplane.Set{Name: "KUBE-EXTERNAL-IP", Type: "hash:ip,port", Members: []string{"192.168.10.114,tcp:80"}})
+		h.Dials[0].Self, h.Dials[0].Result = false, "network unreachable"
+	}, "cause WH114 192.168.10.114", []string{"problem kubelet <- WH114", "problem apiserver", "problem service addresses <- WH114", "problem bgp <- WH114", "problem tunnel <- WH114"}, nil},
 	{"the incident, and a router that is down: not every session is explained", func(h *dataplane.Host) {
 		stolen(h)
 		h.Sessions = append(h.Sessions, dataplane.Session{Name: "Router", Speaker: "bird", Peer: addr("192.168.10.1"), State: "Active"})

@@ -32,7 +32,9 @@ func (l *look) explain(cause *rule.Finding, checks []Check) {
 // to itself where it means the owner.
 func (l *look) follows(c *Check, ip netip.Addr) bool {
 	switch c.Name {
-	case "service addresses", "bgp", "tunnel", "routes", "apiserver":
+	case "apiserver": // an address that is off now keeps nobody from connecting now
+		return c.about == ip && !slices.Contains(l.back, ip)
+	case "service addresses", "bgp", "tunnel", "routes":
 		return c.about == ip
 	}
 	return c.cutOff && l.leadsToAPI(ip)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -56,17 +57,18 @@ func (e *env) apply(ctx context.Context, f *repairFlags, seen diagnose.Seen, r *
 	}
 	var errs []error
 	var withdrawn withdraw.Outcome
+	var stands error // why the claim does
 	if atAPI {
 		a.tell("api", "using "+whose)
-		withdrawn, err = a.withdraw(ctx, cfg)
-		errs = append(errs, err)
+		withdrawn, stands = a.withdraw(ctx, cfg)
+		errs = append(errs, stands)
 	}
 	if len(r.Targets) > 0 { // also where the claim could not be taken away: the address must go
 		errs = append(errs, a.hold(ctx))
 	}
 	if !f.dryRun && ctx.Err() == nil {
 		a.announce(ctx)
-		if atAPI {
+		if atAPI && stands == nil {
 			errs = append(errs, a.verify(ctx, cfg, withdrawn))
 			a.announce(ctx) // to those, too, that have only now let it go
 		}
@@ -89,7 +91,11 @@ func (a *applying) withdraw(ctx context.Context, cfg *rest.Config) (withdraw.Out
 	file := cmp.Or(a.undoFile, "whohas-undo-"+a.now().UTC().Format("20060102T150405")+".json")
 	out, err := withdraw.Withdraw(ctx, withdraw.Options{Config: cfg, Withdrawals: a.report.Withdrawals, UndoFile: file, DryRun: a.dryRun,
 		Tell: func(ev withdraw.Event) { a.tell("withdraw", said(ev)) }})
+	if atFile := (*fs.PathError)(nil); errors.As(err, &atFile) {
+		err = withHint(err, "nothing is patched without a way back: name a file that can be written with --undo-file, such as /dev/shm/whohas-undo.json")
+	}
 	if err != nil {
+		a.said = append(a.said, "the claim stands")
 		return out, err
 	}
 	for _, item := range out.Items {

@@ -86,8 +86,9 @@ Exit status: 1 if a cause was found, 2 if it could not tell, else 0.`,
 	return cmd
 }
 
-// diagnoseTimeout leaves room for an answer within five seconds.
-const diagnoseTimeout = 4500 * time.Millisecond
+// diagnoseTimeout leaves room for an answer within five seconds, also where the
+// program must share a processor.
+const diagnoseTimeout = 3500 * time.Millisecond
 
 func (e *env) diagnose(ctx context.Context, f *diagnoseFlags) error {
 	outputs, err := parseOutputs(f.outputs, []string{"text", "json"})
