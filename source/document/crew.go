@@ -125,6 +125,9 @@ func (c *crew) learn(l *list, h head) {
 	if h.next != "" {
 		c.own.result.Continue = h.next
 	}
+	if h.version != "" {
+		c.own.result.Version = h.version
+	}
 }
 
 // endList decodes what waited for the list's kind.

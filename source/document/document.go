@@ -52,6 +52,7 @@ type Result struct {
 	Templates int                   // strangers that only Helm can fill in, each covered
 	Bad       int                   // documents or items that could not be read, each covered
 	Continue  string                // metadata.continue of the list, for paging
+	Version   string                // metadata.resourceVersion of the list, for a watch
 
 	// Listed are the kinds that stood in a list of their own (NodeList), as the
 	// API and kubectl cluster-info dump write them, and not in a plain List.
@@ -76,6 +77,33 @@ func (r Reading) Decode(ctx context.Context, in io.Reader) (Result, error) {
 	return result, feed.err
 }
 
+// Object decodes one JSON object, such as a watch's or an admission request's, and
+// hands it to r.Into. It starts no goroutine. The text may change afterwards.
+func (r Reading) Object(text []byte) Result {
+	d := newDecoder(context.Background(), &r)
+	d.item(item{text: text, whole: true, line: 1})
+	d.names.free()
+	return d.result
+}
+
+// Named is what an object says of itself.
+type Named struct{ Namespace, Name, Version string }
+
+// NameOf reads an object's name and its resourceVersion.
+func NameOf(text []byte) (n Named, err error) {
+	d := newDecoder(context.Background(), &Reading{})
+	defer d.names.free()
+	seen := false
+	err = d.jsonMembers(text, func(key string) (took bool, err error) {
+		if key != "metadata" {
+			return false, nil
+		}
+		seen = true
+		return d.jsonStrings(map[string]*string{"namespace": &n.Namespace, "name": &n.Name, "resourceVersion": &n.Version})
+	}, func() bool { return seen })
+	return n, err
+}
+
 // Add joins what another stream held.
 func (r *Result) Add(o Result) {
 	r.Objects += o.Objects
@@ -93,6 +121,9 @@ func (r *Result) Add(o Result) {
 	}
 	if o.Continue != "" {
 		r.Continue = o.Continue
+	}
+	if o.Version != "" {
+		r.Version = o.Version
 	}
 }
 

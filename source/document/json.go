@@ -216,7 +216,7 @@ func (d *decoder) jsonListHead(text []byte) (head, error) {
 		case "apiVersion":
 			return d.jsonWord(&h.apiVersion)
 		case "metadata":
-			return d.jsonStrings(map[string]*string{"continue": &h.next})
+			return d.jsonStrings(map[string]*string{"continue": &h.next, "resourceVersion": &h.version})
 		}
 		return false, nil
 	}, func() bool { return false })

@@ -12,6 +12,7 @@ import (
 type head struct {
 	apiVersion, kind string
 	next             string // metadata.continue of a list
+	version          string // metadata.resourceVersion of a list
 }
 
 // list is what the items of one list have in common. The items of a typed list

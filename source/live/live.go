@@ -42,6 +42,9 @@ type Options struct {
 	PageSize int64 // objects a page; default 500
 	Workers  int   // requests at a time; default 8
 
+	// Rediscover is how often Follow asks which kinds there are; default a minute.
+	Rediscover time.Duration
+
 	// Idle bounds how long a request may go without a byte of answer; default
 	// 30 seconds.
 	Idle time.Duration

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package watch keeps the register of a live cluster up to date: what a guard decides
+// by, and what an audit looks at. source/live tells it what the cluster holds, and
+// each change; an object's claims take the place of those that it had.
+package watch
+
+import (
+	"iter"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"whohas/check"
+	"whohas/claim"
+	"whohas/claimants"
+	"whohas/dataplane"
+	"whohas/rule"
+	"whohas/snapshot"
+	"whohas/source/live"
+)
+
+// Watch is a live.Follower. New makes one. It is safe for concurrent use.
+type Watch struct {
+	mode  dataplane.ProxyMode
+	from  string
+	wants []live.Part
+	basic map[snapshot.Ref]bool // kinds, as nameless references, that facts are drawn from
+
+	mu       sync.RWMutex
+	register *claim.Register
+	objects  map[snapshot.Ref]*snapshot.Object
+	pods     map[snapshot.Ref]snapshot.Pod
+	slices   map[snapshot.Ref]snapshot.EndpointSlice
+	parts    map[live.Part]map[snapshot.Ref]bool
+	cover    map[live.Part]snapshot.Coverage
+	lines    []snapshot.Coverage // cover, one line for each kind
+	allows   map[snapshot.Ref][]rule.Allow
+	facts    *rule.Facts
+
+	stale   chan struct{} // the facts are older than what they are drawn from
+	changed chan struct{} // claims are others than before
+	ready   chan struct{}
+	once    sync.Once
+}
+
+// New makes a Watch of a cluster of which nothing is known yet. A mode overrides what
+// the cluster shows, as for cluster.Draw.
+func New(reads snapshot.Reads, mode dataplane.ProxyMode, from string) *Watch {
+	return &Watch{
+		mode: mode, from: from, wants: live.Parts(reads), basic: basicKinds(),
+		register: new(claim.Register), facts: &rule.Facts{},
+		objects: map[snapshot.Ref]*snapshot.Object{}, pods: map[snapshot.Ref]snapshot.Pod{}, slices: map[snapshot.Ref]snapshot.EndpointSlice{},
+		parts: map[live.Part]map[snapshot.Ref]bool{}, cover: map[live.Part]snapshot.Coverage{}, allows: map[snapshot.Ref][]rule.Allow{},
+		stale: make(chan struct{}, 1), changed: make(chan struct{}, 1), ready: make(chan struct{}),
+	}
+}
+
+// Ready is closed once everything that can be read has been read, and the facts are
+// drawn from it.
+func (w *Watch) Ready() <-chan struct{} { return w.ready }
+
+// Changed yields something after claims have changed: soon, and once for many changes.
+func (w *Watch) Changed() <-chan struct{} { return w.changed }
+
+// State is what is known at one moment.
+type State struct {
+	View     claim.View
+	Facts    *rule.Facts
+	Objects  rule.Source
+	Coverage []snapshot.Coverage
+	Allows   func(snapshot.Ref) []rule.Allow
+}
+
+// Look shows the state as it is now. Nothing of it may be used once f has returned.
+// While f runs nothing changes: it must be quick.
+func (w *Watch) Look(f func(State)) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	f(State{View: w.register, Facts: w.facts, Objects: store{w}, Coverage: w.lines, Allows: func(r snapshot.Ref) []rule.Allow { return w.allows[r] }})
+}
+
+// Size is how many claims and objects there are.
+func (w *Watch) Size() (claims, objects int) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return w.register.Len(), len(w.objects) + len(w.pods) + len(w.slices)
+}
+
+// Facts are the conclusions as they were drawn last.
+func (w *Watch) Facts() *rule.Facts {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return w.facts
+}
+
+// Snapshot is everything that is known, to be looked at in peace.
+func (w *Watch) Snapshot() *snapshot.Snapshot {
+	into := new(snapshot.Builder)
+	w.mu.RLock()
+	into.Expect(len(w.objects), len(w.pods), len(w.slices))
+	for _, o := range w.objects {
+		into.AddObject(o)
+	}
+	for _, p := range w.pods {
+		into.AddPod(p)
+	}
+	for _, e := range w.slices {
+		into.AddSlice(e)
+	}
+	for _, c := range w.lines {
+		into.Cover(c)
+	}
+	w.mu.RUnlock()
+	into.TakenAt(time.Now())
+	return into.Snapshot()
+}
+
+// merged is one line for each kind. Of a kind of which only some names are wanted the
+// worst line stands for all.
+func (w *Watch) merged() []snapshot.Coverage {
+	kinds := map[string]snapshot.Coverage{}
+	for _, p := range w.wants {
+		c, ok := w.cover[p]
+		if old, twice := kinds[c.Source]; ok && !(twice && old.Status != snapshot.StatusRead) {
+			kinds[c.Source] = c
+		}
+	}
+	return slices.SortedFunc(maps.Values(kinds), func(a, b snapshot.Coverage) int { return strings.Compare(a.Source, b.Source) })
+}
+
+// All implements live.Follower.
+func (w *Watch) All(p live.Part, s *snapshot.Snapshot) {
+	claims := claimsOf(s)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	before := w.parts[p]
+	w.parts[p] = make(map[snapshot.Ref]bool, s.Count())
+	changed := false
+	for r := range refs(s) {
+		w.parts[p][r] = true
+		delete(before, r)
+	}
+	for r := range before {
+		changed = w.drop(r) || changed
+	}
+	w.tell(w.put(s, claims) || changed)
+}
+
+// One implements live.Follower.
+func (w *Watch) One(p live.Part, s *snapshot.Snapshot) {
+	claims := claimsOf(s)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.parts[p] == nil {
+		w.parts[p] = map[snapshot.Ref]bool{}
+	}
+	for r := range refs(s) {
+		w.parts[p][r] = true
+	}
+	if w.known(s) {
+		return
+	}
+	w.tell(w.put(s, claims))
+}
+
+// Gone implements live.Follower.
+func (w *Watch) Gone(p live.Part, r snapshot.Ref) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.parts[p], r)
+	w.tell(w.drop(r))
+}
+
+// Cover implements live.Follower.
+func (w *Watch) Cover(p live.Part, c snapshot.Coverage) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c.Count = 0 // it changes with every object
+	if old, was := w.cover[p]; was && old == c {
+		return
+	}
+	w.cover[p] = c
+	w.lines = w.merged()
+	nudge(w.stale)
+	nudge(w.changed)
+}
+
+func (w *Watch) tell(changed bool) {
+	if changed {
+		nudge(w.changed)
+	}
+}
+
+func nudge(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// known tells whether the one object of s is held already as it is.
+func (w *Watch) known(s *snapshot.Snapshot) bool {
+	for _, o := range s.Objects {
+		old := w.objects[o.Ref]
+		if old == nil || !reflect.DeepEqual(old.Root, o.Root) {
+			return false
+		}
+	}
+	for i := range s.Pods {
+		old, ok := w.pods[s.Pods[i].Ref()]
+		if !ok || !reflect.DeepEqual(old, s.Pods[i]) {
+			return false
+		}
+	}
+	for i := range s.Slices {
+		old, ok := w.slices[s.Slices[i].Ref]
+		if !ok || !reflect.DeepEqual(old, s.Slices[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// put holds what s has in place of what was held of the same objects, and tells
+// whether that changes a claim.
+func (w *Watch) put(s *snapshot.Snapshot, claims map[snapshot.Ref][]claim.Claim) bool {
+	changed := false
+	for r := range refs(s) {
+		changed = w.claim(r, claims[r]) || changed
+	}
+	for _, o := range s.Objects {
+		w.objects[o.Ref] = o
+		delete(w.allows, o.Ref)
+		if text := o.Annotation(check.AllowAnnotation).Text(); text != "" {
+			w.allows[o.Ref] = check.ParseAllows(text)
+			changed = true
+		}
+	}
+	for _, p := range s.Pods {
+		w.pods[p.Ref()] = p
+	}
+	for _, e := range s.Slices {
+		w.slices[e.Ref] = e
+	}
+	return changed
+}
+
+func (w *Watch) drop(r snapshot.Ref) bool {
+	delete(w.objects, r)
+	delete(w.pods, r)
+	delete(w.slices, r)
+	delete(w.allows, r)
+	return w.claim(r, nil)
+}
+
+// claim replaces an object's claims, where they are others.
+func (w *Watch) claim(r snapshot.Ref, now []claim.Claim) bool {
+	if w.bearsFacts(r) {
+		nudge(w.stale)
+	}
+	slices.SortFunc(now, claim.Compare)
+	if slices.EqualFunc(slices.SortedFunc(w.register.Of(r), claim.Compare), now, func(a, b claim.Claim) bool { return claim.Compare(a, b) == 0 }) {
+		return false
+	}
+	w.register.Replace(r, now)
+	return true
+}
+
+// claimsOf lists what each object of a snapshot claims.
+func claimsOf(s *snapshot.Snapshot) map[snapshot.Ref][]claim.Claim {
+	out := map[snapshot.Ref][]claim.Claim{}
+	for c := range claimants.Register(s).All() {
+		out[c.By] = append(out[c.By], c)
+	}
+	return out
+}
+
+// refs are the objects of a snapshot; a Pod that is held typed and as a tree comes twice.
+func refs(s *snapshot.Snapshot) iter.Seq[snapshot.Ref] {
+	return func(yield func(snapshot.Ref) bool) {
+		for _, o := range s.Objects {
+			if !yield(o.Ref) {
+				return
+			}
+		}
+		for i := range s.Pods {
+			if !yield(s.Pods[i].Ref()) {
+				return
+			}
+		}
+		for i := range s.Slices {
+			if !yield(s.Slices[i].Ref) {
+				return
+			}
+		}
+	}
+}
+
+// store is what is held, as rules look at it.
+type store struct{ *Watch }
+
+// Of implements rule.Source.
+func (s store) Of(r snapshot.Ref) []*snapshot.Object {
+	if o := s.objects[r]; o != nil {
+		return []*snapshot.Object{o}
+	}
+	return nil
+}
+
+// Host implements rule.Source: no kernel is looked at.
+func (store) Host(string) *dataplane.Host { return nil }
+
+// EachHost implements rule.Source.
+func (store) EachHost() iter.Seq[*dataplane.Host] { return func(func(*dataplane.Host) bool) {} }
