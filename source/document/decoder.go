@@ -31,6 +31,9 @@ type decoder struct {
 
 	holding bool // what is told waits in held until it is sure
 	held    []snapshot.Coverage
+
+	single bool             // the object goes nowhere but here
+	object *snapshot.Object // the last one
 }
 
 func newDecoder(ctx context.Context, r *Reading) *decoder {
@@ -169,7 +172,10 @@ func (d *decoder) deliver(k kept, root snapshot.Value, line int) {
 		line = 0
 		unplace(&root)
 	}
-	d.reading.Into.Add(&snapshot.Object{Ref: ref, Version: k.version, File: d.reading.File, Line: line, Root: root})
+	d.object = &snapshot.Object{Ref: ref, Version: k.version, File: d.reading.File, Line: line, Root: root}
+	if !d.single {
+		d.reading.Into.Add(d.object)
+	}
 }
 
 // unplace drops the lines of a tree.

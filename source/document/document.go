@@ -77,13 +77,15 @@ func (r Reading) Decode(ctx context.Context, in io.Reader) (Result, error) {
 	return result, feed.err
 }
 
-// Object decodes one JSON object, such as a watch's or an admission request's, and
-// hands it to r.Into. It starts no goroutine. The text may change afterwards.
-func (r Reading) Object(text []byte) Result {
+// Object decodes one JSON object, such as a watch's or an admission request's: nil where
+// nobody reads its kind, or where it could not be read; what is wrong is told. r.Into is
+// not used, and no goroutine started. The text may change afterwards.
+func (r Reading) Object(text []byte) (*snapshot.Object, []snapshot.Coverage) {
 	d := newDecoder(context.Background(), &r)
+	d.single, d.holding = true, true
 	d.item(item{text: text, whole: true, line: 1})
 	d.names.free()
-	return d.result
+	return d.object, d.held
 }
 
 // Named is what an object says of itself.

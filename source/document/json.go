@@ -82,7 +82,7 @@ func (h head) of(own head) head {
 // before it calls it bad.
 func (d *decoder) notJSON(i item, err error) {
 	i.part = true
-	if len(i.text) <= bigItem && d.yamlTree(i) == nil {
+	if !d.single && len(i.text) <= bigItem && d.yamlTree(i) == nil {
 		return
 	}
 	line, detail := jsonFault(err, i)

@@ -161,7 +161,13 @@ func (e *events) item(text []byte) (*item, error) {
 		return nil, fmt.Errorf("watch %s: %w", e.target.resource, err)
 	}
 	into := new(snapshot.Builder)
-	document.Reading{Reads: e.Reads, Into: into}.Object(text)
+	o, faults := document.Reading{Reads: e.Reads}.Object(text)
+	if o != nil {
+		into.Add(o)
+	}
+	for _, f := range faults {
+		into.Cover(f)
+	}
 	held := into.Snapshot()
 	unlinedAll(held)
 	return &item{metav1.ObjectMeta{Namespace: named.Namespace, Name: named.Name, ResourceVersion: named.Version}, held}, nil

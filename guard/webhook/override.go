@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package webhook
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"whohas/snapshot"
+
+	authentication "k8s.io/api/authentication/v1"
+	authorization "k8s.io/api/authorization/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	authorizationclient "k8s.io/client-go/kubernetes/typed/authorization/v1"
+)
+
+// The permission by which somebody may excuse findings: those who may edit a Service
+// must not be able to excuse themselves.
+const (
+	OverrideGroup    = "whohas.io"
+	OverrideResource = "claims"
+	OverrideVerb     = "override"
+)
+
+// overrideLimit bounds the question: the apiserver waits for the answer.
+const overrideLimit = time.Second
+
+// Overrides asks the apiserver whether a user has the permission in an object's
+// namespace, or in the whole cluster for an object without one.
+func Overrides(client authorizationclient.SubjectAccessReviewInterface) func(context.Context, authentication.UserInfo, snapshot.Ref) (bool, error) {
+	return func(ctx context.Context, user authentication.UserInfo, on snapshot.Ref) (bool, error) {
+		ctx, cancel := context.WithTimeout(ctx, overrideLimit)
+		defer cancel()
+		extra := map[string]authorization.ExtraValue{}
+		for k, v := range user.Extra {
+			extra[k] = authorization.ExtraValue(v)
+		}
+		review, err := client.Create(ctx, &authorization.SubjectAccessReview{Spec: authorization.SubjectAccessReviewSpec{
+			User: user.Username, UID: user.UID, Groups: user.Groups, Extra: extra,
+			ResourceAttributes: &authorization.ResourceAttributes{Namespace: on.Namespace, Verb: OverrideVerb, Group: OverrideGroup, Resource: OverrideResource},
+		}}, metav1.CreateOptions{})
+		if err != nil {
+			return false, fmt.Errorf("review access: %w", err)
+		}
+		return review.Status.Allowed && !review.Status.Denied, nil
+	}
+}
