@@ -3,6 +3,7 @@
 package check_test
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -29,7 +30,7 @@ func finding(r *rule.Rule, s rule.Severity, place string, intruders, owners stri
 	for part, names := range map[rule.Part]string{rule.Intruder: intruders, rule.Owner: owners} {
 		for n := range strings.FieldsSeq(names) {
 			ref := snapshot.Ref{Kind: "Service", Name: n}
-			f.Claimants = append(f.Claimants, rule.Claimant{Claim: claim.Claim{By: ref, Owner: ref}, Part: part})
+			f.Claimants = append(f.Claimants, rule.Claimant{Claim: claim.Claim{Range: f.Range, By: ref, Owner: ref}, Part: part})
 		}
 	}
 	return f
@@ -266,13 +267,13 @@ func removal(t *rapid.T, w worlds.World) worlds.World {
 		return w.Without(i)
 	}
 	k := rapid.IntRange(0, len(o.Claims)-1).Draw(t, "claim")
-	if o.Kind == "IPAddressPool" && rapid.Bool().Draw(t, "part of the range") {
+	if isRange := map[string]bool{"IPAddressPool": true, "IPPool": true, "ServiceCIDR": true}; isRange[o.Kind] && rapid.Bool().Draw(t, "part of the range") {
 		return w.With(i, lessOf(t, o, k))
 	}
 	return w.With(i, o.WithoutClaim(k))
 }
 
-// lessOf takes one address out of a pool's entry.
+// lessOf takes one address out of a pool's entry, or all but a part of a range.
 func lessOf(t *rapid.T, o worlds.Thing, k int) worlds.Thing {
 	r, err := claim.ParseRange(o.Claims[k].Text)
 	if err != nil {
@@ -285,6 +286,15 @@ func lessOf(t *rapid.T, o worlds.Thing, k int) worlds.Thing {
 		}
 	}
 	less := o.WithoutClaim(k)
+	if o.Kind != "IPAddressPool" {
+		bits := rapid.IntRange(28, 32).Draw(t, "bits of the part")
+		part := claim.PrefixRange(netip.PrefixFrom(ip, bits))
+		if r.Covers(part) {
+			r = part
+		}
+		less.Claims = append(less.Claims, worlds.Stake{Field: o.Claims[k].Field, Text: r.String()})
+		return less
+	}
 	for _, left := range r.Without(claim.Single(ip)) {
 		less.Claims = append(less.Claims, worlds.Stake{Field: "address", Text: left.From.String() + "-" + left.To.String()})
 	}
@@ -310,5 +320,23 @@ func TestWorseKindred(t *testing.T) {
 	less := check.Run(was.With(0, pool("10.0.0.4-10.0.0.9")).Input(t))
 	if worse := check.Worse(less, before); len(worse.Findings) == 0 {
 		t.Error("a pool that takes more of the ServiceCIDR is not worse")
+	}
+}
+
+// TestWorseApart: a finding on two ranges that shrink apart grows, by what lies
+// between them, and is no worse.
+func TestWorseApart(t *testing.T) {
+	world := func(second string) worlds.World {
+		return worlds.World{Mode: dataplane.IPVS, Objects: []worlds.Thing{
+			{Kind: "IPAddressPool", Name: "pool", Claims: []worlds.Stake{{Field: "address", Text: "10.0.0.0/28"}}},
+			{Kind: "ServiceCIDR", Name: "s", Claims: []worlds.Stake{{Field: "cidr", Text: "10.0.0.12/30"}, {Field: "cidr", Text: second}}},
+		}}
+	}
+	was, is := check.Run(world("10.0.0.8/29").Input(t)), check.Run(world("10.0.0.8/31").Input(t))
+	if got := is.Findings[0].Range; !got.Covers(was.Findings[0].Range) || got == was.Findings[0].Range {
+		t.Fatalf("%s became %s: it did not grow", was.Findings[0].Range, got)
+	}
+	if worse := check.Worse(was, is); len(worse.Findings)+len(worse.Hidden) > 0 {
+		t.Errorf("worse: %v", scenario.Summaries(worse.Findings))
 	}
 }
