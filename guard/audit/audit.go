@@ -16,7 +16,6 @@ import (
 	"whohas/claimants"
 	"whohas/guard/watch"
 	"whohas/rule"
-	"whohas/rules"
 	"whohas/snapshot"
 )
 
@@ -38,6 +37,7 @@ type Publisher interface {
 // Audit is done by one process of a cluster. Watch must be given.
 type Audit struct {
 	Watch      *watch.Watch
+	Rules      []*rule.Rule
 	Publishers []Publisher
 	Log        *slog.Logger
 	Now        func() time.Time
@@ -97,7 +97,7 @@ func (a *Audit) round(known map[string]bool) *Round {
 	now := a.now()
 	s, facts := a.Watch.Snapshot(), a.Watch.Facts()
 	view := claimants.View(s)
-	in := check.Input{View: view, Facts: facts, Objects: s, Coverage: check.Coverage(s, view, facts), Rules: rules.All()}
+	in := check.Input{View: view, Facts: facts, Objects: s, Coverage: check.Coverage(s, view, facts), Rules: a.Rules}
 	r := &Round{Result: check.Finish(in, check.Run(in), check.ObjectAllows(s), now), Taken: now, Coverage: in.Coverage}
 	r.Claims, _ = a.Watch.Size()
 	for _, f := range r.Findings {

@@ -27,6 +27,7 @@ import (
 type Watch struct {
 	mode  dataplane.ProxyMode
 	from  string
+	rules []*rule.Rule
 	wants []live.Part
 	basic map[snapshot.Ref]bool // kinds, as nameless references, that facts are drawn from
 
@@ -38,7 +39,6 @@ type Watch struct {
 	parts    map[live.Part]map[snapshot.Ref]bool
 	cover    map[live.Part]snapshot.Coverage
 	lines    []snapshot.Coverage // cover, one line for each kind
-	allows   map[snapshot.Ref][]rule.Allow
 	facts    *rule.Facts
 
 	stale   chan struct{} // the facts are older than what they are drawn from
@@ -49,12 +49,12 @@ type Watch struct {
 
 // New makes a Watch of a cluster of which nothing is known yet. A mode overrides what
 // the cluster shows, as for cluster.Draw.
-func New(reads snapshot.Reads, mode dataplane.ProxyMode, from string) *Watch {
+func New(reads snapshot.Reads, all []*rule.Rule, mode dataplane.ProxyMode, from string) *Watch {
 	return &Watch{
-		mode: mode, from: from, wants: live.Parts(reads), basic: basicKinds(),
+		rules: all, mode: mode, from: from, wants: live.Parts(reads), basic: basicKinds(),
 		register: new(claim.Register), facts: &rule.Facts{},
 		objects: map[snapshot.Ref]*snapshot.Object{}, pods: map[snapshot.Ref]snapshot.Pod{}, slices: map[snapshot.Ref]snapshot.EndpointSlice{},
-		parts: map[live.Part]map[snapshot.Ref]bool{}, cover: map[live.Part]snapshot.Coverage{}, allows: map[snapshot.Ref][]rule.Allow{},
+		parts: map[live.Part]map[snapshot.Ref]bool{}, cover: map[live.Part]snapshot.Coverage{},
 		stale: make(chan struct{}, 1), changed: make(chan struct{}, 1), ready: make(chan struct{}),
 	}
 }
@@ -66,21 +66,12 @@ func (w *Watch) Ready() <-chan struct{} { return w.ready }
 // Changed yields something after claims have changed: soon, and once for many changes.
 func (w *Watch) Changed() <-chan struct{} { return w.changed }
 
-// State is what is known at one moment.
-type State struct {
-	View     claim.View
-	Facts    *rule.Facts
-	Objects  rule.Source
-	Coverage []snapshot.Coverage
-	Allows   func(snapshot.Ref) []rule.Allow
-}
-
-// Look shows the state as it is now. Nothing of it may be used once f has returned.
+// Look shows what is known, as it is now. Nothing of it may be used once f has returned.
 // While f runs nothing changes: it must be quick.
-func (w *Watch) Look(f func(State)) {
+func (w *Watch) Look(f func(check.Input)) {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	f(State{View: w.register, Facts: w.facts, Objects: store{w}, Coverage: w.lines, Allows: func(r snapshot.Ref) []rule.Allow { return w.allows[r] }})
+	f(check.Input{View: w.register, Facts: w.facts, Objects: store{w}, Coverage: w.lines, Rules: w.rules})
 }
 
 // Size is how many claims and objects there are.
@@ -233,12 +224,8 @@ func (w *Watch) put(s *snapshot.Snapshot, claims map[snapshot.Ref][]claim.Claim)
 		changed = w.claim(r, claims[r]) || changed
 	}
 	for _, o := range s.Objects {
+		changed = changed || allowText(w.objects[o.Ref]) != allowText(o)
 		w.objects[o.Ref] = o
-		delete(w.allows, o.Ref)
-		if text := o.Annotation(check.AllowAnnotation).Text(); text != "" {
-			w.allows[o.Ref] = check.ParseAllows(text)
-			changed = true
-		}
 	}
 	for _, p := range s.Pods {
 		w.pods[p.Ref()] = p
@@ -249,11 +236,18 @@ func (w *Watch) put(s *snapshot.Snapshot, claims map[snapshot.Ref][]claim.Claim)
 	return changed
 }
 
+// allowText is what an object allows, as it is written.
+func allowText(o *snapshot.Object) string {
+	if o == nil {
+		return ""
+	}
+	return o.Annotation(check.AllowAnnotation).Text()
+}
+
 func (w *Watch) drop(r snapshot.Ref) bool {
 	delete(w.objects, r)
 	delete(w.pods, r)
 	delete(w.slices, r)
-	delete(w.allows, r)
 	return w.claim(r, nil)
 }
 

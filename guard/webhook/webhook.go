@@ -20,7 +20,6 @@ import (
 	"strings"
 	"time"
 
-	"whohas/check"
 	"whohas/guard"
 	"whohas/snapshot"
 	"whohas/source/document"
@@ -181,15 +180,13 @@ func (h *Handler) answer(ctx context.Context, q *admission.AdmissionRequest) *ad
 	begun := time.Now()
 	d := h.Decide(request)
 	done.Took = time.Since(begun)
-	if !d.Allowed && request.After.Annotation(check.AllowAnnotation).OK() {
-		request.MayOverride = h.mayOverride(ctx, q, request.After.Ref)
-		if request.MayOverride {
-			d = h.Decide(request)
-		}
+	if d.WantsOverride() && h.mayOverride(ctx, q, request.After.Ref) {
+		request.MayOverride = true
+		d = h.Decide(request)
 	}
 	done.Decision, done.Outcome = d, outcome(d)
 	h.log(q, done)
-	return response(q.UID, d)
+	return response(q.UID, &d)
 }
 
 // request reads what the guard looks at. A DELETE has nothing after it.
@@ -259,7 +256,7 @@ func (h *Handler) log(q *admission.AdmissionRequest, a Answered) {
 		"namespace", q.Namespace, "name", q.Name, "user", q.UserInfo.Username, "dryRun", a.DryRun, "message", a.Decision.Message())
 }
 
-func response(uid types.UID, d guard.Decision) *admission.AdmissionResponse {
+func response(uid types.UID, d *guard.Decision) *admission.AdmissionResponse {
 	out := &admission.AdmissionResponse{UID: uid, Allowed: d.Allowed}
 	for _, n := range d.Notes() {
 		out.Warnings = append(out.Warnings, cut(n))
