@@ -119,18 +119,21 @@ func requestKeys() []string {
 // texts is CEL for the parts of a request's annotation.
 func (r request) texts() string {
 	value := annotation(r.keys...)
+	claim := func(way string) string {
+		return fmt.Sprintf(".map(t, {'way': '%s', 'field': %s, 'text': string(t)})", way, quote(r.keys[0]))
+	}
 	var list string
 	switch r.form {
 	case commas:
-		list = fmt.Sprintf("%s.split(',').map(t, t.trim()).filter(t, t != '')", value)
+		list = fmt.Sprintf("%s.split(',').map(t, t.trim()).filter(t, t != '')", value) + claim("request")
 	case plainText:
-		list = fmt.Sprintf("[%s].filter(t, t.trim() != '')", value)
+		list = fmt.Sprintf("[%s].filter(t, t.trim() != '')", value) + claim("request")
 	case jsonList:
-		// A list with escapes in it is no plain list: it counts as a text that is no address.
+		// What is no list asks for nothing, but is refused for its form; so is a list
+		// with escapes in it.
 		list = fmt.Sprintf(`(%[1]s.trim() in ['', 'null'] ? [] : %[1]s.matches('^\\s*\\[\\s*("[^"\\\\]*"(\\s*,\\s*"[^"\\\\]*")*)?\\s*\\]\\s*$') ? `+
-			`%[1]s.findAll('"[^"]*"').map(q, q.substring(1, size(q) - 1)) : [%[1]s])`, value)
+			`%[1]s.findAll('"[^"]*"').map(q, q.substring(1, size(q) - 1))%[2]s : [%[1]s]%[3]s)`, value, claim("request"), claim("none"))
 	}
-	list += fmt.Sprintf(".map(t, {'way': 'request', 'field': %s, 'text': string(t)})", quote(r.keys[0]))
 	if r.if_ != "" {
 		list = fmt.Sprintf("(%s ? %s : [])", r.if_, list)
 	}
@@ -208,7 +211,7 @@ func (x expressions) liveExpr() string {
 	if x.off {
 		return "$claims.filter(c, c.is != '' && (c.way == 'request' || c.way == 'ingress' && !(" + other + ")))"
 	}
-	return "$claims.filter(c, c.is != '' && (c.way == 'request' || !(" + other + ")))"
+	return "$claims.filter(c, c.is != '' && (c.way == 'request' || c.way in ['externalIP', 'ingress'] && !(" + other + ")))"
 }
 
 const portsExpr = "$O.spec.?ports.orValue([]).map(p, (p.?protocol.orValue('') == '' ? 'TCP' : p.protocol) + '/' + string(p.?port.orValue(0)))"

@@ -101,13 +101,14 @@ func had(condition string) string {
 }
 
 // unusualForm: a text that stood there before is no news, in whatever field. A
-// placeholder is filled in later, and what stands beside one may be a part of it
+// placeholder is filled in later, and what stands beside one in an annotation may be a
+// part of it
 // (rules/wh208_non_canonical_address.go).
 func (x expressions) unusualForm() string {
 	const placeholder = `matches('\\{\\{|\\$\\{|\\$\\(|\\{%|<|^\\$|^%|^__')`
-	return "variables.claims.filter(c, !(isIP(c.text) && ip.isCanonical(c.text))\n" +
+	return "variables.claims.filter(c, (c.way == 'none' || !(isIP(c.text) && ip.isCanonical(c.text)))\n" +
 		"  && !c.text." + placeholder + "\n" +
-		"  && !(!isIP(c.ip) && variables.claims.exists(o, o.field == c.field && o.text." + placeholder + "))\n" +
+		"  && !(c.field.contains('/') && (c.way == 'none' || !isIP(c.ip)) && variables.claims.exists(o, o.field == c.field && o.text." + placeholder + "))\n" +
 		"  && !variables.oldClaims.exists(o, o.text == c.text))"
 }
 
