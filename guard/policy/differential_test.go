@@ -371,14 +371,20 @@ func (d draw) ingress() []any {
 
 // aspects are the ways in which a Service can be drawn or changed.
 var aspects = []func(draw, tree){
-	func(d draw, o tree) { o["spec"].(tree)["type"] = d.one("ClusterIP", "LoadBalancer", "LoadBalancer", "ExternalName", "NodePort") },
-	func(d draw, o tree) { o["spec"].(tree)["clusterIP"] = d.one("None", "10.96.0.7", "10.96.0.7", "10.96.0.7") },
+	func(d draw, o tree) {
+		o["spec"].(tree)["type"] = d.one("ClusterIP", "LoadBalancer", "LoadBalancer", "ExternalName", "NodePort")
+	},
+	func(d draw, o tree) {
+		o["spec"].(tree)["clusterIP"] = d.one("None", "10.96.0.7", "10.96.0.7", "10.96.0.7")
+	},
 	func(d draw, o tree) { o["spec"].(tree)["ports"] = d.ports() },
 	func(d draw, o tree) { o["spec"].(tree)["ports"] = d.ports() },
 	func(d draw, o tree) { o["spec"].(tree)["externalIPs"] = d.list() },
 	func(d draw, o tree) { o["spec"].(tree)["externalIPs"] = d.list() },
 	func(d draw, o tree) { o["spec"].(tree)["loadBalancerIP"] = d.one("", d.written()) },
-	func(d draw, o tree) { o["spec"].(tree)["loadBalancerClass"] = d.one("", "io.cilium/node", "io.cattle.serviceLB", "x.example/y") },
+	func(d draw, o tree) {
+		o["spec"].(tree)["loadBalancerClass"] = d.one("", "io.cilium/node", "io.cattle.serviceLB", "x.example/y")
+	},
 	func(d draw, o tree) { o["status"] = tree{"loadBalancer": tree{"ingress": d.ingress()}} },
 	func(d draw, o tree) { o["status"] = tree{"loadBalancer": tree{"ingress": d.ingress()}} },
 	func(d draw, o tree) {
