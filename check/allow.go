@@ -92,16 +92,22 @@ func trimAllow(s string) string { return strings.Trim(s, " \t\r\n,\"'{}[]-") }
 func ObjectAllows(s *snapshot.Snapshot) []rule.Allow {
 	var out []rule.Allow
 	for _, o := range s.Objects {
-		f := o.Annotation(AllowAnnotation)
-		if !f.OK() {
-			continue
-		}
-		for _, a := range ParseAllows(f.Text()) {
-			a.Object, a.Origin = o.Ref, f.Origin()
-			out = append(out, a)
-		}
+		out = append(out, AllowsOf(o)...)
 	}
 	return out
+}
+
+// AllowsOf lists what one object allows.
+func AllowsOf(o *snapshot.Object) []rule.Allow {
+	f := o.Annotation(AllowAnnotation)
+	if !f.OK() {
+		return nil
+	}
+	allows := ParseAllows(f.Text())
+	for i := range allows {
+		allows[i].Object, allows[i].Origin = o.Ref, f.Origin()
+	}
+	return allows
 }
 
 // Allowed is a finding that is suppressed, and by what.

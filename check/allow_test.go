@@ -13,6 +13,7 @@ import (
 	"whohas/check"
 	"whohas/dataplane"
 	"whohas/internal/scenario"
+	"whohas/internal/worlds"
 	"whohas/rule"
 	"whohas/rules"
 	"whohas/snapshot"
@@ -116,10 +117,10 @@ func TestFault(t *testing.T) {
 // TestConfigurationAllows: a permission of the configuration covers a finding
 // alone, where its place covers the finding's.
 func TestConfigurationAllows(t *testing.T) {
-	w := world{mode: dataplane.IPVS, objects: []thing{
-		{kind: "Node", name: "n1", claims: []stake{{"InternalIP", "10.0.0.1"}}},
-		{kind: "Service", name: "a", traits: map[string]string{"ports": "80/TCP", "namespace": "default"}, claims: []stake{{"externalIP", "10.0.0.1"}}},
-		{kind: "Service", name: "b", traits: map[string]string{"ports": "443/TCP", "namespace": "default"}, claims: []stake{{"externalIP", "10.0.0.1"}}},
+	w := worlds.World{Mode: dataplane.IPVS, Objects: []worlds.Thing{
+		{Kind: "Node", Name: "n1", Claims: []worlds.Stake{{Field: "InternalIP", Text: "10.0.0.1"}}},
+		{Kind: "Service", Name: "a", Traits: map[string]string{"ports": "80/TCP", "namespace": "default"}, Claims: []worlds.Stake{{Field: "externalIP", Text: "10.0.0.1"}}},
+		{Kind: "Service", Name: "b", Traits: map[string]string{"ports": "443/TCP", "namespace": "default"}, Claims: []worlds.Stake{{Field: "externalIP", Text: "10.0.0.1"}}},
 	}}
 	const found = "WH101 critical 10.0.0.1 | Node n1, Service default/a, Service default/b"
 	const stale = "WH902 warning - |"
@@ -142,7 +143,7 @@ func TestConfigurationAllows(t *testing.T) {
 		"nobody concerned": {rule.Allow{Rule: "WH101", Reason: "lab", Object: service("c")}, []string{found, stale + " Service default/c"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			in := w.input(t)
+			in := w.Input(t)
 			res := check.Finish(in, check.Run(in), []rule.Allow{tt.allow}, now)
 			if diff := cmp.Diff(tt.want, scenario.Summaries(res.Findings)); diff != "" {
 				t.Errorf("findings (-want +got):\n%s", diff)
@@ -160,7 +161,7 @@ func service(name string) snapshot.Ref {
 
 // TestAllowedCause: a symptom is not hidden behind a cause that is not shown.
 func TestAllowedCause(t *testing.T) {
-	in := world{}.input(t)
+	in := worlds.World{}.Input(t)
 	cause, symptom := rules.VIPIsClusterIP, rules.VIPInServiceCIDR
 	run := check.Result{
 		Findings: []rule.Finding{finding(cause, rule.Critical, "10.0.0.1", "a", "b")},

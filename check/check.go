@@ -78,45 +78,41 @@ func (e *engine) rulesOn(kind rule.KeyKind) []*rule.Rule {
 // that claims in such a role. Claims in other roles (the many Pods) are only
 // found from there.
 func (e *engine) visit() {
-	onRange, onObject := e.rulesOn(rule.OnRange), e.rulesOn(rule.OnObject)
-	rangeRoles, objectRoles := subjects(onRange), subjects(onObject)
-	ranges := map[claim.Range]claim.Roles{}
-	objects := map[snapshot.Ref]claim.Roles{}
+	rangeRoles, objectRoles := subjects(e.rulesOn(rule.OnRange)), subjects(e.rulesOn(rule.OnObject))
+	ranges := map[claim.Range]bool{}
+	objects := map[snapshot.Ref]bool{}
 	for c := range e.in.View.In(rangeRoles | objectRoles) {
 		if c.Role&rangeRoles != 0 && c.Range.IsValid() {
-			ranges[c.Range] |= c.Role
+			ranges[c.Range] = true
 		}
 		if c.Role&objectRoles != 0 {
-			objects[c.By] |= c.Role
+			objects[c.By] = true
 		}
 	}
-	questions := make([]question, 0, len(ranges)+len(objects))
-	for key, roles := range ranges {
-		questions = append(questions, question{rule.Key{Range: key}, roles, onRange})
+	keys := make([]rule.Key, 0, len(ranges)+len(objects))
+	for r := range ranges {
+		keys = append(keys, rule.Key{Range: r})
 	}
-	for ref, roles := range objects {
-		questions = append(questions, question{rule.Key{Ref: ref}, roles, onObject})
+	for ref := range objects {
+		keys = append(keys, rule.Key{Ref: ref})
 	}
-	e.share(questions)
+	e.share(keys)
 }
 
-// question is a key and the rules that are asked about it.
-type question struct {
-	key   rule.Key
-	roles claim.Roles
-	rules []*rule.Rule
-}
-
-// share has the questions answered on all processors. The answers are sorted
+// share has the keys' questions answered on all processors. The answers are sorted
 // afterwards, so that it does not show who gave them.
-func (e *engine) share(questions []question) {
+func (e *engine) share(keys []rule.Key) {
 	const few = 500 // fewer are not worth a goroutine
-	n := max(1, min(runtime.GOMAXPROCS(0), len(questions)/few))
+	n := max(1, min(runtime.GOMAXPROCS(0), len(keys)/few))
+	if n == 1 {
+		e.answer(keys)
+		return
+	}
 	parts := make([]engine, n)
 	var under sync.WaitGroup
 	for i := range parts {
 		parts[i] = engine{in: e.in, allows: e.allows}
-		mine := questions[i*len(questions)/n : (i+1)*len(questions)/n]
+		mine := keys[i*len(keys)/n : (i+1)*len(keys)/n]
 		under.Go(func() { parts[i].answer(mine) })
 	}
 	under.Wait()
@@ -126,22 +122,26 @@ func (e *engine) share(questions []question) {
 	}
 }
 
-func (e *engine) answer(questions []question) {
+func (e *engine) answer(keys []rule.Key) {
+	onRange, onObject := e.rulesOn(rule.OnRange), e.rulesOn(rule.OnObject)
 	p := e.pass()
 	var touching []claim.Claim // one array for all keys: nobody keeps it
-	for _, q := range questions {
-		if q.key.Range.IsValid() {
-			touching = slices.AppendSeq(touching[:0], e.in.View.Overlapping(q.key.Range))
-		} else {
-			touching = slices.AppendSeq(touching[:0], e.in.View.Of(q.key.Ref))
+	for _, key := range keys {
+		rules, claims := onObject, e.in.View.Of(key.Ref)
+		if key.Range.IsValid() {
+			rules, claims = onRange, e.in.View.Overlapping(key.Range)
 		}
-		met := claim.Roles(0)
+		touching = slices.AppendSeq(touching[:0], claims)
+		own, met := claim.Roles(0), claim.Roles(0) // of the key's very claims, and of all
 		for i := range touching {
 			met |= touching[i].Role
+			if touching[i].Range == key.Range || !key.Range.IsValid() {
+				own |= touching[i].Role
+			}
 		}
-		for _, r := range q.rules {
-			if r.Subject&q.roles != 0 && (r.Against == 0 || r.Against&met != 0) {
-				p.Ask(r, q.key, touching)
+		for _, r := range rules {
+			if r.Subject&own != 0 && (r.Against == 0 || r.Against&met != 0) {
+				p.Ask(r, key, touching)
 			}
 		}
 	}

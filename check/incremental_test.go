@@ -14,6 +14,7 @@ import (
 
 	"whohas/check"
 	"whohas/claim"
+	"whohas/internal/worlds"
 	"whohas/rule"
 	"whohas/snapshot"
 )
@@ -23,7 +24,7 @@ import (
 // what is found, in every word.
 func TestIncrementalEqualsRebuilt(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		old, now := randomWorld().Draw(t, "old").input(t), randomWorld().Draw(t, "new").input(t)
+		old, now := worlds.Random().Draw(t, "old").Input(t), worlds.Random().Draw(t, "new").Input(t)
 		want := check.Run(now)
 
 		register := copied(old.View)

@@ -18,6 +18,7 @@ import (
 
 	"whohas/check"
 	"whohas/internal/scenario"
+	"whohas/internal/worlds"
 	"whohas/rule"
 	"whohas/rules"
 )
@@ -190,7 +191,7 @@ func TestNothingComesTwice(t *testing.T) {
 	f := finding(rules.PoolOverlap, rule.Error, "10.0.0.1", "a", "b")
 	ask := *rules.PoolOverlap
 	ask.On, ask.Check = rule.OnCluster, func(p *rule.Pass) { p.Report(f); p.Report(f) }
-	in := world{}.input(t)
+	in := worlds.World{}.Input(t)
 	in.Rules = []*rule.Rule{&ask}
 	if res := check.Finish(in, check.Run(in), nil, time.Time{}); len(res.Findings) != 1 {
 		t.Errorf("%d findings, want 1", len(res.Findings))

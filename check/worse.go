@@ -3,6 +3,8 @@
 package check
 
 import (
+	"iter"
+	"net/netip"
 	"slices"
 
 	"whohas/rule"
@@ -10,36 +12,31 @@ import (
 
 // Worse keeps the findings that a change made worse. A finding after a change is
 // not worse if everything it says was said before by findings of the same rule, or
-// of one that explains it or is explained by it, on the same address or on a range
-// around it: each of the conflicts that it is made
-// of (who takes from whom), and its severity of one of these.
+// of one that explains it or is explained by it: each of the conflicts that it is
+// made of (who takes from whom), by claims that held at least as much, and its
+// severity by one of these.
 //
 // Fingerprints would not do: a conflict of three that loses one has a new
 // fingerprint, and one that escalates keeps its own. Nor would the same range: a
-// pool that gives back a part of its addresses has a new one.
+// pool that gives back a part of its addresses has a new one, and a finding on
+// several ranges grows when they shrink, by what then lies between them.
 //
 // What kernels alone show is never worse.
 //
 // Both sides are taken with their symptoms: a symptom that comes to light when
 // its cause is removed was there before.
 func Worse(before, after Result) Result {
-	// The few findings on a range are looked through; the many on an address are
-	// looked up.
-	old := map[string][]said{}
-	for _, f := range slices.Concat(before.Findings, before.Hidden) {
-		key := findingKey(&f)
-		if f.Range.IsValid() && !f.Range.IsSingle() {
-			key = f.Rule.ID
-		}
-		old[key] = append(old[key], said{f, f.Owners()})
+	if len(after.Findings)+len(after.Hidden) == 0 {
+		return Result{Unsure: after.Unsure}
 	}
+	old := recall(before)
 	worse := func(f rule.Finding) bool {
 		if ofKernels(&f) {
 			return false
 		}
-		was := slices.Concat(old[findingKey(&f)], old[f.Rule.ID])
+		was := old.of(f.Rule, &f)
 		for _, kin := range kindred(f.Rule, before) {
-			was = slices.Concat(was, old[kin.ID+" "+f.Place()], old[kin.ID])
+			was = append(was, old.of(kin, &f)...)
 		}
 		return !tolerated(&f, was)
 	}
@@ -58,15 +55,54 @@ func ofKernels(f *rule.Finding) bool {
 // company, can move from one to the other.
 func kindred(r *rule.Rule, before Result) []*rule.Rule {
 	kin := slices.Clone(r.After)
-	for _, f := range slices.Concat(before.Findings, before.Hidden) {
-		if slices.Contains(f.Rule.After, r) && !slices.Contains(kin, f.Rule) {
-			kin = append(kin, f.Rule)
+	for _, list := range [][]rule.Finding{before.Findings, before.Hidden} {
+		for i := range list {
+			if f := &list[i]; slices.Contains(f.Rule.After, r) && !slices.Contains(kin, f.Rule) {
+				kin = append(kin, f.Rule)
+			}
 		}
 	}
 	return kin
 }
 
-func findingKey(f *rule.Finding) string { return f.Rule.ID + " " + f.Place() }
+// memory is what was said before, by rule: the many findings on an address by the
+// address, and the few on a range, or on none.
+type memory struct {
+	at   map[*rule.Rule]map[netip.Addr][]said
+	wide map[*rule.Rule][]said
+}
+
+func recall(before Result) memory {
+	m := memory{map[*rule.Rule]map[netip.Addr][]said{}, map[*rule.Rule][]said{}}
+	for _, f := range slices.Concat(before.Findings, before.Hidden) {
+		s := said{f, f.Owners()}
+		ip := f.Address()
+		if !ip.IsValid() {
+			m.wide[f.Rule] = append(m.wide[f.Rule], s)
+			continue
+		}
+		if m.at[f.Rule] == nil {
+			m.at[f.Rule] = map[netip.Addr][]said{}
+		}
+		m.at[f.Rule][ip] = append(m.at[f.Rule][ip], s)
+	}
+	return m
+}
+
+// of lists what a rule said of f's address, or of the addresses in its range, and
+// of ranges.
+func (m memory) of(r *rule.Rule, f *rule.Finding) []said {
+	if ip := f.Address(); ip.IsValid() {
+		return slices.Concat(m.at[r][ip], m.wide[r])
+	}
+	out := slices.Clone(m.wide[r])
+	for ip, list := range m.at[r] {
+		if f.Range.Contains(ip) {
+			out = append(out, list...)
+		}
+	}
+	return out
+}
 
 // said is a finding before the change, with its sorted claimants.
 type said struct {
@@ -74,59 +110,85 @@ type said struct {
 	owners []string
 }
 
-func (s *said) names(owners ...string) bool {
+func (s *said) names(owners []string) bool {
 	return !slices.ContainsFunc(owners, func(o string) bool {
 		_, found := slices.BinarySearch(s.owners, o)
 		return !found
 	})
 }
 
+// holds tells whether the finding has a claim of the same owner on all that c is on.
+func (s *said) holds(c *rule.Claimant) bool {
+	return slices.ContainsFunc(s.Claimants, func(was rule.Claimant) bool {
+		return was.Owner == c.Owner && (was.Range == c.Range || was.Range.Covers(c.Range))
+	})
+}
+
 // tolerated tells whether findings before say all that f says.
 func tolerated(f *rule.Finding, before []said) bool {
-	before = slices.DeleteFunc(before, func(s said) bool { return s.Range != f.Range && !s.Range.Covers(f.Range) })
 	all := f.Owners()
-	if slices.ContainsFunc(before, func(s said) bool { return s.Severity >= f.Severity && s.names(all...) }) {
+	// Names, not claims: a finding shows one claim of an owner, and which one may
+	// change when it loses another.
+	if slices.ContainsFunc(before, func(s said) bool {
+		return s.Severity >= f.Severity && (s.Range == f.Range || s.Range.Covers(f.Range)) && s.names(all)
+	}) {
 		return true
 	}
 	// A pool that shrinks to the address of a Service, or to another pool's range,
 	// joins its finding: there is one where there were two.
 	severe := false
-	for _, conflict := range conflicts(f) {
-		named := slices.DeleteFunc(slices.Clone(before), func(s said) bool { return !s.names(conflict...) })
-		if len(named) == 0 {
+	for a, b := range conflicts(f) {
+		known := false
+		for i := range before {
+			if s := &before[i]; s.holds(a) && s.holds(b) {
+				known, severe = true, severe || s.Severity >= f.Severity
+			}
+		}
+		if !known {
 			return false
 		}
-		severe = severe || slices.ContainsFunc(named, func(s said) bool { return s.Severity >= f.Severity })
 	}
 	return severe
 }
 
-// conflicts lists what a finding is made of: each intruder with each owner, each
-// two rivals, or who stands there alone.
-func conflicts(f *rule.Finding) [][]string {
-	take, from := partsOf(f, rule.Intruder), partsOf(f, rule.Owner, rule.Witness)
-	var out [][]string
-	for _, t := range take {
-		if len(from) == 0 {
-			out = append(out, []string{t})
+// conflicts yields what a finding is made of: each intruder with each owner, each
+// two rivals; who stands there alone, with itself.
+func conflicts(f *rule.Finding) iter.Seq2[*rule.Claimant, *rule.Claimant] {
+	return func(yield func(a, b *rule.Claimant) bool) {
+		take, from, rivals := partsOf(f, rule.Intruder), partsOf(f, rule.Owner, rule.Witness), partsOf(f, rule.Rival)
+		alone := take
+		if len(take) == 0 {
+			alone = from
 		}
-		for _, o := range from {
-			out = append(out, []string{t, o})
+		more := true
+		pair := func(a, b *rule.Claimant) { more = more && yield(a, b) }
+		for _, a := range take {
+			for _, b := range from {
+				pair(a, b)
+			}
+		}
+		for i, a := range rivals {
+			for _, b := range rivals[i:] {
+				pair(a, b)
+			}
+		}
+		for _, a := range alone {
+			if len(take) == 0 || len(from) == 0 {
+				pair(a, a)
+			}
 		}
 	}
-	rivals := partsOf(f, rule.Rival)
-	for i, a := range rivals {
-		for _, b := range rivals[i:] {
-			out = append(out, []string{a, b})
+}
+
+// partsOf lists the claimants in some parts.
+func partsOf(f *rule.Finding, parts ...rule.Part) []*rule.Claimant {
+	var out []*rule.Claimant
+	for i := range f.Claimants {
+		if slices.Contains(parts, f.Claimants[i].Part) {
+			out = append(out, &f.Claimants[i])
 		}
 	}
 	return out
-}
-
-// partsOf lists on whose behalf the claims in some parts are made.
-func partsOf(f *rule.Finding, parts ...rule.Part) []string {
-	part := rule.Finding{Claimants: slices.DeleteFunc(slices.Clone(f.Claimants), func(c rule.Claimant) bool { return !slices.Contains(parts, c.Part) })}
-	return part.Owners()
 }
 
 func filter(findings []rule.Finding, keep func(rule.Finding) bool) []rule.Finding {

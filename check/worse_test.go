@@ -3,6 +3,7 @@
 package check_test
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"whohas/claim"
 	"whohas/dataplane"
 	"whohas/internal/scenario"
+	"whohas/internal/worlds"
 	"whohas/rule"
 	"whohas/rules"
 	"whohas/snapshot"
@@ -28,7 +30,7 @@ func finding(r *rule.Rule, s rule.Severity, place string, intruders, owners stri
 	for part, names := range map[rule.Part]string{rule.Intruder: intruders, rule.Owner: owners} {
 		for n := range strings.FieldsSeq(names) {
 			ref := snapshot.Ref{Kind: "Service", Name: n}
-			f.Claimants = append(f.Claimants, rule.Claimant{Claim: claim.Claim{By: ref, Owner: ref}, Part: part})
+			f.Claimants = append(f.Claimants, rule.Claimant{Claim: claim.Claim{Range: f.Range, By: ref, Owner: ref}, Part: part})
 		}
 	}
 	return f
@@ -168,12 +170,12 @@ func TestWorse(t *testing.T) {
 // and the repair.
 func TestRemovingMakesNothingWorse(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := randomWorld().Draw(t, "world")
-		if !slices.ContainsFunc(w.objects, func(o thing) bool { return o.kind != "Host" }) {
+		w := worlds.Random().Draw(t, "world")
+		if !slices.ContainsFunc(w.Objects, func(o worlds.Thing) bool { return o.Kind != "Host" }) {
 			t.Skip("nothing to remove")
 		}
 		after := removal(t, w)
-		was, is := w.input(t), after.input(t)
+		was, is := w.Input(t), after.Input(t)
 		before := check.Run(was)
 		worse := check.Worse(before, check.Run(is))
 		all := slices.DeleteFunc(slices.Concat(worse.Findings, worse.Hidden), func(f rule.Finding) bool { return known(was, is, &f) })
@@ -205,44 +207,44 @@ func known(was, is check.Input, f *rule.Finding) bool {
 // TestKnownWorse shows what known leaves out, each with the removal that brings
 // it to light. One that no longer does is mended: it goes from both places.
 func TestKnownWorse(t *testing.T) {
-	svc := func(name, proxy, field string) thing {
-		return thing{kind: "Service", name: name, traits: map[string]string{"ports": "80/TCP", "namespace": "default", "proxy": proxy}, claims: []stake{{field, "10.0.0.1"}}}
+	svc := func(name, proxy, field string) worlds.Thing {
+		return worlds.Thing{Kind: "Service", Name: name, Traits: map[string]string{"ports": "80/TCP", "namespace": "default", "proxy": proxy}, Claims: []worlds.Stake{{Field: field, Text: "10.0.0.1"}}}
 	}
-	node := thing{kind: "Node", name: "n1", claims: []stake{{"InternalIP", "10.0.0.1"}}}
-	other := thing{kind: "Node", name: "n2", claims: []stake{{"InternalIP", "10.0.0.9"}}}
-	hostPod := thing{kind: "Pod", name: "p", traits: map[string]string{"hostNetwork": "yes", "node": "n1"}, claims: []stake{{"podIP", "10.0.0.1"}}}
+	node := worlds.Thing{Kind: "Node", Name: "n1", Claims: []worlds.Stake{{Field: "InternalIP", Text: "10.0.0.1"}}}
+	other := worlds.Thing{Kind: "Node", Name: "n2", Claims: []worlds.Stake{{Field: "InternalIP", Text: "10.0.0.9"}}}
+	hostPod := worlds.Thing{Kind: "Pod", Name: "p", Traits: map[string]string{"hostNetwork": "yes", "node": "n1"}, Claims: []worlds.Stake{{Field: "podIP", Text: "10.0.0.1"}}}
 	web := svc("web", "", "externalIP")
 	for name, tt := range map[string]struct {
-		world world
-		less  func(world) world
+		world worlds.World
+		less  func(worlds.World) worlds.World
 		want  string
 	}{
 		"WH202 is silent at a node's address": {
-			world{objects: []thing{node, other, web, svc("wish", "", "loadBalancerIP")}}, func(w world) world { return w.without(0) },
+			worlds.World{Objects: []worlds.Thing{node, other, web, svc("wish", "", "loadBalancerIP")}}, func(w worlds.World) worlds.World { return w.Without(0) },
 			"WH202 error 10.0.0.1 | Service default/web, Service default/wish",
 		},
 		"WH106 is silent at a node's address": {
-			world{objects: []thing{node, other, web, {kind: "ClusterConfiguration", name: "c", claims: []stake{{"endpoint", "10.0.0.1:6443"}}}}},
-			func(w world) world { return w.without(0) },
+			worlds.World{Objects: []worlds.Thing{node, other, web, {Kind: "ClusterConfiguration", Name: "c", Claims: []worlds.Stake{{Field: "endpoint", Text: "10.0.0.1:6443"}}}}},
+			func(w worlds.World) worlds.World { return w.Without(0) },
 			"WH106 error 10.0.0.1 | ClusterConfiguration c, Service default/web",
 		},
 		"WH108 is silent at a node's address": {
-			world{objects: []thing{node, other, {kind: "IPAddressPool", name: "pool", claims: []stake{{"address", "10.0.0.1-10.0.0.2"}}}, {kind: "BGPPeer", name: "tor", claims: []stake{{"peer", "10.0.0.1"}}}}},
-			func(w world) world { return w.without(0) },
+			worlds.World{Objects: []worlds.Thing{node, other, {Kind: "IPAddressPool", Name: "pool", Claims: []worlds.Stake{{Field: "address", Text: "10.0.0.1-10.0.0.2"}}}, {Kind: "BGPPeer", Name: "tor", Claims: []worlds.Stake{{Field: "peer", Text: "10.0.0.1"}}}}},
+			func(w worlds.World) worlds.World { return w.Without(0) },
 			"WH108 error 10.0.0.1-10.0.0.2 | BGPPeer default/tor, IPAddressPool default/pool",
 		},
 		"the only Node tells that it is the only one": {
-			world{complete: true, objects: []thing{node, hostPod, web}}, func(w world) world { return w.without(0) },
+			worlds.World{Complete: true, Objects: []worlds.Thing{node, hostPod, web}}, func(w worlds.World) worlds.World { return w.Without(0) },
 			"WH101 warning 10.0.0.1 | Pod default/p, Service default/web",
 		},
 		"the only Node tells that this is k3s": {
-			world{k3s: true, objects: []thing{node, hostPod, svc("web", "", "ingress")}}, func(w world) world { return w.without(0) },
+			worlds.World{K3s: true, Objects: []worlds.Thing{node, hostPod, svc("web", "", "ingress")}}, func(w worlds.World) worlds.World { return w.Without(0) },
 			"WH102 error 10.0.0.1 | Pod default/p, Service default/web",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tt.world.mode = dataplane.IPTables
-			was, is := tt.world.input(t), tt.less(tt.world).input(t)
+			tt.world.Mode = dataplane.IPTables
+			was, is := tt.world.Input(t), tt.less(tt.world).Input(t)
 			worse := check.Worse(check.Run(was), check.Run(is))
 			all := slices.Concat(worse.Findings, worse.Hidden)
 			if diff := cmp.Diff([]string{tt.want}, scenario.Summaries(all)); diff != "" {
@@ -256,24 +258,24 @@ func TestKnownWorse(t *testing.T) {
 }
 
 // removal takes one object, one claim, or a part of a pool out of a world.
-func removal(t *rapid.T, w world) world {
+func removal(t *rapid.T, w worlds.World) worlds.World {
 	// A kernel claims nothing that could be taken back: it shows what is so.
-	at := rapid.IntRange(0, len(w.objects)-1).Filter(func(i int) bool { return w.objects[i].kind != "Host" })
+	at := rapid.IntRange(0, len(w.Objects)-1).Filter(func(i int) bool { return w.Objects[i].Kind != "Host" })
 	i := at.Draw(t, "object")
-	o := w.objects[i]
-	if len(o.claims) == 0 || rapid.Bool().Draw(t, "whole object") {
-		return w.without(i)
+	o := w.Objects[i]
+	if len(o.Claims) == 0 || rapid.Bool().Draw(t, "whole object") {
+		return w.Without(i)
 	}
-	k := rapid.IntRange(0, len(o.claims)-1).Draw(t, "claim")
-	if o.kind == "IPAddressPool" && rapid.Bool().Draw(t, "part of the range") {
-		return w.with(i, lessOf(t, o, k))
+	k := rapid.IntRange(0, len(o.Claims)-1).Draw(t, "claim")
+	if isRange := map[string]bool{"IPAddressPool": true, "IPPool": true, "ServiceCIDR": true}; isRange[o.Kind] && rapid.Bool().Draw(t, "part of the range") {
+		return w.With(i, lessOf(t, o, k))
 	}
-	return w.with(i, o.withoutClaim(k))
+	return w.With(i, o.WithoutClaim(k))
 }
 
-// lessOf takes one address out of a pool's entry.
-func lessOf(t *rapid.T, o thing, k int) thing {
-	r, err := claim.ParseRange(o.claims[k].text)
+// lessOf takes one address out of a pool's entry, or all but a part of a range.
+func lessOf(t *rapid.T, o worlds.Thing, k int) worlds.Thing {
+	r, err := claim.ParseRange(o.Claims[k].Text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,9 +285,18 @@ func lessOf(t *rapid.T, o thing, k int) thing {
 			ip = ip.Next()
 		}
 	}
-	less := o.withoutClaim(k)
+	less := o.WithoutClaim(k)
+	if o.Kind != "IPAddressPool" {
+		bits := rapid.IntRange(28, 32).Draw(t, "bits of the part")
+		part := claim.PrefixRange(netip.PrefixFrom(ip, bits))
+		if r.Covers(part) {
+			r = part
+		}
+		less.Claims = append(less.Claims, worlds.Stake{Field: o.Claims[k].Field, Text: r.String()})
+		return less
+	}
 	for _, left := range r.Without(claim.Single(ip)) {
-		less.claims = append(less.claims, stake{"address", left.From.String() + "-" + left.To.String()})
+		less.Claims = append(less.Claims, worlds.Stake{Field: "address", Text: left.From.String() + "-" + left.To.String()})
 	}
 	return less
 }
@@ -293,21 +304,39 @@ func lessOf(t *rapid.T, o thing, k int) thing {
 // TestWorseKindred: a pool that shrinks until it lies wholly inside a ServiceCIDR
 // is told by another rule (WH302, then WH204), and is no worse.
 func TestWorseKindred(t *testing.T) {
-	pool := func(place string) thing {
-		return thing{kind: "IPAddressPool", name: "pool", claims: []stake{{"address", place}}}
+	pool := func(place string) worlds.Thing {
+		return worlds.Thing{Kind: "IPAddressPool", Name: "pool", Claims: []worlds.Stake{{Field: "address", Text: place}}}
 	}
-	cidr := thing{kind: "ServiceCIDR", name: "s", claims: []stake{{"cidr", "10.0.0.8/29"}}}
-	was := world{mode: dataplane.IPTables, objects: []thing{pool("10.0.0.4-10.0.0.11"), cidr}}
-	is := was.with(0, pool("10.0.0.8-10.0.0.11"))
-	before, after := check.Run(was.input(t)), check.Run(is.input(t))
+	cidr := worlds.Thing{Kind: "ServiceCIDR", Name: "s", Claims: []worlds.Stake{{Field: "cidr", Text: "10.0.0.8/29"}}}
+	was := worlds.World{Mode: dataplane.IPTables, Objects: []worlds.Thing{pool("10.0.0.4-10.0.0.11"), cidr}}
+	is := was.With(0, pool("10.0.0.8-10.0.0.11"))
+	before, after := check.Run(was.Input(t)), check.Run(is.Input(t))
 	if len(before.Findings) == 0 || len(after.Findings) == 0 || before.Findings[0].Rule == after.Findings[0].Rule {
 		t.Fatalf("not two rules: %v, then %v", scenario.Summaries(before.Findings), scenario.Summaries(after.Findings))
 	}
 	if worse := check.Worse(before, after); len(worse.Findings)+len(worse.Hidden) > 0 {
 		t.Errorf("worse: %v", scenario.Summaries(slices.Concat(worse.Findings, worse.Hidden)))
 	}
-	less := check.Run(was.with(0, pool("10.0.0.4-10.0.0.9")).input(t))
+	less := check.Run(was.With(0, pool("10.0.0.4-10.0.0.9")).Input(t))
 	if worse := check.Worse(less, before); len(worse.Findings) == 0 {
 		t.Error("a pool that takes more of the ServiceCIDR is not worse")
+	}
+}
+
+// TestWorseApart: a finding on two ranges that shrink apart grows, by what lies
+// between them, and is no worse.
+func TestWorseApart(t *testing.T) {
+	world := func(second string) worlds.World {
+		return worlds.World{Mode: dataplane.IPVS, Objects: []worlds.Thing{
+			{Kind: "IPAddressPool", Name: "pool", Claims: []worlds.Stake{{Field: "address", Text: "10.0.0.0/28"}}},
+			{Kind: "ServiceCIDR", Name: "s", Claims: []worlds.Stake{{Field: "cidr", Text: "10.0.0.12/30"}, {Field: "cidr", Text: second}}},
+		}}
+	}
+	was, is := check.Run(world("10.0.0.8/29").Input(t)), check.Run(world("10.0.0.8/31").Input(t))
+	if got := is.Findings[0].Range; !got.Covers(was.Findings[0].Range) || got == was.Findings[0].Range {
+		t.Fatalf("%s became %s: it did not grow", was.Findings[0].Range, got)
+	}
+	if worse := check.Worse(was, is); len(worse.Findings)+len(worse.Hidden) > 0 {
+		t.Errorf("worse: %v", scenario.Summaries(worse.Findings))
 	}
 }

@@ -80,15 +80,45 @@ func byKind() map[snapshot.Kind][]*Claimant {
 	return m
 }
 
-// Claims lists what one object claims.
+// Claims lists what one object claims, also a Pod or an EndpointSlice: the same
+// claims that Register finds once the object is in a snapshot.
 func Claims(o *snapshot.Object) []claim.Claim {
 	var claims []claim.Claim
 	for _, c := range all {
-		if c.Object != nil && c.Of.Group == o.Ref.Group && c.Of.Kind == o.Ref.Kind && c.reads(o.Ref) {
-			c.Object(o, c.yield(o.Ref, func(x claim.Claim) { claims = append(claims, x) }))
+		if !c.of(o.Ref) {
+			continue
+		}
+		yield := c.yield(o.Ref, func(x claim.Claim) { claims = append(claims, x) })
+		switch {
+		case c.Object != nil:
+			c.Object(o, yield)
+		case c.Slice != nil:
+			s := snapshot.SliceOf(o)
+			c.Slice(&s, yield)
+		case c.Pod != nil:
+			p := snapshot.PodOf(o)
+			c.Pod(&p, yield)
 		}
 	}
 	return claims
+}
+
+// of tells whether the claimant reads the object of that name.
+func (c *Claimant) of(r snapshot.Ref) bool {
+	return c.Of.Kind == r.Kind && c.Of.Group == r.Group && c.reads(r)
+}
+
+// takes are the roles by which somebody takes an address, or hands it out to be
+// taken. Nodes, Pods and what leads to the apiserver claim in none of them.
+const takes = claim.VIP | claim.Request | claim.Pool | claim.Endpoint
+
+// Takes tells whether an object of that name may take an address from its owner,
+// or hand it out, or say where ClusterIPs come from: what a guard looks at. It is
+// never true of Nodes, Pods and leases.
+func Takes(r snapshot.Ref) bool {
+	return slices.ContainsFunc(all, func(c *Claimant) bool {
+		return (c.Role&takes != 0 || c == ServiceCIDR) && c.of(r)
+	})
 }
 
 // Register gathers the claims of everything in a snapshot.

@@ -55,25 +55,49 @@ func (f *Facts) announcers(s *snapshot.Snapshot) {
 // selfAnnounced: the older forms of MetalLB's pools, and OpenELB's, say themselves
 // how they are announced.
 func (f *Facts) selfAnnounced(s *snapshot.Snapshot) {
-	const layer2 = "layer2"
-	for agent, kind := range map[string]snapshot.Kind{"metallb": addressPool, "openelb": openELBEip} {
+	for _, kind := range []snapshot.Kind{addressPool, openELBEip, ConfigMapKind} {
 		for _, o := range s.Kind(kind) {
-			if o.Field("spec", "protocol").Text() == layer2 {
-				f.L2 = append(f.L2, Announcer{Ref: o.Ref, Agent: agent, Pools: []string{o.Ref.Name}})
+			if a, ok := announcer(o); ok {
+				f.L2 = append(f.L2, a)
 			}
 		}
 	}
-	for _, o := range s.Kind(ConfigMapKind) {
-		if o.Ref.Namespace != "metallb-system" {
-			continue
-		}
+}
+
+// announcer is a pool that says of itself that it is announced by ARP and NDP.
+func announcer(o *snapshot.Object) (a Announcer, ok bool) {
+	const layer2 = "layer2"
+	a = Announcer{Ref: o.Ref, Agent: "metallb", Pools: []string{o.Ref.Name}}
+	switch {
+	case o.Ref == addressPool.Ref(o.Ref.Namespace, o.Ref.Name):
+		return a, o.Field("spec", "protocol").Text() == layer2
+	case o.Ref == openELBEip.Ref(o.Ref.Namespace, o.Ref.Name):
+		a.Agent = "openelb"
+		return a, o.Field("spec", "protocol").Text() == layer2
+	case o.Ref == ConfigMapKind.Ref("metallb-system", o.Ref.Name):
 		for p := range o.Field("data", "config", "address-pools").Items() {
-			if p.Get("protocol").Text() == layer2 {
-				f.L2 = append(f.L2, Announcer{Ref: o.Ref, Agent: "metallb", Pools: []string{o.Ref.Name}})
-				break
-			}
+			ok = ok || p.Get("protocol").Text() == layer2
 		}
 	}
+	return a, ok
+}
+
+// Announcing is f with what one object says of its own announcing, as o has it; nil
+// is no such object. f is not changed.
+func (f *Facts) Announcing(r snapshot.Ref, o *snapshot.Object) *Facts {
+	var now []Announcer
+	if o != nil {
+		if a, ok := announcer(o); ok {
+			now = append(now, a)
+		}
+	}
+	is := func(a Announcer) bool { return a.Ref == r }
+	if len(now) == 0 && !slices.ContainsFunc(f.L2, is) {
+		return f
+	}
+	g := *f
+	g.L2 = append(slices.DeleteFunc(slices.Clone(f.L2), is), now...)
+	return &g
 }
 
 // AnnouncedByL2 tells whether a pool's addresses are known to be answered for on

@@ -61,8 +61,12 @@ type Rule struct {
 	After    []*Rule // their finding on the same address explains this one's: it is hidden
 	On       KeyKind
 	Subject  claim.Roles // keys are the ranges of claims in these roles
-	Against  claim.Roles // asked only where a claim in these roles touches the key; 0: always
-	Check    func(*Pass) // pure; asked by several goroutines at once, each with its Pass
+	// Against: asked only where a claim in these roles touches the key. Its findings,
+	// and how severe they are, depend on its subjects and on these claims, and beside
+	// them on those of hosts, listeners and the control plane alone. 0: on whatever
+	// touches the key.
+	Against claim.Roles
+	Check   func(*Pass) // pure; asked by several goroutines at once, each with its Pass
 }
 
 // Doc is a rule's documentation; docs/rules is written from it.

@@ -27,6 +27,7 @@ var DuplicateFrontend = add(rule.Rule{
 		Refs:    []string{"https://github.com/kubernetes/kubernetes/issues/69599", "https://github.com/kubernetes/kubernetes/issues/97110", "https://github.com/kube-vip/kube-vip/issues/1006"},
 	},
 	Subject: claim.VIP | claim.ClusterIP,
+	Against: claim.VIP | claim.ClusterIP,
 	Check: func(p *rule.Pass) {
 		sameClusterIP(p)
 		rivals, ports := sameFrontends(inRole(p.Subjects(), claim.VIP))

@@ -27,6 +27,7 @@ var SharedWithoutAgreement = add(rule.Rule{
 	},
 	After:   []*rule.Rule{ExternalIPIsNode, LBIPIsNode, LBRequestIsNode, DuplicateFrontend},
 	Subject: claim.VIP | claim.Request,
+	Against: claim.VIP | claim.Request | claim.Host,
 	Check: func(p *rule.Pass) {
 		sharers := withoutGateways(p.Subjects())
 		// A node's address is another matter: WH101 to WH103 speak about it.

@@ -25,6 +25,7 @@ var UnusableAddress = add(rule.Rule{
 		Refs:    []string{"https://kube-vip.io/docs/usage/kubernetes-services/", "https://github.com/kubernetes/kubernetes/blob/v1.36.3/pkg/apis/core/validation/validation.go"},
 	},
 	Subject: claim.VIP | claim.Request,
+	Against: claim.VIP | claim.Request,
 	Check: func(p *rule.Pass) {
 		ip, ok := single(p)
 		if !ok {

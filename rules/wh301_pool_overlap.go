@@ -23,6 +23,7 @@ var PoolOverlap = add(rule.Rule{
 		Refs:    []string{"https://github.com/metallb/metallb/issues/2396", "https://docs.cilium.io/en/stable/network/lb-ipam/"},
 	},
 	Subject: claim.Pool,
+	Against: claim.Pool,
 	Check: func(p *rule.Pass) {
 		for _, a := range p.Subjects() {
 			for _, b := range p.Others(claim.Pool) {

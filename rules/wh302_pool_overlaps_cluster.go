@@ -26,6 +26,7 @@ var PoolOverlapsCluster = add(rule.Rule{
 	},
 	After:   []*rule.Rule{VIPInServiceCIDR, VIPInPodCIDR},
 	Subject: claim.Pool,
+	Against: claim.Pool | claim.ServiceRange | claim.PodRange,
 	Check: func(p *rule.Pass) {
 		pools := p.Subjects()
 		for _, role := range []claim.Role{claim.ServiceRange, claim.PodRange} {

@@ -25,13 +25,13 @@ var GatewayAddress = add(rule.Rule{
 		Refs:    []string{"https://gateway-api.sigs.k8s.io/reference/spec/#gatewayspec"},
 	},
 	Subject: claim.Request,
+	Against: claim.Request | gatewayOwners | claim.ServiceRange | claim.PodRange,
 	Check: func(p *rule.Pass) {
 		gateways := ofKind(p.Subjects(), claimants.GatewayAddress.Kind)
 		if len(gateways) == 0 {
 			return
 		}
-		const roles = claim.Host | claim.ControlPlane | claim.Tunnel | claim.Reserved | claim.ClusterIP | claim.PodIP
-		intruders, owners := against(gateways, slices.Concat(p.Others(roles), covering(p, p.Others(claim.ServiceRange|claim.PodRange))))
+		intruders, owners := against(gateways, slices.Concat(p.Others(gatewayOwners), covering(p, p.Others(claim.ServiceRange|claim.PodRange))))
 		why := unusable(p.Key.Range.From, p.Facts)
 		if why != "" {
 			intruders = gateways
@@ -51,3 +51,6 @@ var GatewayAddress = add(rule.Rule{
 		})
 	},
 })
+
+// gatewayOwners are the roles of those whose address no Gateway may ask for.
+const gatewayOwners = claim.Host | claim.ControlPlane | claim.Tunnel | claim.Reserved | claim.ClusterIP | claim.PodIP

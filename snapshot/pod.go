@@ -61,7 +61,8 @@ type Pod struct {
 // Ref names the Pod.
 func (p *Pod) Ref() Ref { return PodKind.Ref(p.Namespace, p.Name) }
 
-func podOf(o *Object) Pod {
+// PodOf is a Pod, read from its tree.
+func PodOf(o *Object) Pod {
 	p := Pod{
 		Namespace: o.Ref.Namespace, Name: o.Ref.Name, File: o.File, Line: o.Line,
 		Node: o.Field("spec", "nodeName").Text(), HostNetwork: o.Field("spec", "hostNetwork").Is(),
@@ -121,7 +122,8 @@ type EndpointSlice struct {
 	Created    string // as written
 }
 
-func sliceOf(o *Object) EndpointSlice {
+// SliceOf is an EndpointSlice or an Endpoints object, read from its tree.
+func SliceOf(o *Object) EndpointSlice {
 	s := EndpointSlice{
 		Ref: o.Ref, File: o.File, Line: o.Line, Controller: o.Controller(),
 		Service:   o.Label("kubernetes.io/service-name"),

@@ -103,9 +103,9 @@ func (b *Builder) Add(o *Object) {
 		o.Ref.Kind == EndpointsKind.Kind && o.Ref.Group == ""
 	switch {
 	case isPod:
-		pod = podOf(o)
+		pod = PodOf(o)
 	case isSlice:
-		slice = sliceOf(o)
+		slice = SliceOf(o)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package check
+
+import (
+	"cmp"
+	"slices"
+
+	"whohas/claim"
+	"whohas/rule"
+)
+
+// On asks the rules about some keys only: what is wrong with these addresses and
+// objects. Symptoms are hidden as far as the same keys show their causes.
+func On(in Input, keys []rule.Key) Result {
+	e := engine{in: in}
+	e.share(keys)
+	return e.result()
+}
+
+// Keys lists the keys on which rules may answer otherwise once some claims, and the
+// objects that make them, come, go or change: the claims' own ranges, the ranges
+// that they meet in a role that some rule is against, and the objects that claim
+// there. The view must hold all the other claims; changed are those before and
+// after. The keys are sorted, each once.
+func Keys(view claim.View, rules []*rule.Rule, changed []claim.Claim) []rule.Key {
+	k := keying{view: view, rules: rules}
+	for i := range changed {
+		k.claim(&changed[i], changed[:i])
+	}
+	slices.SortFunc(k.keys, func(a, b rule.Key) int { return cmp.Or(a.Range.Compare(b.Range), a.Ref.Compare(b.Ref)) })
+	return slices.Compact(k.keys)
+}
+
+// asides are the roles of claims that a rule may ask for without being against
+// them: they make its finding worse or milder, or leave it to another rule.
+const asides = claim.Host | claim.Listener | claim.ControlPlane
+
+type keying struct {
+	view  claim.View
+	rules []*rule.Rule
+	keys  []rule.Key
+}
+
+func (k *keying) claim(x *claim.Claim, earlier []claim.Claim) {
+	k.keys = append(k.keys, rule.Key{Ref: x.By})
+	if !x.Range.IsValid() {
+		return
+	}
+	k.keys = append(k.keys, rule.Key{Range: x.Range})
+	if slices.ContainsFunc(earlier, func(e claim.Claim) bool { return e.Range == x.Range && e.Role == x.Role }) {
+		return
+	}
+	ranges, objects := k.moved(x.Role, rule.OnRange), k.moved(x.Role, rule.OnObject)
+	if ranges|objects == 0 {
+		return
+	}
+	for c := range k.view.Overlapping(x.Range) {
+		if c.Role&ranges != 0 {
+			k.keys = append(k.keys, rule.Key{Range: c.Range})
+		}
+		if c.Role&objects != 0 {
+			k.keys = append(k.keys, rule.Key{Ref: c.By})
+		}
+	}
+}
+
+// moved are the roles of the claims about which a rule may answer otherwise because
+// of a claim in another role that meets them.
+func (k *keying) moved(by claim.Role, on rule.KeyKind) claim.Roles {
+	subjects := claim.Roles(0)
+	for _, r := range k.rules {
+		if r.On == on && (r.Against == 0 || (r.Against|asides)&by != 0) {
+			subjects |= r.Subject
+		}
+	}
+	return subjects
+}

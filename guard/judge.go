@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package guard
+
+import (
+	"slices"
+	"time"
+
+	"whohas/check"
+	"whohas/claim"
+	"whohas/cluster"
+	"whohas/dataplane"
+	"whohas/rule"
+	"whohas/snapshot"
+)
+
+// refused is the severity from which on a finding that a request brings refuses it.
+const refused = rule.Error
+
+// judge asks what the request makes worse, takes out what is allowed, and sorts the
+// rest into refusals and warnings.
+func (c *change) judge(r Request) Decision {
+	d := Decision{Object: c.ref}
+	certain, onMode := c.split(c.worse(c.Facts))
+	certain, onMode = d.permit(c, r, certain), d.permit(c, r, onMode)
+	for _, f := range c.shown(certain, r.Now) {
+		switch {
+		case f.Severity >= refused:
+			d.Refusals = append(d.Refusals, f)
+		case f.Severity == rule.Warning:
+			d.Warnings = append(d.Warnings, Warning{Finding: f})
+		}
+	}
+	for _, f := range c.shown(onMode, r.Now) {
+		d.Warnings = append(d.Warnings, Warning{Finding: f, OnMode: true})
+	}
+	slices.SortStableFunc(d.Warnings, func(a, b Warning) int { return rule.Compare(a.Finding, b.Finding) })
+	d.Allowed = len(d.Refusals) == 0
+	return d
+}
+
+// worse lists what is worse after the request, symptoms too. Most requests bring no
+// finding at all, and nobody asks then how it was before.
+func (c *change) worse(facts *cluster.Facts) []rule.Finding {
+	if c.keys == nil {
+		c.keys = c.touched()
+	}
+	after := c.ask(facts, c.is, c.now)
+	if len(after.Findings) == 0 { // a symptom is hidden by what is shown
+		return nil
+	}
+	worse := check.Worse(c.ask(facts, c.was, c.before), after)
+	return slices.Concat(worse.Findings, worse.Hidden)
+}
+
+func (c *change) touched() []rule.Key {
+	return check.Keys(claim.Overlay(c.View, []snapshot.Ref{c.ref}, c.now), c.Rules, slices.Concat(c.before, c.now))
+}
+
+// ask puts the touched keys to the rules as if the object were, and claimed, so.
+func (c *change) ask(facts *cluster.Facts, o *snapshot.Object, claims []claim.Claim) check.Result {
+	in := c.Input
+	in.View = claim.Overlay(c.View, []snapshot.Ref{c.ref}, claims)
+	in.Facts = facts.Announcing(c.ref, o)
+	in.Objects = objects{c.Objects, c.ref, o}
+	return check.On(in, c.keys)
+}
+
+// objects is a source in which one object is another, or is not there.
+type objects struct {
+	rule.Source
+	ref    snapshot.Ref
+	object *snapshot.Object
+}
+
+func (s objects) Of(r snapshot.Ref) []*snapshot.Object {
+	switch {
+	case r != s.ref:
+		return s.Source.Of(r)
+	case s.object == nil:
+		return nil
+	}
+	return []*snapshot.Object{s.object}
+}
+
+// modes are what an unknown proxy mode may be.
+var modes = []dataplane.ProxyMode{dataplane.IPVS, dataplane.IPTables, dataplane.NFTables, dataplane.EBPF}
+
+// split tells what is so whatever the proxy mode is from what rests on it. The rules
+// take an unknown mode for the worst; nothing is refused for that alone. What is
+// refused in every mode is certain, and as severe as in the mildest.
+func (c *change) split(worse []rule.Finding) (certain, onMode []rule.Finding) {
+	grave := func(f rule.Finding) bool { return f.Severity >= refused }
+	if c.Facts.Mode != dataplane.ModeUnknown || !slices.ContainsFunc(worse, grave) {
+		return worse, nil
+	}
+	every := make([][]rule.Finding, len(modes))
+	for i, m := range modes {
+		facts := *c.Facts
+		facts.Mode = m
+		every[i] = c.worse(&facts)
+	}
+	for _, f := range worse {
+		mildest, always := mildest(f, every)
+		switch {
+		case !grave(f):
+			certain = append(certain, f)
+		case always && grave(mildest):
+			certain = append(certain, mildest)
+		default:
+			onMode = append(onMode, f)
+		}
+	}
+	return certain, onMode
+}
+
+// mildest finds a finding in every mode; always is false if it is not made in one.
+func mildest(f rule.Finding, every [][]rule.Finding) (mild rule.Finding, always bool) {
+	mild = f
+	for _, findings := range every {
+		i := slices.IndexFunc(findings, func(g rule.Finding) bool { return g.Rule == f.Rule && g.Range == f.Range })
+		if i < 0 {
+			return f, false
+		}
+		if findings[i].Severity < mild.Severity {
+			mild = findings[i]
+		}
+	}
+	return mild, true
+}
+
+// shown takes out what the site allows, and hides symptoms.
+func (c *change) shown(findings []rule.Finding, now time.Time) []rule.Finding {
+	if len(findings) == 0 {
+		return nil
+	}
+	return check.Finish(check.Input{Severities: c.Severities}, check.Result{Findings: findings}, c.Allows, now).Findings
+}
