@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	admission "k8s.io/api/admissionregistration/v1"
+
+	"whohas/claim"
+	"whohas/cluster"
+)
+
+// expressions writes the CEL of a policy.
+type expressions struct {
+	form   Form
+	owned  protected
+	facts  *cluster.Facts
+	binds  bool // the proxy takes whole addresses
+	single bool // one node: what is critical elsewhere is an error
+	off    bool // externalIPs do nothing
+}
+
+// quote writes a text as CEL does. Texts that come from a cluster pass plain first.
+func quote(s string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`, "\n", `\n`).Replace(s) + "'"
+}
+
+func quoted(texts []string) string {
+	out := make([]string, len(texts))
+	for i, t := range texts {
+		out[i] = quote(t)
+	}
+	return "[" + strings.Join(out, ", ") + "]"
+}
+
+// side is an object before or after the request, and the names of what is concluded
+// from it.
+type side struct{ object, prefix string }
+
+var (
+	after  = side{"object", ""}
+	before = side{"oldObject", "old"}
+)
+
+// name is a variable's name: "claims", "oldClaims".
+func (s side) name(n string) string {
+	if s.prefix == "" {
+		return n
+	}
+	return s.prefix + strings.ToUpper(n[:1]) + n[1:]
+}
+
+// of fills a side in: O is the object, @name a variable of that side.
+func (s side) of(expr string) string {
+	expr = strings.ReplaceAll(expr, "$O", s.object)
+	for _, n := range []string{"ports", "texts", "named", "claims", "live"} {
+		expr = strings.ReplaceAll(expr, "$"+n, "variables."+s.name(n))
+	}
+	return expr
+}
+
+// annotation is the text of the first of some annotations that is there: the later
+// keys are older names of the same.
+func annotation(keys ...string) string {
+	expr := ""
+	for i, k := range keys {
+		one := fmt.Sprintf("$O.metadata.?annotations[?%s]", quote(k))
+		if i == 0 {
+			expr = one
+		} else {
+			expr += ".or(" + one + ")"
+		}
+	}
+	return expr + ".orValue('')"
+}
+
+// request is a way of asking a controller for addresses with an annotation of a
+// LoadBalancer Service: each file claimants/*_service.go has one.
+type request struct {
+	keys []string
+	form requestForm
+	if_  string // further condition
+}
+
+type requestForm int
+
+const (
+	commas requestForm = iota
+	plainText
+	jsonList
+)
+
+var requests = []request{
+	{keys: []string{"metallb.io/loadBalancerIPs", "metallb.universe.tf/loadBalancerIPs"}},
+	{keys: []string{"lbipam.cilium.io/ips", "io.cilium/lb-ipam-ips"}},
+	{keys: []string{"purelb.io/addresses"}},
+	{keys: []string{"kube-vip.io/loadbalancerIPs"}},
+	{keys: []string{"kube-vip.io/requestedIP"}},
+	{keys: []string{"eip.openelb.kubesphere.io/v1alpha1"}, form: plainText,
+		if_: "$O.metadata.?annotations[?'lb.kubesphere.io/v1alpha1'].orValue('') == 'openelb'"},
+	{keys: []string{"projectcalico.org/loadBalancerIPs"}, form: jsonList},
+}
+
+// requestKeys are all annotations that ask for addresses.
+func requestKeys() []string {
+	var keys []string
+	for _, r := range requests {
+		keys = append(keys, r.keys...)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// texts is CEL for the parts of a request's annotation.
+func (r request) texts() string {
+	value := annotation(r.keys...)
+	claim := func(way string) string {
+		return fmt.Sprintf(".map(t, {'way': '%s', 'field': %s, 'text': string(t)})", way, quote(r.keys[0]))
+	}
+	var list string
+	switch r.form {
+	case commas:
+		list = fmt.Sprintf("%s.split(',').map(t, t.trim()).filter(t, t != '')", value) + claim("request")
+	case plainText:
+		list = fmt.Sprintf("[%s].filter(t, t.trim() != '')", value) + claim("request")
+	case jsonList:
+		// What is no list asks for nothing, but is refused for its form; so is a list
+		// with escapes in it.
+		list = fmt.Sprintf(`(%[1]s.trim() in ['', 'null'] ? [] : %[1]s.matches('^\\s*\\[\\s*("[^"\\\\]*"(\\s*,\\s*"[^"\\\\]*")*)?\\s*\\]\\s*$') ? `+
+			`%[1]s.findAll('"[^"]*"').map(q, q.substring(1, size(q) - 1))%[2]s : [%[1]s]%[3]s)`, value, claim("request"), claim("none"))
+	}
+	if r.if_ != "" {
+		list = fmt.Sprintf("(%s ? %s : [])", r.if_, list)
+	}
+	return list
+}
+
+// textsExpr lists what a Service says of addresses: claimants/service_externalip.go,
+// service_ingress.go, service_loadbalancerip.go and the requests.
+func textsExpr() string {
+	const programmed = "$O.spec.?clusterIP.orValue('') != 'None' && $O.spec.?type.orValue('') != 'ExternalName'"
+	parts := []string{
+		"(" + programmed + " ? $O.spec.?externalIPs.orValue([]).filter(t, t.trim() != '').map(t, {'way': 'externalIP', 'field': 'spec.externalIPs', 'text': string(t)}) : [])",
+		"(" + programmed + " ? $O.?status.?loadBalancer.?ingress.orValue([]).filter(i, i.?ip.orValue('').trim() != '' && i.?ipMode.orValue('') != 'Proxy')" +
+			".map(i, {'way': 'ingress', 'field': 'status.loadBalancer.ingress', 'text': string(i.ip)}) : [])",
+	}
+	asked := []string{"[$O.spec.?loadBalancerIP.orValue('')].filter(t, t.trim() != '').map(t, {'way': 'request', 'field': 'spec.loadBalancerIP', 'text': string(t)})"}
+	for _, r := range requests {
+		asked = append(asked, r.texts())
+	}
+	parts = append(parts, "($O.spec.?type.orValue('') == 'LoadBalancer' ? "+strings.Join(asked, "\n  + ")+" : [])")
+	return strings.Join(parts, "\n+ ")
+}
+
+// octet is a part of an IPv4 address as the apiserver reads it: decimal, with any
+// number of leading zeros (k8s.io/utils/net ParseIPSloppy).
+const octet = `0*[0-9]{1,3}`
+
+// usual is CEL for an address in its usual form; what cannot be read stays as it is,
+// and is refused for its form (WH208) where it is new. CEL's ip() does not read
+// leading zeros and IPv4-mapped addresses, which kube-proxy does.
+func usual(t string) string {
+	const loose = `^\\s*(?:[0:]*:[fF]{4}:)?` + octet + `(?:\\.` + octet + `){3}\\s*$`
+	return strings.NewReplacer("$t", t, "$loose", loose).Replace(
+		"isIP($t.trim()) ? string(ip($t.trim())) : $t.matches('$loose') ? " +
+			"$t.trim().substring($t.trim().lastIndexOf(':') + 1).split('.').map(p, string(int(p))).join('.') : $t")
+}
+
+// namedExpr gives each text its address. kube-vip takes what is no address for a
+// name, and 0.0.0.0 for DHCP (claimants/kubevip_service.go).
+func namedExpr() string {
+	return "$texts.map(c, {'way': c.way, 'field': c.field, 'text': c.text, 'ip': " + usual("c.text") + "})\n" +
+		".filter(c, !c.field.startsWith('kube-vip.io/') || (isIP(c.ip) ? !ip(c.ip).isUnspecified() : c.ip.matches('^[0-9a-fA-F.]*:[0-9a-fA-F:.]*(%.*)?$')))"
+}
+
+// claimsExpr gives each address those who own it.
+func (x expressions) claimsExpr() string {
+	is := x.lookUp("c.ip")
+	if len(x.owned.ranges) > 0 {
+		is += " + (isIP(c.ip) ? variables.ranges.filter(r, cidr(r.cidr).containsIP(ip(c.ip))).map(r, ';' + r.is).join('') : '')"
+	}
+	return "$named.map(c, {'way': c.way, 'field': c.field, 'text': c.text, 'ip': c.ip, 'is': " + is + "})"
+}
+
+// lookUp is CEL for the parts of an address, each after a ";".
+func (x expressions) lookUp(ip string) string {
+	var expr string
+	switch x.form {
+	case Literal:
+		expr = "($ip in variables.hosts ? ';host||' + variables.hosts[$ip] : $ip in variables.others ? ';' + variables.others[$ip] : '')"
+	case NodeParams:
+		expr = "($ip in variables.nodeAddresses ? ';host|' + variables.nodePorts + '|' + params.metadata.name : '')" +
+			" + ($ip in variables.nodeTunnels ? ';tunnel||' + params.metadata.name : '')" +
+			" + ($ip in variables.others ? ';' + variables.others[$ip] : '')"
+	case MapParam:
+		// A ConfigMap's keys have no colons.
+		expr = "($ip.replace(':', '-') in variables.data ? ';' + variables.data[$ip.replace(':', '-')] : '')"
+	}
+	return strings.ReplaceAll(expr, "$ip", ip)
+}
+
+// liveExpr keeps what somebody acts on: not what is left to another proxy, and no
+// externalIPs where kube-proxy's gate for them is off (rules/wh101 inert).
+func (x expressions) liveExpr() string {
+	const other = "$O.metadata.?labels[?'service.kubernetes.io/service-proxy-name'].orValue('') != ''"
+	if x.off {
+		return "$claims.filter(c, c.is != '' && (c.way == 'request' || c.way == 'ingress' && !(" + other + ")))"
+	}
+	return "$claims.filter(c, c.is != '' && (c.way == 'request' || c.way in ['externalIP', 'ingress'] && !(" + other + ")))"
+}
+
+const portsExpr = "$O.spec.?ports.orValue([]).map(p, (p.?protocol.orValue('') == '' ? 'TCP' : p.protocol) + '/' + string(p.?port.orValue(0)))"
+
+// ownerExpr is on whose behalf a Service claims: its Gateway's, if it was generated
+// for one (claimants/service.go serviceOwner). What somebody else claimed before is
+// no old conflict of this one's.
+const ownerExpr = "($O.metadata.?labels[?'gateway.networking.k8s.io/gateway-name'].orValue('') != '' ? $O.metadata.labels['gateway.networking.k8s.io/gateway-name'] : " +
+	"$O.metadata.?ownerReferences.orValue([]).filter(r, r.?controller.orValue(false) && r.kind == 'Gateway' && r.apiVersion.startsWith('gateway.networking.k8s.io/'))" +
+	".map(r, string(r.name)).join(','))"
+
+// variables are all that the validations look at, each evaluated when it is asked for.
+func (x expressions) variables() []admission.Variable {
+	vars := x.owners()
+	for _, s := range []side{after, before} {
+		for _, v := range []admission.Variable{
+			{Name: "ports", Expression: portsExpr},
+			{Name: "texts", Expression: textsExpr()},
+			{Name: "named", Expression: namedExpr()},
+			{Name: "claims", Expression: x.claimsExpr()},
+			{Name: "live", Expression: x.liveExpr()},
+		} {
+			expr := s.of(v.Expression)
+			switch {
+			case s == before && v.Name == "live":
+				expr = fmt.Sprintf("oldObject == null || %s != %s ? [] : %s", after.of(ownerExpr), before.of(ownerExpr), expr)
+			case s == before:
+				expr = "oldObject == null ? [] : " + expr
+			}
+			vars = append(vars, admission.Variable{Name: s.name(v.Name), Expression: expr})
+		}
+	}
+	return append(vars, x.taken()...)
+}
+
+// owners are the variables that hold whose the addresses are.
+func (x expressions) owners() []admission.Variable {
+	var vars []admission.Variable
+	switch x.form {
+	case Literal:
+		hosts, others := split(x.owned.at)
+		vars = append(vars, admission.Variable{Name: "hosts", Expression: literalMap(hosts)}, admission.Variable{Name: "others", Expression: literalMap(others)})
+	case NodeParams:
+		others := map[netip.Addr]string{}
+		for ip, parts := range x.owned.beside() {
+			others[ip] = text(parts)
+		}
+		vars = append(vars, admission.Variable{Name: "others", Expression: literalMap(others)},
+			admission.Variable{Name: "nodeAddresses", Expression: nodeAddressesExpr()},
+			admission.Variable{Name: "nodeTunnels", Expression: annotatedExpr(annotationKeys(claim.Tunnel))},
+			admission.Variable{Name: "nodePorts", Expression: x.nodePortsExpr()})
+	case MapParam:
+		vars = append(vars, admission.Variable{Name: "data", Expression: "params.?data.orValue({})"})
+	}
+	if len(x.owned.ranges) > 0 {
+		vars = append(vars, admission.Variable{Name: "ranges", Expression: rangesExpr(x.owned)})
+	}
+	return vars
+}
+
+// split keeps plain hosts apart: their names alone are short, and by far the most.
+func split(at map[netip.Addr][]part) (hosts, others map[netip.Addr]string) {
+	hosts, others = map[netip.Addr]string{}, map[netip.Addr]string{}
+	for ip, parts := range at {
+		if t := text(parts); strings.HasPrefix(t, "host||") && !strings.Contains(t, ";") {
+			hosts[ip] = parts[0].owner
+		} else {
+			others[ip] = t
+		}
+	}
+	return hosts, others
+}
+
+// literalMap writes addresses and texts as a CEL map. The empty map has a line that
+// gives it its type.
+func literalMap(m map[netip.Addr]string) string {
+	lines := []string{}
+	for _, ip := range slices.SortedFunc(maps.Keys(m), netip.Addr.Compare) {
+		lines = append(lines, quote(ip.String())+":"+quote(m[ip]))
+	}
+	if len(lines) == 0 {
+		lines = []string{"'':''"}
+	}
+	return "{\n" + strings.Join(lines, ",\n") + "\n}"
+}
+
+func rangesExpr(p protected) string {
+	var lines []string
+	for _, r := range p.sortedRanges() {
+		for prefix := range r.Prefixes() {
+			lines = append(lines, fmt.Sprintf("{'cidr': %s, 'is': %s}", quote(prefix.String()), quote(text(p.ranges[r]))))
+		}
+	}
+	return "[\n" + strings.Join(lines, ",\n") + "\n]"
+}
+
+// nodeAddressesExpr lists the addresses that a Node says are its own: its status and
+// its annotations (claimants/node.go and others).
+func nodeAddressesExpr() string {
+	return "params.?status.?addresses.orValue([]).filter(a, a.type in ['InternalIP', 'ExternalIP']).map(a, string(a.address)).map(t, " + usual("t") + ")\n+ " +
+		annotatedExpr(annotationKeys(claim.Host))
+}
+
+// annotatedExpr lists the addresses in annotations of a Node, each with its subnet's
+// length or without (claimants/node_annotations.go).
+func annotatedExpr(keys []string) string {
+	return fmt.Sprintf("%s.map(k, params.metadata.?annotations[?k].orValue('')).join(',').split(',').map(t, t.trim().split('/')[0].trim()).map(t, %s)"+
+		".filter(t, isIP(t) && !ip(t).isUnspecified() && !ip(t).isLoopback() && !ip(t).isLinkLocalUnicast())", quoted(keys), usual("t"))
+}
+
+func (x expressions) nodePortsExpr() string {
+	if x.binds {
+		return "''"
+	}
+	labels := []string{"node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/controlplane", "node-role.kubernetes.io/master"}
+	return fmt.Sprintf("%s.exists(l, l in params.metadata.?labels.orValue({})) ? %s : ''", quoted(labels), quote(strings.Join(planePorts(x.facts), ",")))
+}
