@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"whohas/check"
-	"whohas/claimants"
 	"whohas/guard/watch"
 	"whohas/rule"
 	"whohas/snapshot"
@@ -37,7 +36,6 @@ type Publisher interface {
 // Audit is done by one process of a cluster. Watch must be given.
 type Audit struct {
 	Watch      *watch.Watch
-	Rules      []*rule.Rule
 	Publishers []Publisher
 	Log        *slog.Logger
 	Now        func() time.Time
@@ -95,10 +93,8 @@ func (a *Audit) wait(ctx context.Context) bool {
 func (a *Audit) round(known map[string]bool) *Round {
 	begun := time.Now()
 	now := a.now()
-	s, facts := a.Watch.Snapshot(), a.Watch.Facts()
-	view := claimants.View(s)
-	in := check.Input{View: view, Facts: facts, Objects: s, Coverage: check.Coverage(s, view, facts), Rules: a.Rules}
-	r := &Round{Result: check.Finish(in, check.Run(in), check.ObjectAllows(s), now), Taken: now, Coverage: in.Coverage}
+	in, allows := a.Watch.Copy()
+	r := &Round{Result: check.Finish(in, check.Run(in), allows, now), Taken: now, Coverage: in.Coverage}
 	r.Claims, _ = a.Watch.Size()
 	for _, f := range r.Findings {
 		if !known[f.Fingerprint()] {

@@ -41,7 +41,7 @@ func (w *Watch) draw() {
 	if !w.isReady() && !w.complete() {
 		return
 	}
-	facts := cluster.Draw(w.basis(), w.mode, w.from)
+	facts := cluster.Draw(w.basis(), w.Mode, w.ModeFrom)
 	w.mu.Lock()
 	w.facts = facts
 	w.mu.Unlock()

@@ -23,11 +23,20 @@ import (
 	"whohas/source/live"
 )
 
+// Options are what is known without the cluster. Reads and Rules must be given.
+type Options struct {
+	Reads      snapshot.Reads
+	Rules      []*rule.Rule
+	Mode       dataplane.ProxyMode // overrides what the cluster shows, as for cluster.Draw
+	ModeFrom   string
+	Claims     []claim.Claim            // that stand in no object
+	Severities map[string]rule.Severity // as in check.Input
+	Allows     []rule.Allow             // the site's own
+}
+
 // Watch is a live.Follower. New makes one. It is safe for concurrent use.
 type Watch struct {
-	mode  dataplane.ProxyMode
-	from  string
-	rules []*rule.Rule
+	Options
 	wants []live.Part
 	basic map[snapshot.Ref]bool // kinds, as nameless references, that facts are drawn from
 
@@ -47,16 +56,19 @@ type Watch struct {
 	once    sync.Once
 }
 
-// New makes a Watch of a cluster of which nothing is known yet. A mode overrides what
-// the cluster shows, as for cluster.Draw.
-func New(reads snapshot.Reads, all []*rule.Rule, mode dataplane.ProxyMode, from string) *Watch {
-	return &Watch{
-		rules: all, mode: mode, from: from, wants: live.Parts(reads), basic: basicKinds(),
+// New makes a Watch of a cluster of which nothing is known yet.
+func New(o Options) *Watch {
+	w := &Watch{
+		Options: o, wants: live.Parts(o.Reads), basic: basicKinds(),
 		register: new(claim.Register), facts: &rule.Facts{},
 		objects: map[snapshot.Ref]*snapshot.Object{}, pods: map[snapshot.Ref]snapshot.Pod{}, slices: map[snapshot.Ref]snapshot.EndpointSlice{},
 		parts: map[live.Part]map[snapshot.Ref]bool{}, cover: map[live.Part]snapshot.Coverage{},
 		stale: make(chan struct{}, 1), changed: make(chan struct{}, 1), ready: make(chan struct{}),
 	}
+	for _, c := range o.Claims {
+		w.register.Add(c)
+	}
+	return w
 }
 
 // Ready is closed once everything that can be read has been read, and the facts are
@@ -71,7 +83,7 @@ func (w *Watch) Changed() <-chan struct{} { return w.changed }
 func (w *Watch) Look(f func(check.Input)) {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	f(check.Input{View: w.register, Facts: w.facts, Objects: store{w}, Coverage: w.lines, Rules: w.rules})
+	f(check.Input{View: w.register, Facts: w.facts, Objects: store{w}, Coverage: w.lines, Rules: w.Rules, Severities: w.Severities})
 }
 
 // Size is how many claims and objects there are.
@@ -88,8 +100,16 @@ func (w *Watch) Facts() *rule.Facts {
 	return w.facts
 }
 
-// Snapshot is everything that is known, to be looked at in peace.
-func (w *Watch) Snapshot() *snapshot.Snapshot {
+// Copy is everything that is known, to be looked at in peace, and the permissions
+// that count.
+func (w *Watch) Copy() (in check.Input, allows []rule.Allow) {
+	s, facts := w.snapshot(), w.Facts()
+	view := claimants.View(s, w.Claims...)
+	in = check.Input{View: view, Facts: facts, Objects: s, Coverage: check.Coverage(s, view, facts), Rules: w.Rules, Severities: w.Severities}
+	return in, append(check.ObjectAllows(s), w.Allows...)
+}
+
+func (w *Watch) snapshot() *snapshot.Snapshot {
 	into := new(snapshot.Builder)
 	w.mu.RLock()
 	into.Expect(len(w.objects), len(w.pods), len(w.slices))

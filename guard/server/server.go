@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package server is the guard as a process in a cluster: the webhook, the register that
+// it decides by, and, in one of its replicas, the audit and what that writes.
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"whohas/check"
+	"whohas/guard"
+	"whohas/guard/audit"
+	"whohas/guard/watch"
+	"whohas/guard/webhook"
+	"whohas/source/live"
+
+	"github.com/go-logr/logr"
+	"github.com/open-policy-agent/cert-controller/pkg/rotator"
+	admissionregistration "k8s.io/api/admissionregistration/v1"
+	core "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsregistry "sigs.k8s.io/controller-runtime/pkg/metrics"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
+)
+
+// Name is that of the webhook's configuration, of the report, and the field manager's.
+const Name = "whohas-guard"
+
+// Options are what the command line says. Config and Watch must be given.
+type Options struct {
+	Config *rest.Config
+	Watch  watch.Options
+
+	Listen        string // of the webhook: HOST:PORT
+	MetricsListen string // "" or "0": none
+	HealthListen  string
+
+	Namespace, Service string // where the webhook is reached
+	Secret             string // of the certificate; "": somebody else makes it
+	CertDir            string // where it is mounted
+
+	PolicyConfigMap string // of the policy's map parameter; "": none is kept
+	Reports         string // auto, openreports, policyreport or none
+	Lease           string // of leader election; "": this process is the leader
+
+	Log *slog.Logger
+}
+
+// shutdownLimit is how long requests under way may take when the process is told to end.
+const shutdownLimit = 10 * time.Second
+
+// Run serves until ctx is over, and then ends what is under way.
+func Run(ctx context.Context, o Options) error {
+	s, err := newServer(o)
+	if err != nil {
+		return err
+	}
+	if err := s.add(); err != nil {
+		return err
+	}
+	if err := s.manager.Start(ctx); err != nil {
+		return fmt.Errorf("serve: %w", err)
+	}
+	return nil
+}
+
+type server struct {
+	Options
+	manager     manager.Manager
+	watch       *watch.Watch
+	metrics     *metrics
+	certificate *served
+	certified   chan struct{} // closed once there is a certificate
+}
+
+func newServer(o Options) (*server, error) {
+	host, port, err := splitListen(o.Listen)
+	if err != nil {
+		return nil, err
+	}
+	scheme := runtime.NewScheme()
+	if err := errors.Join(core.AddToScheme(scheme), admissionregistration.AddToScheme(scheme)); err != nil {
+		return nil, err
+	}
+	s := &server{Options: o, watch: watch.New(o.Watch), certificate: &served{}, certified: make(chan struct{})}
+	limit := shutdownLimit
+	s.manager, err = manager.New(o.Config, manager.Options{
+		Scheme: scheme, Logger: logr.FromSlogHandler(o.Log.Handler()),
+		Metrics:                metricsserver.Options{BindAddress: orOff(o.MetricsListen)},
+		HealthProbeBindAddress: orOff(o.HealthListen),
+		LeaderElection:         o.Lease != "", LeaderElectionID: o.Lease, LeaderElectionNamespace: o.Namespace, LeaderElectionReleaseOnCancel: true,
+		GracefulShutdownTimeout: &limit,
+		Client:                  client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&core.Secret{}, &core.ConfigMap{}}}},
+		WebhookServer: ctrlwebhook.NewServer(ctrlwebhook.Options{Host: host, Port: port, CertDir: o.CertDir,
+			TLSOpts: []func(*tls.Config){s.certificate.wrap, func(c *tls.Config) { c.MinVersion = tls.VersionTLS12 }}}),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make the manager: %w", err)
+	}
+	s.metrics = newMetrics(metricsregistry.Registry, s.watch, s.certificate.now)
+	return s, nil
+}
+
+func orOff(listen string) string {
+	if listen == "" {
+		return "0"
+	}
+	return listen
+}
+
+func splitListen(listen string) (host string, port int, err error) {
+	host, text, err := net.SplitHostPort(listen)
+	if err == nil {
+		port, err = strconv.Atoi(text)
+	}
+	if err != nil {
+		return "", 0, fmt.Errorf("listen %q: want HOST:PORT: %w", listen, err)
+	}
+	return host, port, nil
+}
+
+// add gives the manager everything that runs.
+func (s *server) add() error {
+	clients, err := kubernetes.NewForConfig(s.Config)
+	if err != nil {
+		return fmt.Errorf("connect to the cluster: %w", err)
+	}
+	handler := s.handler(clients)
+	return errors.Join(
+		s.manager.Add(everywhere{func(ctx context.Context) error {
+			return live.Follow(ctx, live.Options{Config: s.Config, Reads: s.Watch.Reads}, s.watch)
+		}}),
+		s.manager.Add(everywhere{func(ctx context.Context) error { s.watch.Draw(ctx); return nil }}),
+		s.manager.Add(everywhere{func(ctx context.Context) error { return s.serve(ctx, handler) }}),
+		s.addAudit(),
+		s.addRotator(),
+		s.manager.AddHealthzCheck("alive", func(*http.Request) error { return nil }),
+		s.manager.AddReadyzCheck("register", s.ready),
+	)
+}
+
+// everywhere runs in every replica; what is not, in the leader alone.
+type everywhere struct{ run func(context.Context) error }
+
+// Start implements manager.Runnable.
+func (e everywhere) Start(ctx context.Context) error { return e.run(ctx) }
+
+// NeedLeaderElection implements manager.LeaderElectionRunnable.
+func (everywhere) NeedLeaderElection() bool { return false }
+
+// handler is the webhook.
+func (s *server) handler(clients kubernetes.Interface) *webhook.Handler {
+	recorder := s.manager.GetEventRecorder(Name)
+	return webhook.New(webhook.Handler{
+		Reads: s.Watch.Reads, Log: s.Log,
+		Decide: func(r guard.Request) (d guard.Decision) {
+			s.watch.Look(func(in check.Input) { d = guard.Decide(guard.State{Input: in, Allows: s.Watch.Allows}, r) })
+			return d
+		},
+		Ready:       func() bool { return isReady(s.watch) },
+		MayOverride: webhook.Overrides(clients.AuthorizationV1().SubjectAccessReviews()),
+		Answered: func(a webhook.Answered) {
+			s.metrics.answered(a)
+			if a.DryRun {
+				return
+			}
+			for _, x := range a.Decision.Excused {
+				recorder.Eventf(audit.Reference(a.Decision.Object), nil, core.EventTypeNormal, "Excused", "Admission", "%s is excused until %s, by %s: %s",
+					x.Finding.Rule.ID, orEver(x.By.Until), a.User, x.By.Reason)
+			}
+		},
+	})
+}
+
+func orEver(until string) string {
+	if until == "" {
+		return "somebody takes it away"
+	}
+	return until
+}
+
+// serve begins to serve the webhook once there is a certificate.
+func (s *server) serve(ctx context.Context, handler http.Handler) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-s.certified:
+	}
+	s.Log.Info("serving", "listen", s.Listen, "path", "/validate")
+	web := s.manager.GetWebhookServer()
+	web.Register("/validate", handler)
+	return web.Start(ctx)
+}
+
+// ready tells whether decisions can be made: the register is there, and a certificate.
+func (s *server) ready(r *http.Request) error {
+	if !isReady(s.watch) {
+		return errors.New("the register is not there yet")
+	}
+	select {
+	case <-s.certified:
+	default:
+		return errors.New("there is no certificate yet")
+	}
+	return s.manager.GetWebhookServer().StartedChecker()(r)
+}
+
+// addRotator makes the certificate and puts its authority into the webhook's
+// configuration, or waits for one that somebody else makes, as cert-manager.
+func (s *server) addRotator() error {
+	if s.Secret == "" {
+		return s.manager.Add(everywhere{s.awaitCertificate})
+	}
+	return rotator.AddRotator(s.manager, &rotator.CertRotator{
+		SecretKey: types.NamespacedName{Namespace: s.Namespace, Name: s.Secret},
+		CertDir:   s.CertDir, CAName: Name + "-ca", CAOrganization: "whohas",
+		DNSName: fmt.Sprintf("%s.%s.svc", s.Service, s.Namespace), IsReady: s.certified,
+		Webhooks:   []rotator.WebhookInfo{{Name: Name, Type: rotator.Validating}},
+		FieldOwner: Name,
+		// The authority stays for ten years, so that at the yearly change of the
+		// server's certificate, 90 days before its end, the old one is good as well.
+		CaCertDuration: 10 * 365 * 24 * time.Hour, ServerCertDuration: 365 * 24 * time.Hour, LookaheadInterval: 90 * 24 * time.Hour,
+	})
+}
+
+// awaitCertificate waits until the files are there.
+func (s *server) awaitCertificate(ctx context.Context) error {
+	for {
+		if _, err := tls.LoadX509KeyPair(filepath.Join(s.CertDir, "tls.crt"), filepath.Join(s.CertDir, "tls.key")); err == nil {
+			close(s.certified)
+			<-ctx.Done()
+			return nil
+		} else if !errors.Is(err, os.ErrNotExist) {
+			s.Log.Warn("certificate not usable", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// addAudit is for the leader alone.
+func (s *server) addAudit() error {
+	publishers := []audit.Publisher{s.metrics, &audit.Events{Recorder: s.manager.GetEventRecorder(Name), Dropped: func(n int) { s.metrics.dropped.Add(float64(n)) }}}
+	if s.Reports != "none" {
+		dyn, err := dynamic.NewForConfig(s.Config)
+		if err != nil {
+			return fmt.Errorf("connect to the cluster: %w", err)
+		}
+		reports, err := audit.NewReports(dyn, s.Reports, "whohas")
+		if err != nil {
+			return err
+		}
+		publishers = append(publishers, reports)
+	}
+	if s.PolicyConfigMap != "" {
+		publishers = append(publishers, &parameters{client: s.manager.GetClient(), watch: s.watch, namespace: s.Namespace, name: s.PolicyConfigMap})
+	}
+	a := &audit.Audit{Watch: s.watch, Publishers: publishers, Log: s.Log}
+	return s.manager.Add(manager.RunnableFunc(a.Run))
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/go-logr/logr"
+
+	"whohas/dataplane"
+	"whohas/guard/server"
+	"whohas/guard/watch"
+	"whohas/rules"
+)
+
+type guardServeFlags struct {
+	server.Options
+	kube      *genericclioptions.ConfigFlags
+	config    string
+	proxyMode string
+	logLevel  string
+}
+
+func (e *env) guardServeCommand() *cobra.Command {
+	f := &guardServeFlags{kube: genericclioptions.NewConfigFlags(true)}
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "The guard as a webhook, with the whole register, and the continuous audit",
+		Long: `Serve answers the apiserver's admission reviews (POST /validate): it refuses what a
+write makes worse, with the rule, the address, who claims it, what would happen and the
+way through. Removing a claim, deleting, and what was wrong before always pass. While
+kube-proxy's mode is not known, what depends on it is warned about and not refused; see
+--proxy-mode, and the metric whohas_guard_mode_known.
+
+Beside it runs the audit, in one of the replicas: what is wrong, or becomes wrong past
+the webhook, is told by Events on the objects, by metrics, and by a report object
+(ClusterReport of openreports.io, or ClusterPolicyReport of wgpolicyk8s.io, if one of
+them is installed). It keeps the ConfigMap of the policy's form map-param.
+
+The certificate is made and renewed, in the Secret that is mounted at --cert-dir, unless
+--secret "" leaves that to somebody else, as cert-manager. Deploy it with deploy/.
+
+To switch the webhook off in an emergency:
+  kubectl delete validatingwebhookconfiguration whohas-guard`,
+		Example: `  whohas guard serve                                       # in a Pod, as deploy/base does
+  whohas guard serve --proxy-mode ipvs                     # where the mode cannot be read
+  whohas guard serve --secret "" --cert-dir /certificates  # with cert-manager's certificate`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return e.guardServe(cmd.Context(), f) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(f.kube.KubeConfig, "kubeconfig", "", "the cluster, outside a Pod")
+	flags.StringVar(f.kube.Context, "context", "", "the context of the kubeconfig")
+	flags.StringVar(&f.config, "config", "", "a file as .whohas.yaml: reserved addresses, severities, permissions")
+	flags.StringVar(&f.proxyMode, "proxy-mode", "", "ipvs, iptables, nftables or ebpf: beats what the cluster shows")
+	flags.StringVar(&f.Listen, "listen", ":9443", "where the webhook is served")
+	flags.StringVar(&f.MetricsListen, "metrics-listen", ":8080", "where metrics are served; 0: nowhere")
+	flags.StringVar(&f.HealthListen, "health-listen", ":8081", "where /healthz and /readyz are served; 0: nowhere")
+	flags.StringVar(&f.Namespace, "namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), "whohas-system"), "the guard's own namespace")
+	flags.StringVar(&f.Service, "service", server.Name, "the Service by which the apiserver reaches the webhook")
+	flags.StringVar(&f.Secret, "secret", server.Name+"-cert", "the certificate's Secret; empty: somebody else makes the certificate")
+	flags.StringVar(&f.CertDir, "cert-dir", "/certificates", "where the certificate's Secret is mounted: tls.crt and tls.key")
+	flags.StringVar(&f.PolicyConfigMap, "policy-configmap", "whohas-addresses", "the ConfigMap of the policy's form map-param, which is kept up to date where it exists; empty: none")
+	flags.StringVar(&f.Reports, "reports", "auto", "openreports, policyreport, none, or auto: what is installed")
+	flags.StringVar(&f.Lease, "lease", server.Name, "the Lease of leader election; empty: this is the only replica")
+	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
+	return cmd
+}
+
+func (e *env) guardServe(ctx context.Context, f *guardServeFlags) error {
+	o, err := f.options(e)
+	if err != nil {
+		return err
+	}
+	return server.Run(ctx, o)
+}
+
+func (f *guardServeFlags) options(e *env) (server.Options, error) {
+	o := f.Options
+	if reports := []string{"auto", "openreports", "policyreport", "none"}; !slices.Contains(reports, f.Reports) {
+		return o, withHint(fmt.Errorf("--reports %q: no such form", f.Reports), "one of %s", strings.Join(reports, ", "))
+	}
+	cfg, err := loadConfig(f.config)
+	if err != nil {
+		return o, err
+	}
+	o.Watch = watch.Options{Rules: rules.All(), Mode: cfg.mode, ModeFrom: cfg.file, Claims: cfg.claims(), Severities: cfg.severities, Allows: cfg.allows}
+	if f.proxyMode != "" {
+		if o.Watch.Mode, err = dataplane.ParseProxyMode(f.proxyMode); err != nil {
+			return o, fmt.Errorf("--proxy-mode: %w", err)
+		}
+		o.Watch.ModeFrom = "--proxy-mode"
+	}
+	if o.Watch.Reads, err = reads(); err != nil {
+		return o, err
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(f.logLevel)); err != nil {
+		return o, withHint(fmt.Errorf("--log-level %q: no such level", f.logLevel), "debug, info, warn or error")
+	}
+	o.Log = slog.New(slog.NewJSONHandler(e.stderr, &slog.HandlerOptions{Level: level}))
+	ctrl.SetLogger(logr.FromSlogHandler(o.Log.Handler())) // what the library logs goes the same way
+	if o.Config, err = f.kube.ToRESTConfig(); err != nil {
+		return o, withHint(fmt.Errorf("read kubeconfig: %w", err), "name the cluster with --kubeconfig, or run it in a Pod")
+	}
+	if o.Config.Host == "" {
+		return o, errors.New("no cluster is named")
+	}
+	o.Config.UserAgent = "whohas-guard/" + Version()
+	return o, nil
+}
