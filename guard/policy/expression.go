@@ -23,6 +23,8 @@ type expressions struct {
 	binds  bool // the proxy takes whole addresses
 	single bool // one node: what is critical elsewhere is an error
 	off    bool // externalIPs do nothing
+
+	excused map[string][]claim.Range // by rule: where the site allows it
 }
 
 // quote writes a text as CEL does. Texts that come from a cluster pass plain first.
