@@ -18,7 +18,6 @@ import (
 	"whohas/check"
 	"whohas/claim"
 	"whohas/claimants"
-	"whohas/cluster"
 	"whohas/dataplane"
 	"whohas/guard"
 	"whohas/guard/policy"
@@ -102,10 +101,8 @@ func (d draw) compare(t *testing.T, s *apiserver, w, alone world, form policy.Fo
 	}
 	full, _ := verdict(t, w, before, after, rescue)
 	switch {
-	case message != "" && !full && w.sharesGateway(after):
-		// One of the Gateway's other Services has the conflict already: to the engine
-		// it is the Gateway's, and old.
-		count["a Gateway's second Service"]++
+	case message != "" && !full && w.shared(t, before, after):
+		count["old together with another Service"]++
 	case message != "" && !full:
 		t.Errorf("form %s: refused by the policy (%s), admitted by the engine on the whole world\nbefore %s\nafter  %s\nworld: %s", form, message, b, a, describe(w))
 	case full && message == "":
@@ -128,11 +125,21 @@ func (d draw) compare(t *testing.T, s *apiserver, w, alone world, form policy.Fo
 	}
 }
 
-// sharesGateway tells whether another Service is generated for the same Gateway.
-func (w world) sharesGateway(o tree) bool {
-	const key = "gateway.networking.k8s.io/gateway-name"
-	labels, _ := o["metadata"].(tree)["labels"].(tree)
-	return labels[key] == "gw" && slices.ContainsFunc(w.snapshot.Kind(cluster.ServiceKind), func(s *snapshot.Object) bool { return s.Label(key) == "gw" })
+// shared tells whether what the request brings was said before of its Service, or of
+// its Gateway, together with another Service that the policy does not see: that one has
+// the conflict already, or makes it graver than the Service's own part was.
+func (w world) shared(t *testing.T, before, after tree) bool {
+	snap := w.snapshot
+	if was := readObject(t, before); was != nil {
+		snap = snapshot.Over(snap, &snapshot.Snapshot{Objects: []*snapshot.Object{was}})
+	}
+	res := check.Run(w.input(snap, enforced))
+	is := claimants.Claims(readObject(t, after))
+	return slices.ContainsFunc(slices.Concat(res.Findings, res.Hidden), func(f rule.Finding) bool {
+		own := slices.ContainsFunc(f.Intruders(), func(c rule.Claimant) bool { return claim.SameOwner(c.Claim, is[0]) })
+		others := slices.ContainsFunc(f.Intruders(), func(c rule.Claimant) bool { return c.By != is[0].By })
+		return own && others && f.Severity >= rule.Error
+	})
 }
 
 // verdict is the engine's: what guard.Decide refuses by the rules, and of WH208 any
