@@ -320,7 +320,8 @@ func nodeAddressesExpr() string {
 // annotatedExpr lists the addresses in annotations of a Node, each with its subnet's
 // length or without (claimants/node_annotations.go).
 func annotatedExpr(keys []string) string {
-	return fmt.Sprintf("%s.map(k, params.metadata.?annotations[?k].orValue('')).join(',').split(',').map(t, t.trim().split('/')[0].trim()).map(t, %s)"+
+	return fmt.Sprintf("%s.filter(k, k in params.metadata.?annotations.orValue({})).map(k, string(params.metadata.annotations[k])).join(',').split(',')"+
+		".map(t, t.split('/')[0].trim()).filter(t, t != '').map(t, %s)"+
 		".filter(t, isIP(t) && !ip(t).isUnspecified() && !ip(t).isLoopback() && !ip(t).isLinkLocalUnicast())", quoted(keys), usual("t"))
 }
 
