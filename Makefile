@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 
 .DEFAULT_GOAL := help
-.PHONY: help build check test lab lint bench docs fuzz tools
+.PHONY: help build check test lab lint bench docs fuzz diff-policy tools
 lint := $(shell tools/build --path golangci-lint)
 # What the lab runs beside etcd and kube-apiserver.
 components := kube-controller-manager kube-proxy kube-proxy-1.25 kubemark
 
 help: ## what can be made
-	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## the program, as bin/kubectl-whohas
 	CGO_ENABLED=0 go build -trimpath -o bin/kubectl-whohas ./cmd/whohas
@@ -44,6 +44,9 @@ fuzz: ## each fuzz target for a while (FUZZTIME=20s)
 			go test -run xxx -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-20s} -fuzzminimizetime 10x $$dir || exit 1; \
 		done; \
 	done
+
+diff-policy: ## 100,000 random writes: the policy's verdict against the engine's
+	WHOHAS_DIFF_OBJECTS=100000 go test -timeout 120m -run TestDifferential -v ./guard/policy | grep -v '^I[0-9]'
 
 tools: ## what tests and checks need: packages, and programs built once into a cache
 	@tools/packages

@@ -23,6 +23,8 @@ type expressions struct {
 	binds  bool // the proxy takes whole addresses
 	single bool // one node: what is critical elsewhere is an error
 	off    bool // externalIPs do nothing
+
+	excused map[string][]claim.Range // by rule: where the site allows it
 }
 
 // quote writes a text as CEL does. Texts that come from a cluster pass plain first.
@@ -318,7 +320,8 @@ func nodeAddressesExpr() string {
 // annotatedExpr lists the addresses in annotations of a Node, each with its subnet's
 // length or without (claimants/node_annotations.go).
 func annotatedExpr(keys []string) string {
-	return fmt.Sprintf("%s.map(k, params.metadata.?annotations[?k].orValue('')).join(',').split(',').map(t, t.trim().split('/')[0].trim()).map(t, %s)"+
+	return fmt.Sprintf("%s.filter(k, k in params.metadata.?annotations.orValue({})).map(k, string(params.metadata.annotations[k])).join(',').split(',')"+
+		".map(t, t.split('/')[0].trim()).filter(t, t != '').map(t, %s)"+
 		".filter(t, isIP(t) && !ip(t).isUnspecified() && !ip(t).isLoopback() && !ip(t).isLinkLocalUnicast())", quoted(keys), usual("t"))
 }
 

@@ -13,6 +13,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	admission "k8s.io/api/admissionregistration/v1"
 	core "k8s.io/api/core/v1"
@@ -21,6 +22,7 @@ import (
 	"whohas/cluster"
 	"whohas/dataplane"
 	"whohas/explain"
+	"whohas/rule"
 )
 
 // Name is the name of the policy and of its binding.
@@ -57,6 +59,12 @@ func ParseForm(text string) (Form, error) {
 type Input struct {
 	Claims claim.View
 	Facts  *cluster.Facts
+
+	// What the site's configuration says of findings. A rule that it makes milder
+	// than an error refuses nothing; one that it makes graver is the webhook's.
+	Allows     []rule.Allow
+	Severities map[string]rule.Severity // by rule ID or name
+	Now        time.Time                // for the expiry of permissions
 }
 
 // Options are what the operator chooses. The zero Form is chosen by size.
@@ -101,7 +109,7 @@ func Make(in Input, o Options) (Manifest, error) {
 	}
 	m := Manifest{Form: o.Form}
 	x := expressions{
-		form: o.Form, owned: p, facts: in.Facts,
+		form: o.Form, owned: p, facts: in.Facts, excused: excuses(in),
 		binds: explain.EraOf(in.Facts).Binds, single: in.Facts.SingleNode(), off: in.Facts.ExternalIPsOff,
 	}
 	m.Policy, m.Binding = admissionPolicy(x, o), binding(o)

@@ -281,11 +281,14 @@ func (p protected) beside() map[netip.Addr][]part {
 	return out
 }
 
-// size is about how many characters the literal form's map will have.
+// size is about how many characters the literal form's maps will have.
 func (p protected) size() int {
+	hosts, others := split(p.at)
 	n := 0
-	for ip, parts := range p.at {
-		n += len(ip.String()) + len(text(parts)) + 6
+	for _, m := range []map[netip.Addr]string{hosts, others} {
+		for ip, t := range m {
+			n += len(ip.String()) + len(t) + len("'':'',\n")
+		}
 	}
 	return n
 }

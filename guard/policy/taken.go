@@ -7,6 +7,9 @@ import (
 	"strings"
 
 	admission "k8s.io/api/admissionregistration/v1"
+
+	"whohas/claim"
+	"whohas/rule"
 )
 
 // refusal is what one rule refuses: CEL for the claims that the request makes worse,
@@ -81,9 +84,49 @@ func ownersOf(roles ...string) string {
 func (x expressions) taken() []admission.Variable {
 	var vars []admission.Variable
 	for _, r := range refusals {
-		vars = append(vars, admission.Variable{Name: r.variable(), Expression: r.claims(x)})
+		vars = append(vars, admission.Variable{Name: r.variable(), Expression: x.unexcused(r)})
 	}
 	return vars
+}
+
+// unexcused leaves out what the site allows.
+func (x expressions) unexcused(r refusal) string {
+	expr := r.claims(x)
+	var places []string
+	for _, place := range x.excused[r.id] {
+		if !place.IsValid() {
+			return "variables.claims.filter(c, false)"
+		}
+		for prefix := range place.Prefixes() {
+			places = append(places, prefix.String())
+		}
+	}
+	if len(places) > 0 {
+		expr += fmt.Sprintf(".filter(c, !isIP(c.ip) || !%s.exists(p, cidr(p).containsIP(ip(c.ip))))", quoted(places))
+	}
+	return expr
+}
+
+// excuses lists, by rule, where the site's configuration allows a finding: an invalid
+// range stands for everywhere.
+func excuses(in Input) map[string][]claim.Range {
+	out := map[string][]claim.Range{}
+	for _, r := range refusals {
+		for _, key := range []string{r.id, r.name} {
+			if s, ok := in.Severities[key]; ok && s < rule.Error {
+				out[r.id] = append(out[r.id], claim.Range{})
+			}
+		}
+		for _, a := range in.Allows {
+			if (a.Rule != r.id && a.Rule != r.name) || !a.Object.IsZero() || a.Fault(in.Now) != "" {
+				continue
+			}
+			if place, err := claim.ParseRange(a.Place); err == nil || a.Place == "" {
+				out[r.id] = append(out[r.id], place)
+			}
+		}
+	}
+	return out
 }
 
 // live is CEL for the claims that meet a condition and were not as bad before.

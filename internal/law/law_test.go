@@ -37,6 +37,7 @@ var may = map[string][]string{
 	"who":                 {"rule", "explain", "claim", "cluster", "snapshot", "dataplane"},
 	"diagnose":            {"check", "rule", "claimants", "explain", "claim", "cluster", "snapshot", "dataplane"},
 	"repair":              {"diagnose", "check", "rule", "claimants", "explain", "claim", "cluster", "snapshot", "dataplane"},
+	"guard/policy":        {"rule", "claimants", "explain", "claim", "cluster", "snapshot", "dataplane"},
 	"guard":               {"check", "rule", "claimants", "explain", "claim", "cluster", "snapshot", "dataplane"},
 	"repair/withdraw":     {"repair", "snapshot"},
 	"repair/hold":         {"repair", "claimants", "source/host", "snapshot", "dataplane"},
@@ -77,9 +78,11 @@ var anything = []string{"internal/cli"}
 
 // edges are the packages in which Kubernetes' libraries and the kernel may appear.
 // Simulation, rules, diagnosis, plans and the admission decision need no cluster
-// and no root: they must build and run where there is neither. The lab's own
+// and no root: they must build and run where there is neither. guard/policy needs no
+// cluster either, but what it writes are Kubernetes' objects, and it compiles them with
+// the apiserver's own compiler before anybody applies them. The lab's own
 // package, which reads scenarios and compares runs, is none of them.
-var edges = []string{"source/", "repair/withdraw", "repair/hold", "internal/cli", "lab/prober", "lab/kernel", "lab/site", "lab/component", "lab/director", "lab/runner", "lab/cmd"}
+var edges = []string{"source/", "repair/withdraw", "repair/hold", "guard/policy", "internal/cli", "lab/prober", "lab/kernel", "lab/site", "lab/component", "lab/director", "lab/runner", "lab/cmd"}
 
 // except are what single packages may import all the same.
 var except = map[string][]string{
