@@ -20,7 +20,7 @@ func (e *env) guardCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(e.guardPolicyCommand())
+	cmd.AddCommand(e.guardPolicyCommand(), e.guardServeCommand())
 	return cmd
 }
 
