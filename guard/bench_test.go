@@ -54,7 +54,9 @@ func bigState(b *testing.B) guard.State {
 func BenchmarkDecide(b *testing.B) {
 	st := bigState(b)
 	node := st.Facts.Nodes[len(st.Facts.Nodes)/2].Addresses[0].String()
-	take := func(address string) string { return strings.Replace(service("", stolen, ""), "192.168.10.114", address, 1) }
+	take := func(address string) string {
+		return strings.Replace(service("", stolen, ""), "192.168.10.114", address, 1)
+	}
 	create := func(text string) guard.Request {
 		return guard.Request{Operation: guard.Create, After: object(b, text), Now: today}
 	}

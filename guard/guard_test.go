@@ -263,6 +263,49 @@ func TestSitesAllow(t *testing.T) {
 	}
 }
 
+// TestOwnPermissionInState: an object's own annotation counts only with the permission
+// to override, also where the state holds it already.
+func TestOwnPermissionInState(t *testing.T) {
+	o := object(t, service(`"whohas.io/allow":"WH101 reason=mine"`, stolen, ""))
+	s := state(t, dataplane.IPVS, cdev01, cdev02)
+	s.Allows = check.AllowsOf(o)
+	if d := guard.Decide(s, guard.Request{Operation: guard.Create, After: o, Now: today}); d.Allowed || !d.WantsOverride() {
+		t.Errorf("allowed %v: %v", d.Allowed, all(d))
+	}
+}
+
+// TestCovers names what a guard looks at, and what it must never look at.
+func TestCovers(t *testing.T) {
+	ref := func(group, kind, namespace, name string) snapshot.Ref {
+		return snapshot.Ref{Group: group, Kind: kind, Namespace: namespace, Name: name}
+	}
+	for r, want := range map[snapshot.Ref]bool{
+		ref("", "Service", "a", "b"):                                true,
+		ref("metallb.io", "IPAddressPool", "a", "b"):                true,
+		ref("", "ConfigMap", "metallb-system", "config"):            true,
+		ref("", "ConfigMap", "kube-system", "kubevip"):              true,
+		ref("cilium.io", "CiliumLoadBalancerIPPool", "", "b"):       true,
+		ref("crd.projectcalico.org", "IPPool", "", "b"):             true,
+		ref("projectcalico.org", "IPPool", "", "b"):                 true,
+		ref("gateway.networking.k8s.io", "Gateway", "a", "b"):       true,
+		ref("discovery.k8s.io", "EndpointSlice", "a", "b"):          true,
+		ref("networking.k8s.io", "ServiceCIDR", "", "b"):            true,
+		ref("", "Node", "", "b"):                                    false,
+		ref("", "Pod", "a", "b"):                                    false,
+		ref("coordination.k8s.io", "Lease", "kube-node-lease", "b"): false,
+		ref("", "ConfigMap", "a", "b"):                              false,
+		ref("", "ConfigMap", "kube-system", "kubeadm-config"):       false,
+		ref("apps", "DaemonSet", "kube-system", "kube-vip"):         false,
+		ref("cilium.io", "CiliumNode", "", "b"):                     false,
+		ref("other.example", "Service", "a", "b"):                   false,
+		{}: false,
+	} {
+		if got := guard.Covers(r); got != want {
+			t.Errorf("Covers(%s %s) = %v", r.Group, r, got)
+		}
+	}
+}
+
 // TestMessage holds the text of the incident's refusal.
 func TestMessage(t *testing.T) {
 	s := state(t, dataplane.IPVS, cdev01, cdev02)

@@ -129,10 +129,12 @@ func mildest(f rule.Finding, every [][]rule.Finding) (mild rule.Finding, always 
 	return mild, true
 }
 
-// shown takes out what the site allows, and hides symptoms.
+// shown takes out what the site allows, and hides symptoms. A permission of the
+// object itself counts only through permit.
 func (c *change) shown(findings []rule.Finding, now time.Time) []rule.Finding {
 	if len(findings) == 0 {
 		return nil
 	}
-	return check.Finish(check.Input{Severities: c.Severities}, check.Result{Findings: findings}, c.Allows, now).Findings
+	allows := slices.DeleteFunc(slices.Clone(c.Allows), func(a rule.Allow) bool { return a.Object == c.ref })
+	return check.Finish(check.Input{}, check.Result{Findings: findings}, allows, now).Findings
 }
