@@ -33,7 +33,9 @@ func dict(pairs ...any) snapshot.Value {
 // TestClaimsEqualsRegister: what an object claims before it is stored is what the
 // register finds once it is in a snapshot, also of what a snapshot holds typed.
 func TestClaimsEqualsRegister(t *testing.T) {
-	port := func(key string) snapshot.Value { return list1(dict(key, snapshot.Value{Kind: snapshot.Number, Text: "80"})) }
+	port := func(key string) snapshot.Value {
+		return list1(dict(key, snapshot.Value{Kind: snapshot.Number, Text: "80"}))
+	}
 	for name, o := range map[string]*snapshot.Object{
 		"slice": {Ref: snapshot.EndpointSliceKind.Ref("a", "b"), Root: dict("endpoints", list1(dict("addresses", list1(text("10.0.0.1")))), "ports", port("port"))},
 		"the apiserver's endpoints": {Ref: snapshot.EndpointsKind.Ref("default", "kubernetes"),
