@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
+
+	"whohas/check"
+	"whohas/claim"
+	"whohas/claimants"
+	"whohas/cluster"
+	"whohas/internal/worlds"
+	"whohas/rule"
+	"whohas/rules"
+	"whohas/snapshot"
+	"whohas/source/live"
+)
+
+func reads(tb interface{ Fatal(...any) }) snapshot.Reads {
+	r, err := snapshot.NewReads(append(append(claimants.Reads(), cluster.Reads()...), snapshot.Read{Fields: rule.KeeperFields()})...)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return r
+}
+
+// parts takes a snapshot apart as lists would give it.
+func parts(w *Watch, s *snapshot.Snapshot) map[live.Part]*snapshot.Snapshot {
+	out := map[live.Part]*snapshot.Snapshot{}
+	for _, p := range w.wants {
+		into := new(snapshot.Builder)
+		for _, o := range s.Objects {
+			if is(p, o.Ref) {
+				into.AddObject(o)
+			}
+		}
+		for _, x := range s.Pods {
+			if is(p, x.Ref()) {
+				into.AddPod(x)
+			}
+		}
+		for _, x := range s.Slices {
+			if is(p, x.Ref) {
+				into.AddSlice(x)
+			}
+		}
+		out[p] = into.Snapshot()
+	}
+	return out
+}
+
+func is(p live.Part, r snapshot.Ref) bool {
+	name := r.Name
+	if r.Namespace != "" {
+		name = r.Namespace + "/" + r.Name
+	}
+	return p.Kind.Kind == r.Kind && p.Kind.Group == r.Group && (p.Name == "" || p.Name == name)
+}
+
+// only is one object of a snapshot.
+func only(s *snapshot.Snapshot, r snapshot.Ref) *snapshot.Snapshot {
+	into := new(snapshot.Builder)
+	for _, o := range s.Of(r) {
+		into.AddObject(o)
+	}
+	for _, x := range s.Pods {
+		if x.Ref() == r {
+			into.AddPod(x)
+		}
+	}
+	for _, x := range s.Slices {
+		if x.Ref == r {
+			into.AddSlice(x)
+		}
+	}
+	return into.Snapshot()
+}
+
+// TestFollowsEveryChange: whatever order changes come in, as lists or one by one, what
+// the watch knows in the end is what a reading of everything would show.
+func TestFollowsEveryChange(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := New(Options{Reads: reads(t), Rules: rules.All()})
+		var last *snapshot.Snapshot
+		for range rapid.IntRange(1, 3).Draw(t, "worlds") {
+			last = whole(w, worlds.Random().Draw(t, "world").Snapshot(t))
+			for p, s := range parts(w, last) {
+				become(t, w, p, s)
+				w.Cover(p, snapshot.Coverage{Source: p.Kind.Source(), Status: snapshot.StatusRead, Complete: true})
+			}
+		}
+		w.draw()
+		view := claimants.View(last)
+		in := check.Input{View: view, Facts: cluster.Draw(last, "", ""), Objects: last, Coverage: last.Coverage, Rules: rules.All()}
+		want, got := check.Run(in), check.Result{}
+		w.Look(func(in check.Input) { got = check.Run(in) })
+		opts := cmp.Options{
+			cmp.Comparer(func(a, b *rule.Rule) bool { return a == b }), cmp.Comparer(func(a, b claim.Range) bool { return a == b }),
+			cmpopts.EquateComparable(netip.Prefix{}), cmpopts.EquateEmpty(),
+		}
+		if diff := cmp.Diff(want, got, opts); diff != "" {
+			t.Fatalf("findings (-read +watched):\n%s", diff)
+		}
+		copied, _ := w.Copy()
+		if diff := cmp.Diff(want, check.Run(copied), opts); diff != "" {
+			t.Fatalf("findings of the copy (-read +copied):\n%s", diff)
+		}
+		if claims, _ := w.Size(); claims != len(slices.Collect(view.All())) {
+			t.Errorf("%d claims, want %d", claims, len(slices.Collect(view.All())))
+		}
+	})
+}
+
+// whole is a snapshot as a live cluster gives it: of kinds that it serves, of which
+// everything was read, each object once.
+func whole(w *Watch, s *snapshot.Snapshot) *snapshot.Snapshot {
+	into := new(snapshot.Builder)
+	seen := map[snapshot.Ref]bool{}
+	for _, o := range s.Objects {
+		if !seen[o.Ref] && slices.ContainsFunc(w.wants, func(p live.Part) bool { return is(p, o.Ref) }) {
+			into.AddObject(o)
+		}
+		seen[o.Ref] = true
+	}
+	for _, x := range s.Pods {
+		into.AddPod(x)
+	}
+	for _, x := range s.Slices {
+		into.AddSlice(x)
+	}
+	kinds := map[string]bool{}
+	for _, p := range w.wants {
+		if source := p.Kind.Source(); !kinds[source] {
+			kinds[source] = true
+			into.Cover(snapshot.Coverage{Source: source, Status: snapshot.StatusRead, Complete: true})
+		}
+	}
+	return into.Snapshot()
+}
+
+// become makes a part what it is in s, by a list or by events in some order.
+func become(t *rapid.T, w *Watch, p live.Part, s *snapshot.Snapshot) {
+	if rapid.Bool().Draw(t, "list") {
+		w.All(p, s)
+		return
+	}
+	var events []snapshot.Ref
+	now := map[snapshot.Ref]bool{}
+	for r := range refs(s) {
+		if !now[r] {
+			events = append(events, r)
+		}
+		now[r] = true
+	}
+	for r := range w.parts[p] {
+		if !now[r] {
+			events = append(events, r)
+		}
+	}
+	slices.SortFunc(events, snapshot.Ref.Compare)
+	if len(events) == 0 {
+		return
+	}
+	for _, r := range rapid.Permutation(events).Draw(t, "order") {
+		switch {
+		case !now[r]:
+			w.Gone(p, r)
+		default:
+			w.One(p, only(s, r))
+			if rapid.Bool().Draw(t, "twice") {
+				w.One(p, only(s, r))
+			}
+		}
+	}
+}
