@@ -86,7 +86,7 @@ func annotation(keys ...string) string {
 type request struct {
 	keys []string
 	form requestForm
-	if_  string // further condition
+	when string // CEL: further condition
 }
 
 type requestForm int
@@ -104,7 +104,7 @@ var requests = []request{
 	{keys: []string{"kube-vip.io/loadbalancerIPs"}},
 	{keys: []string{"kube-vip.io/requestedIP"}},
 	{keys: []string{"eip.openelb.kubesphere.io/v1alpha1"}, form: plainText,
-		if_: "$O.metadata.?annotations[?'lb.kubesphere.io/v1alpha1'].orValue('') == 'openelb'"},
+		when: "$O.metadata.?annotations[?'lb.kubesphere.io/v1alpha1'].orValue('') == 'openelb'"},
 	{keys: []string{"projectcalico.org/loadBalancerIPs"}, form: jsonList},
 }
 
@@ -136,8 +136,8 @@ func (r request) texts() string {
 		list = fmt.Sprintf(`(%[1]s.trim() in ['', 'null'] ? [] : %[1]s.matches('^\\s*\\[\\s*("[^"\\\\]*"(\\s*,\\s*"[^"\\\\]*")*)?\\s*\\]\\s*$') ? `+
 			`%[1]s.findAll('"[^"]*"').map(q, q.substring(1, size(q) - 1))%[2]s : [%[1]s]%[3]s)`, value, claim("request"), claim("none"))
 	}
-	if r.if_ != "" {
-		list = fmt.Sprintf("(%s ? %s : [])", r.if_, list)
+	if r.when != "" {
+		list = fmt.Sprintf("(%s ? %s : [])", r.when, list)
 	}
 	return list
 }
@@ -164,12 +164,13 @@ func textsExpr() string {
 const octet = `0*[0-9]{1,3}`
 
 // usual is CEL for an address in its usual form; what cannot be read stays as it is,
-// and is refused for its form (WH208) where it is new. CEL's ip() does not read
-// leading zeros and IPv4-mapped addresses, which kube-proxy does.
+// and is refused for its form (WH208) where it is new. CEL's ip() does not read zones,
+// leading zeros and IPv4-mapped addresses, which snapshot.ParseAddr does, and
+// kube-proxy all but the first.
 func usual(t string) string {
 	const loose = `^\\s*(?:[0:]*:[fF]{4}:)?` + octet + `(?:\\.` + octet + `){3}\\s*$`
-	return strings.NewReplacer("$t", t, "$loose", loose).Replace(
-		"isIP($t.trim()) ? string(ip($t.trim())) : $t.matches('$loose') ? " +
+	return strings.NewReplacer("$t", t, "$bare", t+".trim().split('%')[0]", "$loose", loose).Replace(
+		"isIP($bare) && ($t.contains(':') || !$t.contains('%')) ? string(ip($bare)) : $t.matches('$loose') ? " +
 			"$t.trim().substring($t.trim().lastIndexOf(':') + 1).split('.').map(p, string(int(p))).join('.') : $t")
 }
 
