@@ -4,7 +4,12 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"whohas/claimants"
+	"whohas/cluster"
+	"whohas/rule"
 )
 
 // lessExpr is CEL for: the Service claims no more than before and is otherwise as it
@@ -31,8 +36,8 @@ func lessExpr() string {
 		claimingOr("spec.loadBalancerIP", "object.spec.?loadBalancerIP == oldObject.spec.?loadBalancerIP"),
 		claimingOr("status.loadBalancer.ingress", "object.?status.?loadBalancer.?ingress == oldObject.?status.?loadBalancer.?ingress"),
 		fmt.Sprintf("%s.all(k, object.metadata.?annotations[?k] == oldObject.metadata.?annotations[?k] || (variables.claims + variables.oldClaims).exists(c, c.field == k))", quoted(requestKeys())),
-		fmt.Sprintf("%s.all(k, object.metadata.?annotations[?k] == oldObject.metadata.?annotations[?k])", quoted(besideAnnotations)),
-		fmt.Sprintf("%s.all(k, object.metadata.?labels[?k] == oldObject.metadata.?labels[?k])", quoted(relevantLabels)),
+		fmt.Sprintf("%s.all(k, object.metadata.?annotations[?k] == oldObject.metadata.?annotations[?k])", quoted(declared("annotations"))),
+		fmt.Sprintf("%s.all(k, object.metadata.?labels[?k] == oldObject.metadata.?labels[?k])", quoted(declared("labels"))),
 		sameNodeProxy,
 	)
 	return strings.Join(same, "\n&& ")
@@ -40,4 +45,27 @@ func lessExpr() string {
 
 func claimingOr(field, same string) string {
 	return fmt.Sprintf("(%s || (variables.claims + variables.oldClaims).exists(c, c.field == '%s'))", same, field)
+}
+
+// declared are the labels or annotations of Services that are kept, but those that hold
+// addresses: what guard compares two Services by (claimants.Reads, rule.KeeperFields).
+func declared(section string) []string {
+	var fields []string
+	for _, c := range claimants.All() {
+		if c.Of == cluster.ServiceKind {
+			fields = append(fields, c.Fields...)
+		}
+	}
+	var keys []string
+	for _, f := range append(fields, rule.KeeperFields()...) {
+		key, ok := strings.CutPrefix(f, "metadata."+section+".")
+		if ok && !strings.HasSuffix(key, "*") && !slices.Contains(requestKeys(), key) {
+			keys = append(keys, key)
+		}
+	}
+	if section == "annotations" {
+		keys = append(keys, allowKey)
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
 }
