@@ -55,7 +55,7 @@ func sameBeside(a, b *snapshot.Value, path string, except map[string]bool) bool 
 	switch {
 	case except[path] || strings.HasPrefix(path, "metadata.") && !within(path):
 		return true
-	case a.Kind != snapshot.Map || b.Kind != snapshot.Map:
+	case !mapOrAbsent(a) || !mapOrAbsent(b):
 		return a.Equal(b)
 	}
 	for _, k := range slices.Concat(a.Keys, b.Keys) {
@@ -65,6 +65,10 @@ func sameBeside(a, b *snapshot.Value, path string, except map[string]bool) bool 
 	}
 	return true
 }
+
+// mapOrAbsent: a map of which nothing is declared is as good as none. The first label
+// of a Service, whatever it says, brings one.
+func mapOrAbsent(v *snapshot.Value) bool { return v.Kind == snapshot.Map || v.Kind == snapshot.Absent }
 
 // within tells whether a path leads into labels or annotations.
 func within(path string) bool {

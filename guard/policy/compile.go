@@ -5,11 +5,10 @@ package policy
 import (
 	"fmt"
 
+	cellib "github.com/google/cel-go/cel"
 	admission "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/util/version"
 	"k8s.io/apiserver/pkg/admission/plugin/cel"
-	"k8s.io/apiserver/pkg/admission/plugin/policy/validating"
-	"k8s.io/apiserver/pkg/admission/plugin/webhook/matchconditions"
 	"k8s.io/apiserver/pkg/cel/environment"
 )
 
@@ -33,23 +32,22 @@ func compile(p *admission.ValidatingAdmissionPolicy) error {
 	}
 	with := cel.OptionalVariableDeclarations{HasParams: p.Spec.ParamKind != nil, HasAuthorizer: true}
 	for _, v := range p.Spec.Variables {
-		r := compiler.CompileAndStoreVariable(&validating.Variable{Name: v.Name, Expression: v.Expression}, with, environment.NewExpressions)
+		r := compiler.CompileAndStoreVariable(expression{v.Name, v.Expression, cellib.AnyType}, with, environment.NewExpressions)
 		if r.Error != nil {
 			return tooLarge(v.Expression, fmt.Errorf("compile policy: variable %s: %s", v.Name, r.Error.Detail))
 		}
 	}
-	for i := range p.Spec.MatchConditions {
-		c := (*matchconditions.MatchCondition)(&p.Spec.MatchConditions[i])
-		if r := compiler.CompileCELExpression(c, with, environment.NewExpressions); r.Error != nil {
+	for _, c := range p.Spec.MatchConditions {
+		if r := compiler.CompileCELExpression(expression{c.Name, c.Expression, cellib.BoolType}, with, environment.NewExpressions); r.Error != nil {
 			return fmt.Errorf("compile policy: match condition %s: %s", c.Name, r.Error.Detail)
 		}
 	}
 	message := with
 	message.HasAuthorizer = false
 	for i, v := range p.Spec.Validations {
-		r := compiler.CompileCELExpression(&validating.ValidationCondition{Expression: v.Expression}, with, environment.NewExpressions)
+		r := compiler.CompileCELExpression(expression{"", v.Expression, cellib.BoolType}, with, environment.NewExpressions)
 		if r.Error == nil {
-			r = compiler.CompileCELExpression(&validating.MessageExpressionCondition{MessageExpression: v.MessageExpression}, message, environment.NewExpressions)
+			r = compiler.CompileCELExpression(expression{"", v.MessageExpression, cellib.StringType}, message, environment.NewExpressions)
 		}
 		if r.Error != nil {
 			return fmt.Errorf("compile policy: validation %d: %s", i, r.Error.Detail)
@@ -57,6 +55,17 @@ func compile(p *admission.ValidatingAdmissionPolicy) error {
 	}
 	return nil
 }
+
+// expression is a text with the type that it must have. The plugin's own types would
+// bring the whole plugin into the program.
+type expression struct {
+	name, text string
+	returns    *cellib.Type
+}
+
+func (e expression) GetName() string             { return e.name }
+func (e expression) GetExpression() string       { return e.text }
+func (e expression) ReturnTypes() []*cellib.Type { return []*cellib.Type{e.returns} }
 
 // tooLarge tells an expression above CEL's limit from one that is wrong.
 func tooLarge(expression string, err error) error {

@@ -66,27 +66,12 @@ func (s side) of(expr string) string {
 	return expr
 }
 
-// annotation is the text of the first of some annotations that is there: the later
-// keys are older names of the same.
-func annotation(keys ...string) string {
-	expr := ""
-	for i, k := range keys {
-		one := fmt.Sprintf("$O.metadata.?annotations[?%s]", quote(k))
-		if i == 0 {
-			expr = one
-		} else {
-			expr += ".or(" + one + ")"
-		}
-	}
-	return expr + ".orValue('')"
-}
-
 // request is a way of asking a controller for addresses with an annotation of a
 // LoadBalancer Service: each file claimants/*_service.go has one.
 type request struct {
 	keys []string
 	form requestForm
-	if_  string // further condition
+	when string // CEL: further condition
 }
 
 type requestForm int
@@ -104,7 +89,7 @@ var requests = []request{
 	{keys: []string{"kube-vip.io/loadbalancerIPs"}},
 	{keys: []string{"kube-vip.io/requestedIP"}},
 	{keys: []string{"eip.openelb.kubesphere.io/v1alpha1"}, form: plainText,
-		if_: "$O.metadata.?annotations[?'lb.kubesphere.io/v1alpha1'].orValue('') == 'openelb'"},
+		when: "$O.metadata.?annotations[?'lb.kubesphere.io/v1alpha1'].orValue('') == 'openelb'"},
 	{keys: []string{"projectcalico.org/loadBalancerIPs"}, form: jsonList},
 }
 
@@ -118,28 +103,34 @@ func requestKeys() []string {
 	return keys
 }
 
-// texts is CEL for the parts of a request's annotation.
+// texts is CEL for the parts of the first of a request's annotations that is there:
+// the later keys are older names of the same.
 func (r request) texts() string {
-	value := annotation(r.keys...)
-	claim := func(way string) string {
-		return fmt.Sprintf(".map(t, {'way': '%s', 'field': %s, 'text': string(t)})", way, quote(r.keys[0]))
+	list := "[]"
+	for _, key := range slices.Backward(r.keys) {
+		list = fmt.Sprintf("(%s in $O.metadata.?annotations.orValue({}) ? %s : %s)", quote(key), r.textsOf(key), list)
 	}
-	var list string
+	if r.when != "" {
+		list = fmt.Sprintf("(%s ? %s : [])", r.when, list)
+	}
+	return list
+}
+
+func (r request) textsOf(key string) string {
+	value := fmt.Sprintf("$O.metadata.annotations[%s]", quote(key))
+	claim := func(way string) string {
+		return fmt.Sprintf(".map(t, {'way': '%s', 'field': %s, 'text': string(t)})", way, quote(key))
+	}
 	switch r.form {
-	case commas:
-		list = fmt.Sprintf("%s.split(',').map(t, t.trim()).filter(t, t != '')", value) + claim("request")
 	case plainText:
-		list = fmt.Sprintf("[%s].filter(t, t.trim() != '')", value) + claim("request")
+		return fmt.Sprintf("[%s].filter(t, t.trim() != '')", value) + claim("request")
 	case jsonList:
 		// What is no list asks for nothing, but is refused for its form; so is a list
 		// with escapes in it.
-		list = fmt.Sprintf(`(%[1]s.trim() in ['', 'null'] ? [] : %[1]s.matches('^\\s*\\[\\s*("[^"\\\\]*"(\\s*,\\s*"[^"\\\\]*")*)?\\s*\\]\\s*$') ? `+
+		return fmt.Sprintf(`(%[1]s.trim() in ['', 'null'] ? [] : %[1]s.matches('^\\s*\\[\\s*("[^"\\\\]*"(\\s*,\\s*"[^"\\\\]*")*)?\\s*\\]\\s*$') ? `+
 			`%[1]s.findAll('"[^"]*"').map(q, q.substring(1, size(q) - 1))%[2]s : [%[1]s]%[3]s)`, value, claim("request"), claim("none"))
 	}
-	if r.if_ != "" {
-		list = fmt.Sprintf("(%s ? %s : [])", r.if_, list)
-	}
-	return list
+	return fmt.Sprintf("%s.split(',').map(t, t.trim()).filter(t, t != '')", value) + claim("request")
 }
 
 // textsExpr lists what a Service says of addresses: claimants/service_externalip.go,
@@ -148,8 +139,8 @@ func textsExpr() string {
 	const programmed = "$O.spec.?clusterIP.orValue('') != 'None' && $O.spec.?type.orValue('') != 'ExternalName'"
 	parts := []string{
 		"(" + programmed + " ? $O.spec.?externalIPs.orValue([]).filter(t, t.trim() != '').map(t, {'way': 'externalIP', 'field': 'spec.externalIPs', 'text': string(t)}) : [])",
-		"(" + programmed + " ? $O.?status.?loadBalancer.?ingress.orValue([]).filter(i, i.?ip.orValue('').trim() != '' && i.?ipMode.orValue('') != 'Proxy')" +
-			".map(i, {'way': 'ingress', 'field': 'status.loadBalancer.ingress', 'text': string(i.ip)}) : [])",
+		"(" + programmed + " ? $O.?status.?loadBalancer.?ingress.orValue([]).filter(i, i.?ip.orValue('').trim() != '')" +
+			".map(i, {'way': i.?ipMode.orValue('') == 'Proxy' ? 'proxied' : 'ingress', 'field': 'status.loadBalancer.ingress', 'text': string(i.ip)}) : [])",
 	}
 	asked := []string{"[$O.spec.?loadBalancerIP.orValue('')].filter(t, t.trim() != '').map(t, {'way': 'request', 'field': 'spec.loadBalancerIP', 'text': string(t)})"}
 	for _, r := range requests {
@@ -164,12 +155,13 @@ func textsExpr() string {
 const octet = `0*[0-9]{1,3}`
 
 // usual is CEL for an address in its usual form; what cannot be read stays as it is,
-// and is refused for its form (WH208) where it is new. CEL's ip() does not read
-// leading zeros and IPv4-mapped addresses, which kube-proxy does.
+// and is refused for its form (WH208) where it is new. CEL's ip() does not read zones,
+// leading zeros and IPv4-mapped addresses, which snapshot.ParseAddr does, and
+// kube-proxy all but the first.
 func usual(t string) string {
 	const loose = `^\\s*(?:[0:]*:[fF]{4}:)?` + octet + `(?:\\.` + octet + `){3}\\s*$`
-	return strings.NewReplacer("$t", t, "$loose", loose).Replace(
-		"isIP($t.trim()) ? string(ip($t.trim())) : $t.matches('$loose') ? " +
+	return strings.NewReplacer("$t", t, "$bare", t+".trim().split('%')[0]", "$loose", loose).Replace(
+		"isIP($bare) && ($t.contains(':') || !$t.contains('%')) ? string(ip($bare)) : $t.matches('$loose') ? " +
 			"$t.trim().substring($t.trim().lastIndexOf(':') + 1).split('.').map(p, string(int(p))).join('.') : $t")
 }
 
@@ -246,6 +238,7 @@ func (x expressions) variables() []admission.Variable {
 			vars = append(vars, admission.Variable{Name: s.name(v.Name), Expression: expr})
 		}
 	}
+	vars = append(vars, admission.Variable{Name: "less", Expression: lessExpr()})
 	return append(vars, x.taken()...)
 }
 

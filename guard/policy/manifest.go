@@ -66,7 +66,7 @@ func (r refusal) validation() admission.Validation {
 	forbidden := meta.StatusReasonForbidden
 	first := "variables." + r.variable() + "[0]"
 	return admission.Validation{
-		Expression: fmt.Sprintf("variables.%s.size() == 0 || %s", r.variable(), r.allowed()),
+		Expression: fmt.Sprintf("variables.%s.size() == 0 || variables.less || %s", r.variable(), r.allowed()),
 		Message:    fmt.Sprintf("%s %s: the Service claims an address that is somebody else's", r.id, r.name),
 		MessageExpression: fmt.Sprintf("'%s %s: ' + %s + '. Fix: %s (whohas rules %s)'",
 			r.id, r.name, strings.ReplaceAll(r.words, "$c", first), strings.ReplaceAll(r.fix, "'", `\'`), r.id),
@@ -90,9 +90,10 @@ func (r refusal) allowed() string {
 
 // relevant are what decides whether and how a Service claims an address.
 var (
-	relevantSpec        = []string{"type", "clusterIP", "externalIPs", "loadBalancerIP", "loadBalancerClass", "ports"}
-	relevantLabels      = []string{"service.kubernetes.io/service-proxy-name", "gateway.networking.k8s.io/gateway-name"}
-	relevantAnnotations = append(requestKeys(),
+	relevantSpec   = []string{"type", "clusterIP", "externalIPs", "loadBalancerIP", "loadBalancerClass", "ports"}
+	relevantLabels = []string{"service.kubernetes.io/service-proxy-name", "gateway.networking.k8s.io/gateway-name"}
+	// besideAnnotations hold no addresses.
+	besideAnnotations = []string{
 		"lb.kubesphere.io/v1alpha1",
 		"metallb.io/ip-allocated-from-pool", "metallb.universe.tf/ip-allocated-from-pool",
 		// Sharing: of no rule of the policy, but the webhook has the same conditions.
@@ -100,8 +101,12 @@ var (
 		"lbipam.cilium.io/sharing-key", "io.cilium/lb-ipam-sharing-key",
 		"lbipam.cilium.io/sharing-cross-namespace", "io.cilium/lb-ipam-sharing-cross-namespace",
 		"purelb.io/allow-shared-ip",
-	)
+	}
+	relevantAnnotations = append(requestKeys(), besideAnnotations...)
 )
+
+// sameNodeProxy is CEL for: OpenELB's node proxy serves the Service as before.
+const sameNodeProxy = "object.metadata.?annotations.orValue({}).exists(k, k.startsWith('node-proxy.')) == oldObject.metadata.?annotations.orValue({}).exists(k, k.startsWith('node-proxy.'))"
 
 // matchConditions let in the writes that change an address that is claimed, or what
 // makes a claim take effect, and no others.
@@ -121,7 +126,7 @@ func matchConditions() []admission.MatchCondition {
 		"object.metadata.?ownerReferences.orValue([]) != oldObject.metadata.?ownerReferences.orValue([])",
 		fmt.Sprintf("%s.exists(k, object.metadata.?labels[?k] != oldObject.metadata.?labels[?k])", quoted(relevantLabels)),
 		fmt.Sprintf("%s.exists(k, object.metadata.?annotations[?k] != oldObject.metadata.?annotations[?k])", quoted(relevantAnnotations)),
-		"object.metadata.?annotations.orValue({}).exists(k, k.startsWith('node-proxy.')) != oldObject.metadata.?annotations.orValue({}).exists(k, k.startsWith('node-proxy.'))",
+		"!("+sameNodeProxy+")",
 	)
 	return []admission.MatchCondition{
 		{Name: "claims-an-address", Expression: strings.Join(claims, "\n|| ")},

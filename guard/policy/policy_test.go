@@ -60,6 +60,9 @@ var verdicts = []struct {
 	{"a request is granted", `{"spec":{"type":"LoadBalancer","loadBalancerIP":"192.168.10.116","ports":[{"port":80}]}}`,
 		`{"spec":{"type":"LoadBalancer","loadBalancerIP":"192.168.10.116","ports":[{"port":80}]},"status":{"loadBalancer":{"ingress":[{"ip":"192.168.10.116"}]}}}`, "", ""},
 
+	{"a port is given up", `{"spec":{"externalIPs":["192.168.10.20"],"ports":[{"port":2049},{"port":80}]}}`, `{"spec":{"externalIPs":["192.168.10.20"],"ports":[{"port":80}]}}`, "", ""},
+	{"and another taken", `{"spec":{"externalIPs":["192.168.10.20"],"ports":[{"port":2049},{"port":80}]}}`, `{"spec":{"externalIPs":["192.168.10.20"],"ports":[{"port":81}]}}`, "WH108", "WH108"},
+
 	{"bypass: type", `{"spec":{"type":"ClusterIP","loadBalancerIP":"192.168.10.116"}}`, `{"spec":{"type":"LoadBalancer","loadBalancerIP":"192.168.10.116"}}`, "WH103", "WH103"},
 	{"bypass: no longer headless", `{"spec":{"clusterIP":"None","externalIPs":["192.168.10.114"],"ports":[{"port":22}]}}`, `{"spec":{"externalIPs":["192.168.10.114"],"ports":[{"port":22}]}}`, "WH101", "WH101"},
 	{"bypass: no longer ExternalName", `{"spec":{"type":"ExternalName","externalIPs":["192.168.10.114"],"ports":[{"port":22}]}}`, `{"spec":{"externalIPs":["192.168.10.114"],"ports":[{"port":22}]}}`, "WH101", "WH101"},

@@ -149,7 +149,7 @@ func had(condition string) string {
 // (rules/wh208_non_canonical_address.go).
 func (x expressions) unusualForm() string {
 	const placeholder = `matches('\\{\\{|\\$\\{|\\$\\(|\\{%|<|^\\$|^%|^__')`
-	return "variables.claims.filter(c, (c.way == 'none' || !(isIP(c.text) && ip.isCanonical(c.text)))\n" +
+	return "variables.claims.filter(c, c.way != 'proxied' && (c.way == 'none' || !(isIP(c.text) && ip.isCanonical(c.text)))\n" +
 		"  && !c.text." + placeholder + "\n" +
 		"  && !(c.field.contains('/') && (c.way == 'none' || !isIP(c.ip)) && variables.claims.exists(o, o.field == c.field && o.text." + placeholder + "))\n" +
 		"  && !variables.oldClaims.exists(o, o.text == c.text))"
