@@ -118,9 +118,12 @@ func (s *said) names(owners []string) bool {
 }
 
 // holds tells whether the finding has a claim of the same owner on all that c is on.
+// Who only bears witness for an owner is not shown where the owner speaks: there it
+// is enough that the finding is about c's place.
 func (s *said) holds(c *rule.Claimant) bool {
+	witness := c.By != c.Owner && s.Range.Covers(c.Range)
 	return slices.ContainsFunc(s.Claimants, func(was rule.Claimant) bool {
-		return was.Owner == c.Owner && (was.Range == c.Range || was.Range.Covers(c.Range))
+		return was.Owner == c.Owner && (witness || was.Range == c.Range || was.Range.Covers(c.Range))
 	})
 }
 

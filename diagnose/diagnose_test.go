@@ -251,6 +251,22 @@ func TestDiagnose(t *testing.T) {
 	}
 }
 
+// TestServicesUnread: an apiserver answers, and does not tell its Services: one may
+// claim an address of this host all the same.
+func TestServicesUnread(t *testing.T) {
+	for _, c := range []struct {
+		status snapshot.Status
+		says   bool
+	}{{snapshot.StatusRead, false}, {snapshot.StatusUnreadable, true}, {snapshot.StatusDenied, true}} {
+		seen := see(worker())
+		seen.Snapshot.Coverage = append(seen.Snapshot.Coverage, snapshot.Coverage{Source: "services", Status: c.status, Detail: "time is up", Complete: c.status == snapshot.StatusRead})
+		d := diagnose.Run(seen)
+		if says := strings.Contains(d.Title, "(not everything could be read: Services: time is up)"); says != c.says || d.Verdict != diagnose.Healthy {
+			t.Errorf("%s: %s %q", c.status, d.Verdict, d.Title)
+		}
+	}
+}
+
 func see(h dataplane.Host, objects ...claim.Claim) diagnose.Seen {
 	into := &snapshot.Builder{}
 	into.AddHost(h)

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"whohas/claim"
+	"whohas/cluster"
 	"whohas/explain"
 	"whohas/rule"
 )
@@ -91,9 +92,23 @@ func (l *look) conclude(d *Diagnosis) {
 			d.Title += ", and nobody answers for its own"
 		}
 	}
+	if blind == "" {
+		blind = l.unnamed()
+	}
 	if blind != "" {
 		d.Title += " (not everything could be read: " + blind + ")"
 	}
+}
+
+// unnamed tells why the Services are not known though an apiserver has answered: one
+// may claim an address of this host all the same.
+func (l *look) unnamed() string {
+	for _, c := range l.Snapshot.Coverage {
+		if c.Source == cluster.ServiceKind.Source() && !c.Complete {
+			return "Services: " + c.Detail
+		}
+	}
+	return ""
 }
 
 // notThis says what is wrong where no address is taken by a Service.

@@ -138,10 +138,7 @@ func changeOf(s State, r Request) (c *change, ok bool) {
 	if r.Operation == Update {
 		c.recall(r.Before)
 	}
-	if c.was != nil && c.was.Root.Equal(&c.is.Root) {
-		return nil, false
-	}
-	return c, true
+	return c, !c.reduces()
 }
 
 // recall finds the object as it was: in the request, else in the state.

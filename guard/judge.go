@@ -83,30 +83,25 @@ func (s objects) Of(r snapshot.Ref) []*snapshot.Object {
 	return []*snapshot.Object{s.object}
 }
 
-// modes are what an unknown proxy mode may be.
-var modes = []dataplane.ProxyMode{dataplane.IPVS, dataplane.IPTables, dataplane.NFTables, dataplane.EBPF}
+// modes are what an unknown proxy mode may be, the mildest first: what rests on the
+// mode mostly falls with the first of them.
+var modes = []dataplane.ProxyMode{dataplane.IPTables, dataplane.NFTables, dataplane.EBPF, dataplane.IPVS}
 
 // split tells what is so whatever the proxy mode is from what rests on it. The rules
 // take an unknown mode for the worst; nothing is refused for that alone. What is
 // refused in every mode is certain, and as severe as in the mildest.
 func (c *change) split(worse []rule.Finding) (certain, onMode []rule.Finding) {
-	grave := func(f rule.Finding) bool { return f.Severity >= refused }
-	if c.Facts.Mode != dataplane.ModeUnknown || !slices.ContainsFunc(worse, grave) {
+	if c.Facts.Mode != dataplane.ModeUnknown {
 		return worse, nil
 	}
-	every := make([][]rule.Finding, len(modes))
-	for i, m := range modes {
-		facts := *c.Facts
-		facts.Mode = m
-		every[i] = c.worse(&facts)
-	}
+	mild := c.always(slices.DeleteFunc(slices.Clone(worse), func(f rule.Finding) bool { return f.Severity < refused }))
 	for _, f := range worse {
-		mildest, always := mildest(f, every)
+		i := slices.IndexFunc(mild, func(g rule.Finding) bool { return sameMatter(&f, &g) })
 		switch {
-		case !grave(f):
+		case f.Severity < refused:
 			certain = append(certain, f)
-		case always && grave(mildest):
-			certain = append(certain, mildest)
+		case i >= 0:
+			certain = append(certain, mild[i])
 		default:
 			onMode = append(onMode, f)
 		}
@@ -114,25 +109,44 @@ func (c *change) split(worse []rule.Finding) (certain, onMode []rule.Finding) {
 	return certain, onMode
 }
 
-// mildest finds a finding in every mode; always is false if it is not made in one.
-func mildest(f rule.Finding, every [][]rule.Finding) (mild rule.Finding, always bool) {
-	mild = f
-	for _, findings := range every {
-		i := slices.IndexFunc(findings, func(g rule.Finding) bool { return g.Rule == f.Rule && g.Range == f.Range })
-		if i < 0 {
-			return f, false
+// always keeps the findings for which the request would be refused in every mode,
+// each as the mildest of them makes it.
+func (c *change) always(findings []rule.Finding) []rule.Finding {
+	for _, m := range modes {
+		if len(findings) == 0 {
+			break
 		}
-		if findings[i].Severity < mild.Severity {
-			mild = findings[i]
+		facts := *c.Facts
+		facts.Mode = m
+		now := c.worse(&facts)
+		var left []rule.Finding
+		for _, f := range findings {
+			i := slices.IndexFunc(now, func(g rule.Finding) bool { return sameMatter(&f, &g) && g.Severity >= refused })
+			if i >= 0 && now[i].Severity < f.Severity {
+				left = append(left, now[i])
+			} else if i >= 0 {
+				left = append(left, f)
+			}
 		}
+		findings = left
 	}
-	return mild, true
+	return findings
 }
 
-// shown takes out what the site allows, and hides symptoms.
+// sameMatter tells whether two findings, made in two modes, blame the same claims for
+// the same thing.
+func sameMatter(a, b *rule.Finding) bool {
+	return a.Rule == b.Rule && a.Range == b.Range && slices.EqualFunc(a.Intruders(), b.Intruders(), func(x, y rule.Claimant) bool {
+		return claim.Compare(x.Claim, y.Claim) == 0
+	})
+}
+
+// shown takes out what the site allows, and hides symptoms. A permission of the
+// object itself counts only through permit.
 func (c *change) shown(findings []rule.Finding, now time.Time) []rule.Finding {
 	if len(findings) == 0 {
 		return nil
 	}
-	return check.Finish(check.Input{Severities: c.Severities}, check.Result{Findings: findings}, c.Allows, now).Findings
+	allows := slices.DeleteFunc(slices.Clone(c.Allows), func(a rule.Allow) bool { return a.Object == c.ref })
+	return check.Finish(check.Input{}, check.Result{Findings: findings}, allows, now).Findings
 }

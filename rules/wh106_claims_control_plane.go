@@ -30,9 +30,8 @@ var ClaimsControlPlane = add(rule.Rule{
 	Check: func(p *rule.Pass) {
 		intruders := withoutGateways(p.Subjects())
 		owners := foreign(intruders, p.Others(claim.ControlPlane))
-		if !takePort(intruders, owners) {
-			owners = notOfNodes(p, owners)
-		}
+		portless := func(c claim.Claim) bool { return !takePort([]claim.Claim{c}, owners) }
+		intruders, owners = besideNodes(p, intruders, owners, portless)
 		if len(intruders) == 0 || len(owners) == 0 {
 			return
 		}
@@ -65,6 +64,21 @@ func notOfNodes(p *rule.Pass, owners []claim.Claim) []claim.Claim {
 	return slices.DeleteFunc(owners, func(o claim.Claim) bool {
 		return slices.ContainsFunc(hosts, func(h claim.Claim) bool { return h.Range == o.Range })
 	})
+}
+
+// besideNodes leaves what stands at a node's own address out for the intruders who
+// are modest: out of the owners if all of them are, and else out of the intruders
+// if nothing else is left to blame them for. In whose company an intruder is found
+// makes it no worse.
+func besideNodes(p *rule.Pass, intruders, owners []claim.Claim, modest func(claim.Claim) bool) (by, of []claim.Claim) {
+	bold := slices.DeleteFunc(slices.Clone(intruders), modest)
+	switch left := notOfNodes(p, slices.Clone(owners)); {
+	case len(bold) == 0:
+		return intruders, left
+	case len(left) == 0:
+		return bold, owners
+	}
+	return intruders, owners
 }
 
 // takePort tells whether one of the claims is about a port of the owners.

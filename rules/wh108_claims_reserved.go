@@ -32,9 +32,8 @@ var ClaimsReserved = add(rule.Rule{
 	Check: func(p *rule.Pass) {
 		intruders := withoutGateways(p.Subjects())
 		owners := knownBetter(p, notTheServer(intruders, foreign(intruders, p.Others(claim.Reserved))))
-		if len(inRole(intruders, claim.Pool)) == len(intruders) {
-			owners = notOfNodes(p, owners)
-		}
+		isPool := func(c claim.Claim) bool { return c.Role == claim.Pool }
+		intruders, owners = besideNodes(p, intruders, owners, isPool)
 		if len(intruders) == 0 || len(owners) == 0 {
 			return
 		}

@@ -110,7 +110,7 @@ func (f Field) Get(keys ...string) Field {
 	}
 	path := f.Path
 	for _, k := range keys {
-		path = joinPath(path, k)
+		path = JoinPath(path, k)
 	}
 	return Field{Path: path, Value: v, object: f.object}
 }
@@ -137,7 +137,7 @@ func (f Field) Entries() iter.Seq2[string, Field] {
 			return
 		}
 		for i, k := range f.Value.Keys {
-			if !yield(k, Field{Path: joinPath(f.Path, k), Value: &f.Value.Items[i], object: f.object}) {
+			if !yield(k, Field{Path: JoinPath(f.Path, k), Value: &f.Value.Items[i], object: f.object}) {
 				return
 			}
 		}
@@ -156,7 +156,8 @@ func (f Field) Origin() Origin {
 	return o
 }
 
-func joinPath(path, key string) string {
+// JoinPath is the path of a key below a path, as people write it.
+func JoinPath(path, key string) string {
 	if strings.ContainsAny(key, "./ ") {
 		return path + `["` + key + `"]`
 	}

@@ -4,7 +4,9 @@ package server
 
 import (
 	"context"
-	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"os"
 	"time"
 
 	"whohas/dataplane"
@@ -25,7 +27,7 @@ type metrics struct {
 	dropped   prometheus.Counter
 }
 
-func newMetrics(into prometheus.Registerer, w *watch.Watch, certificate func() *tls.Certificate) *metrics {
+func newMetrics(into prometheus.Registerer, w *watch.Watch, certificate string) *metrics {
 	m := &metrics{
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "whohas_guard_decisions_total", Help: "Requests answered, by outcome."}, []string{"outcome"}),
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "whohas_guard_decision_seconds", Help: "Time to decide, without decoding.",
@@ -48,7 +50,7 @@ func newMetrics(into prometheus.Registerer, w *watch.Watch, certificate func() *
 		gauge("whohas_guard_mode_known", "1 if kube-proxy's mode is known; while it is not, what depends on it is warned about and not refused.", func() float64 {
 			return number(w.Facts().Mode != dataplane.ModeUnknown)
 		}),
-		gauge("whohas_guard_certificate_expiry_seconds", "Seconds until the serving certificate expires; 0 while there is none.", func() float64 { return untilExpiry(certificate()) }),
+		gauge("whohas_guard_certificate_expiry_seconds", "Seconds until the serving certificate expires; 0 while there is none.", func() float64 { return untilExpiry(certificate) }),
 	)
 	return m
 }
@@ -69,11 +71,22 @@ func isReady(w *watch.Watch) bool {
 	}
 }
 
-func untilExpiry(c *tls.Certificate) float64 {
-	if c == nil || c.Leaf == nil {
+// untilExpiry is how long the certificate in a file is good for, in seconds; 0 where
+// there is none.
+func untilExpiry(name string) float64 {
+	text, err := os.ReadFile(name)
+	if err != nil {
 		return 0
 	}
-	return time.Until(c.Leaf.NotAfter).Seconds()
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return 0
+	}
+	leaf, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return 0
+	}
+	return time.Until(leaf.NotAfter).Seconds()
 }
 
 // answered counts an answer.

@@ -52,9 +52,10 @@ type Options struct {
 	MetricsListen string // "" or "0": none
 	HealthListen  string
 
-	Namespace, Service string // where the webhook is reached
-	Secret             string // of the certificate; "": somebody else makes it
-	CertDir            string // where it is mounted
+	Namespace, Service string   // where the webhook is reached
+	Names              []string // more names of the certificate, where it is reached by others, too
+	Secret             string   // of the certificate; "": somebody else makes it
+	CertDir            string   // where it is mounted
 
 	PolicyConfigMap string // of the policy's map parameter; "": none is kept
 	Reports         string // auto, openreports, policyreport or none
@@ -83,11 +84,10 @@ func Run(ctx context.Context, o Options) error {
 
 type server struct {
 	Options
-	manager     manager.Manager
-	watch       *watch.Watch
-	metrics     *metrics
-	certificate *served
-	certified   chan struct{} // closed once there is a certificate
+	manager   manager.Manager
+	watch     *watch.Watch
+	metrics   *metrics
+	certified chan struct{} // closed once there is a certificate
 }
 
 func newServer(o Options) (*server, error) {
@@ -99,7 +99,7 @@ func newServer(o Options) (*server, error) {
 	if err := errors.Join(core.AddToScheme(scheme), admissionregistration.AddToScheme(scheme)); err != nil {
 		return nil, err
 	}
-	s := &server{Options: o, watch: watch.New(o.Watch), certificate: &served{}, certified: make(chan struct{})}
+	s := &server{Options: o, watch: watch.New(o.Watch), certified: make(chan struct{})}
 	limit := shutdownLimit
 	s.manager, err = manager.New(o.Config, manager.Options{
 		Scheme: scheme, Logger: logr.FromSlogHandler(o.Log.Handler()),
@@ -109,12 +109,12 @@ func newServer(o Options) (*server, error) {
 		GracefulShutdownTimeout: &limit,
 		Client:                  client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&core.Secret{}, &core.ConfigMap{}}}},
 		WebhookServer: ctrlwebhook.NewServer(ctrlwebhook.Options{Host: host, Port: port, CertDir: o.CertDir,
-			TLSOpts: []func(*tls.Config){s.certificate.wrap, func(c *tls.Config) { c.MinVersion = tls.VersionTLS12 }}}),
+			TLSOpts: []func(*tls.Config){func(c *tls.Config) { c.MinVersion = tls.VersionTLS12 }}}),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make the manager: %w", err)
 	}
-	s.metrics = newMetrics(metricsregistry.Registry, s.watch, s.certificate.now)
+	s.metrics = newMetrics(metricsregistry.Registry, s.watch, filepath.Join(o.CertDir, "tls.crt"))
 	return s, nil
 }
 
@@ -204,9 +204,9 @@ func (s *server) serve(ctx context.Context, handler http.Handler) error {
 	case <-s.certified:
 	}
 	s.Log.Info("serving", "listen", s.Listen, "path", "/validate")
-	web := s.manager.GetWebhookServer()
-	web.Register("/validate", handler)
-	return web.Start(ctx)
+	s.manager.GetWebhookServer().Register("/validate", handler) // the manager starts it
+	<-ctx.Done()
+	return nil
 }
 
 // ready tells whether decisions can be made: the register is there, and a certificate.
@@ -231,7 +231,7 @@ func (s *server) addRotator() error {
 	return rotator.AddRotator(s.manager, &rotator.CertRotator{
 		SecretKey: types.NamespacedName{Namespace: s.Namespace, Name: s.Secret},
 		CertDir:   s.CertDir, CAName: Name + "-ca", CAOrganization: "whohas",
-		DNSName: fmt.Sprintf("%s.%s.svc", s.Service, s.Namespace), IsReady: s.certified,
+		DNSName: fmt.Sprintf("%s.%s.svc", s.Service, s.Namespace), ExtraDNSNames: s.Names, IsReady: s.certified,
 		Webhooks:   []rotator.WebhookInfo{{Name: Name, Type: rotator.Validating}},
 		FieldOwner: Name,
 		// The authority stays for ten years, so that at the yearly change of the

@@ -132,16 +132,16 @@ func (e *env) station(ctx context.Context, in *inputs, f *stationFlags) (diagnos
 	if err != nil {
 		return diagnose.Seen{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, in.timeout)
-	defer cancel()
-	given, err := e.given(ctx, in)
+	hurry()
+	limit := time.Now().Add(in.timeout)
+	given, err := e.givenBy(ctx, in, limit)
 	if err != nil {
 		return diagnose.Seen{}, err
 	}
 	if len(given.Hosts) > 0 {
 		return judged(given, owners, in, f.node)
 	}
-	own := e.readStation(ctx, f, owners)
+	own := e.readStation(ctx, f, owners, limit)
 	if slices.ContainsFunc(own.Coverage, func(c snapshot.Coverage) bool {
 		return c.Status == snapshot.StatusDenied && strings.HasPrefix(c.Source, "host ")
 	}) {
@@ -150,8 +150,10 @@ func (e *env) station(ctx context.Context, in *inputs, f *stationFlags) (diagnos
 	return judged(snapshot.Over(given, own), owners, in, own.Hosts[0].Name)
 }
 
-// given is what the command line names beside the host.
-func (e *env) given(ctx context.Context, in *inputs) (*snapshot.Snapshot, error) {
+// givenBy is what the command line names beside the host.
+func (e *env) givenBy(ctx context.Context, in *inputs, limit time.Time) (*snapshot.Snapshot, error) {
+	ctx, cancel := context.WithDeadline(ctx, limit)
+	defer cancel()
 	into := &snapshot.Builder{}
 	s := in.sources()
 	s.live = in.live || *in.kube.KubeConfig != "" || *in.kube.Context != "" // only where somebody says so

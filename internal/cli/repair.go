@@ -63,8 +63,8 @@ yet; 2 it could not work.`,
 	}
 	flags := cmd.Flags()
 	f.inputs.register(flags)
-	f.timeout = diagnoseTimeout
-	flags.Lookup("timeout").DefValue = diagnoseTimeout.String()
+	f.timeout = repairTimeout
+	flags.Lookup("timeout").DefValue = repairTimeout.String()
 	flags.Lookup("timeout").Usage = "bounds the diagnosis"
 	f.stationFlags.register(flags)
 	flags.BoolVar(&f.apply, "apply", false, "do it")
@@ -120,7 +120,7 @@ func (e *env) repair(ctx context.Context, f *repairFlags) error {
 	if f.apply {
 		err = e.apply(ctx, f, seen, r, quietOutput(outputs))
 	}
-	if e.status = repairStatus(d, r); err != nil {
+	if e.status = repairStatus(d, r, seen.Snapshot.Failed()); err != nil {
 		e.status = exitFailed // it could not work
 	}
 	errs := []error{err}
@@ -144,9 +144,14 @@ func ofCluster(f *repairFlags, seen diagnose.Seen) *rule.Finding {
 	return nil
 }
 
-func repairStatus(d diagnose.Diagnosis, r *report.Repair) int {
+// repairTimeout bounds what is asked before a repair: an apiserver that has just come
+// back may take its time to tell which Service it is.
+const repairTimeout = 15 * time.Second
+
+// repairStatus is the exit status; blind: not everything could be read.
+func repairStatus(d diagnose.Diagnosis, r *report.Repair, blind bool) int {
 	switch {
-	case r.Healed, d.Cause == nil && d.Verdict != diagnose.Unknown:
+	case r.Healed, d.Cause == nil && d.Verdict != diagnose.Unknown && !blind:
 		return exitOK
 	case d.Cause == nil:
 		return exitFailed

@@ -32,6 +32,14 @@ import (
 // up the time of the others.
 const sectionLimit = 1500 * time.Millisecond
 
+// What the host itself holds is read to its end however slow the host is, within
+// ownLimit: without it nothing can be said. Whoever is asked then has leastLimit at
+// least, also where the time is up.
+const (
+	ownLimit   = 6 * time.Second
+	leastLimit = 1500 * time.Millisecond
+)
+
 // slow are the sections that need other programs, or look at every process. What is
 // asked of others does not wait for them.
 var slow = []string{host.NFTables, host.IPTables, host.Listeners, host.Notices}
@@ -39,17 +47,22 @@ var slow = []string{host.NFTables, host.IPTables, host.Listeners, host.Notices}
 // readStation reads this host, and what it shows only when it is asked: who answers
 // where the apiserver should be, and who answers on the wire. The snapshot holds the
 // host always, however little could be read.
-func (e *env) readStation(ctx context.Context, f *stationFlags, owners []claim.Claim) *snapshot.Snapshot {
+func (e *env) readStation(ctx context.Context, f *stationFlags, owners []claim.Claim, limit time.Time) *snapshot.Snapshot {
 	p := e.progress()
 	defer p.done()
 	o := host.Options{Name: f.node, Root: f.root, Station: true, Timeout: sectionLimit}
 	o.Skip = slow
 	p.show("reading this host")
-	h, coverage := host.Read(ctx, o)
+	h, coverage := readOwn(ctx, o)
 	if name := nodeName(&h); o.Name == "" && name != "" {
 		o.Name = name
 		rename(&h, coverage, name)
 	}
+	if least := time.Now().Add(leastLimit); limit.Before(least) {
+		limit = least
+	}
+	ctx, cancel := context.WithDeadline(ctx, limit)
+	defer cancel()
 	into := &snapshot.Builder{}
 	p.show("reading this host, asking the apiserver and the wire")
 	var asking sync.WaitGroup
@@ -76,6 +89,12 @@ func (e *env) readStation(ctx context.Context, f *stationFlags, owners []claim.C
 	into.AddHost(h)
 	into.TakenAt(e.now())
 	return into.Snapshot()
+}
+
+func readOwn(ctx context.Context, o host.Options) (dataplane.Host, []snapshot.Coverage) {
+	ctx, cancel := context.WithTimeout(ctx, ownLimit)
+	defer cancel()
+	return host.Read(ctx, o)
 }
 
 // nodeName is the name that the kubelet was told its Node has, where that is not the
@@ -226,9 +245,6 @@ var kubeconfigs = []string{
 	"etc/kubernetes/kubelet.conf", "var/lib/kubelet/kubeconfig", "etc/kubernetes/ssl/kubecfg-kube-node-kubelet.yaml", "var/snap/microk8s/current/credentials/kubelet.config", "var/lib/rancher/k3s/agent/kubelet.kubeconfig", "var/lib/rancher/rke2/agent/kubelet.kubeconfig",
 }
 
-// clusterLimit bounds the questions to the apiserver.
-const clusterLimit = 1500 * time.Millisecond
-
 // readCluster reads Services and Nodes, for names, where an apiserver has answered
 // and a kubeconfig of this host lets in there. That it does not is no failure: the
 // diagnosis needs none of it.
@@ -244,8 +260,6 @@ func readCluster(ctx context.Context, root string, h *dataplane.Host, dials []da
 		if err != nil {
 			continue
 		}
-		ctx, cancel := context.WithTimeout(ctx, clusterLimit)
-		defer cancel()
 		if err := live.Read(ctx, live.Options{Config: cfg, Reads: keep, Known: true}, into); err == nil {
 			return
 		}

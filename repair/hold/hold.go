@@ -27,7 +27,9 @@
 //     which each family syncs once by its period of 30.
 //   - Nothing has put it back for 65 seconds, two periods and some more; on
 //     kube-router's device for 330, as its period is five minutes (kube-router
-//     pkg/options/options.go NewKubeRouterConfig).
+//     pkg/options/options.go NewKubeRouterConfig); and for as long where IPVS still has
+//     virtual servers on it: then the proxy has not synced without it yet, and on a
+//     busy node syncs have been seen 52 seconds apart.
 //
 // A sync that puts the address back shows that kube-proxy's cache still has the
 // claim, and the time begins anew. The first two signs must stand for three seconds.

@@ -16,11 +16,11 @@ type measures struct {
 	settle time.Duration // for which a sign must stand
 	period time.Duration // in which kube-proxy has synced of itself, of each family
 	quiet  time.Duration // after which nobody puts the address back any more
-	router time.Duration // the same of kube-router
+	long   time.Duration // the same of kube-router, and where IPVS still serves the address
 }
 
 func usual() measures {
-	return measures{settle: 3 * time.Second, period: 35 * time.Second, quiet: 65 * time.Second, router: 330 * time.Second}
+	return measures{settle: 3 * time.Second, period: 35 * time.Second, quiet: 65 * time.Second, long: 330 * time.Second}
 }
 
 // routerDevice is kube-router's (package claimants).
@@ -44,6 +44,7 @@ type standing struct {
 	last   time.Time // when it was last seen on
 	again  int       // how often it came after the apiserver answered
 	served bool      // IPVS had a virtual server on it, once
+	serves bool      // the last list had one
 	sync   time.Time // the last end of a sync since it was quiet
 	syncs  int       // how many of those
 	gone   time.Time // since when the virtual servers are known to have gone
@@ -121,9 +122,10 @@ func (j *judge) listed(begun, ended time.Time, whole bool, has func(netip.Addr) 
 	for i := range j.standing {
 		s := &j.standing[i]
 		if has(s.prefix.Addr()) {
-			s.served, s.gone = true, time.Time{}
+			s.served, s.serves, s.gone = true, true, time.Time{}
 			continue
 		}
+		s.serves = false
 		if from, ok := j.since(s); ok && whole && s.served && s.gone.IsZero() && begun.After(from) {
 			s.gone = ended
 		}
@@ -164,9 +166,12 @@ func (j *judge) proof(s *standing, now time.Time) string {
 	return ""
 }
 
+// wait is how long quiet must last to prove something. A proxy that still serves an
+// address has not heard of anything: on a busy node its next sync may be late (lab
+// repair-orders, on a machine with too much to do: 52 seconds).
 func (j *judge) wait(s *standing) time.Duration {
-	if s.device == routerDevice {
-		return j.router
+	if s.device == routerDevice || s.serves {
+		return j.long
 	}
 	return j.quiet
 }

@@ -62,7 +62,9 @@ func TestJudge(t *testing.T) {
 			steps: []step{{0, "has"}, {0.1, "on"}, {0.2, "off"}, {1, "ok"}, {35, "on"}, {35.1, "off"}, {36, "has"}, {40, "lacks"}}},
 		{name: "it is put back when all seemed well", over: 45, healed: true, why: "virtual servers are gone",
 			steps: []step{{0, "has"}, {0.1, "on"}, {0.2, "off"}, {1, "ok"}, {10, "lacks"}, {12, "on"}, {12.1, "off"}, {42, "lacks"}}},
-		{name: "the virtual server comes back", over: 66, healed: true, why: "for 1m5s",
+		{name: "the virtual server stays: the proxy has heard of nothing", why: "no sync without it was seen",
+			steps: []step{{0, "has"}, {0.1, "on"}, {0.2, "off"}, {100, "ok"}, {110, "has"}}},
+		{name: "the virtual server comes back", over: 331, healed: true, why: "for 5m30s",
 			steps: []step{{0, "has"}, {0.1, "on"}, {0.2, "off"}, {1, "ok"}, {10, "lacks"}, {12, "has"}}},
 		{name: "two syncs", over: 43, healed: true, why: "synced twice",
 			steps: []step{{0, "has"}, {0.1, "on"}, {0.2, "off"}, {1, "ok"}, {10, "sync"}, {40, "sync"}}},
@@ -235,8 +237,16 @@ func slowlyProven(story []told, i int, device string, answered, now int) bool {
 	if on {
 		return false
 	}
-	need := 65
-	if router {
+	need, serves := 65, false
+	for _, e := range story {
+		switch e.what {
+		case "has":
+			serves = true
+		case "lacks", "partly":
+			serves = false
+		}
+	}
+	if router || serves {
 		need = 330
 	}
 	if now-from >= need {

@@ -227,7 +227,7 @@ type bench struct {
 // newBench goes fast: its seconds are a twentieth.
 func newBench(t testing.TB) *bench {
 	b := &bench{world: thisWorld()}
-	b.measures = measures{settle: 100 * time.Millisecond, period: 300 * time.Millisecond, quiet: 800 * time.Millisecond, router: time.Hour}
+	b.measures = measures{settle: 100 * time.Millisecond, period: 300 * time.Millisecond, quiet: 800 * time.Millisecond, long: time.Hour}
 	b.kind = standIn
 	b.second, b.servers, b.proxy, b.say = 50*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond, 200*time.Millisecond
 	b.journal = filepath.Join(t.TempDir(), "journal")
