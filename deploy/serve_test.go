@@ -28,7 +28,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 )
 
-const broken = `
+const incident = `
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: kube-proxy, namespace: kube-system}
@@ -56,7 +56,7 @@ metadata: {name: cdev02}
 // in a cluster, it may do, and nothing of it is forbidden.
 func TestGuardServesWithItsRights(t *testing.T) {
 	s := start(t)
-	s.KubectlInput(broken, "apply", "-f", "-")
+	s.KubectlInput(incident, "apply", "-f", "-")
 	for i, n := range []string{"cdev01", "cdev02"} {
 		s.Kubectl("patch", "node", n, "--subresource=status", "--type=merge", "-p", fmt.Sprintf(`{"status":{"addresses":[{"type":"InternalIP","address":"192.168.10.%d"}]}}`, 114+i))
 	}
