@@ -83,20 +83,13 @@ func TestChartOptions(t *testing.T) {
 // TestSchema: each value of the first rank has its place in the schema, and the schema
 // names none that is not there.
 func TestSchema(t *testing.T) {
-	text, err := os.ReadFile("chart/whohas-guard/values.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := os.ReadFile("chart/whohas-guard/values.schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
+	text, raw := file(t, "chart/whohas-guard/values.yaml"), file(t, "chart/whohas-guard/values.schema.json")
 	var schema struct{ Properties map[string]any }
-	if err := json.Unmarshal(raw, &schema); err != nil {
+	if err := json.Unmarshal([]byte(raw), &schema); err != nil {
 		t.Fatal(err)
 	}
 	values := map[string]any{}
-	if err := yaml.Unmarshal(text, &values); err != nil {
+	if err := yaml.Unmarshal([]byte(text), &values); err != nil {
 		t.Fatal(err)
 	}
 	for v := range values {
@@ -114,28 +107,54 @@ func TestSchema(t *testing.T) {
 // TestMetricNames: rules and dashboard ask for metrics that the program has, or the
 // apiserver.
 func TestMetricNames(t *testing.T) {
-	source, err := os.ReadFile("../guard/server/metrics.go")
-	if err != nil {
-		t.Fatal(err)
-	}
+	source := file(t, "../guard/server/metrics.go")
 	asked := map[string]bool{}
 	for _, path := range []string{"components/monitoring/rules.yaml", "components/monitoring/dashboard.json"} {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range regexp.MustCompile(`\bwhohas_[a-z_]+`).FindAllString(string(text), -1) {
+		for _, m := range regexp.MustCompile(`\bwhohas_[a-z_]+`).FindAllString(file(t, path), -1) {
 			asked[m] = true
-			if !bytes.Contains(source, []byte(`"`+strings.TrimSuffix(m, "_bucket")+`"`)) {
+			if !strings.Contains(source, `"`+strings.TrimSuffix(m, "_bucket")+`"`) {
 				t.Errorf("%s: %s: no such metric", path, m)
 			}
 		}
 	}
-	for _, m := range regexp.MustCompile(`"(whohas_[a-z_]+)"`).FindAllStringSubmatch(string(source), -1) {
+	for _, m := range regexp.MustCompile(`"(whohas_[a-z_]+)"`).FindAllStringSubmatch(source, -1) {
 		if !asked[m[1]] && !asked[m[1]+"_bucket"] {
 			t.Errorf("%s is in no rule and on no dashboard", m[1])
 		}
 	}
+}
+
+// TestPage: the page has every metric, every alert and every component.
+func TestPage(t *testing.T) {
+	page := file(t, "../docs/guard-install.md")
+	for _, m := range regexp.MustCompile(`"(whohas_[a-z_]+)"`).FindAllStringSubmatch(file(t, "../guard/server/metrics.go"), -1) {
+		if !strings.Contains(page, m[1]) {
+			t.Errorf("the page lacks the metric %s", m[1])
+		}
+	}
+	for _, a := range regexp.MustCompile(`- alert: (\w+)`).FindAllStringSubmatch(file(t, "components/monitoring/rules.yaml"), -1) {
+		if !strings.Contains(page, "| "+a[1]+" |") {
+			t.Errorf("the page lacks the alert %s", a[1])
+		}
+	}
+	components, err := os.ReadDir("components")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range components {
+		if !strings.Contains(page, "| "+c.Name()+" |") {
+			t.Errorf("the page lacks the component %s", c.Name())
+		}
+	}
+}
+
+func file(tb testing.TB, path string) string {
+	tb.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return string(text)
 }
 
 func byKey(objects []*unstructured.Unstructured) map[string]map[string]any {
