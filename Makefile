@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 .DEFAULT_GOAL := help
-.PHONY: help build check test lab lint bench docs fuzz diff-policy tools
+.PHONY: help build image check test lab lint bench docs fuzz diff-policy tools
 lint := $(shell tools/build --path golangci-lint)
 # What the lab runs beside etcd and kube-apiserver.
 components := kube-controller-manager kube-proxy kube-proxy-1.25 kubemark
@@ -12,12 +12,16 @@ help: ## what can be made
 build: ## the program, as bin/kubectl-whohas
 	CGO_ENABLED=0 go build -trimpath -o bin/kubectl-whohas ./cmd/whohas
 
+image: ## the container image, as dist/whohas.oci.tar: no registry, no daemon
+	go run -C tools/image . -root $(CURDIR) -o $(CURDIR)/dist/whohas.oci.tar -version $$(git describe --tags --always --dirty 2>/dev/null || echo devel)
+
 check: tools lint test ## what CI runs: everything that must hold
 
 test: ## all tests, in real clusters too (installs what they need)
 	@tools/packages
-	@tools/build etcd kube-apiserver kubectl $(components) >/dev/null
+	@tools/build etcd kube-apiserver kubectl helm $(components) >/dev/null
 	go test -timeout 60m ./...
+	go test -C tools/image .
 
 lab: ## all scenarios of the lab, on real kernels (docs/lab.md)
 	@tools/packages
@@ -29,6 +33,7 @@ lint: ## formatting, vet, linters, and that modules and rule pages are fresh
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "run gofmt -w on these" >&2; exit 1; }
 	go mod verify >/dev/null
 	go vet ./...
+	go vet -C tools/image .
 	$(lint) run ./...
 
 bench: ## speed and memory of whole commands on a large cluster

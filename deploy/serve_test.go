@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package deploy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"whohas/guard/server"
+	"whohas/guard/watch"
+	"whohas/rules"
+
+	"github.com/go-logr/logr"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+)
+
+const incident = `
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: kube-proxy, namespace: kube-system}
+data: {config.conf: "mode: ipvs"}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: whohas-addresses, namespace: whohas-system}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: tomcat, namespace: default}
+spec: {externalIPs: [192.168.10.114], ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Node
+metadata: {name: cdev01}
+---
+apiVersion: v1
+kind: Node
+metadata: {name: cdev02}
+`
+
+// TestGuardServesWithItsRights runs the guard as the account that base makes: what it does
+// in a cluster, it may do, and nothing of it is forbidden.
+func TestGuardServesWithItsRights(t *testing.T) {
+	s := start(t)
+	s.KubectlInput(incident, "apply", "-f", "-")
+	for i, n := range []string{"cdev01", "cdev02"} {
+		s.Kubectl("patch", "node", n, "--subresource=status", "--type=merge", "-p", fmt.Sprintf(`{"status":{"addresses":[{"type":"InternalIP","address":"192.168.10.%d"}]}}`, 114+i))
+	}
+	s.Kubectl("apply", "-k", "base")
+	admin := config(t, s)
+	clients, err := kubernetes.NewForConfig(admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() error { // roles reach the authorizer a little later
+		_, err := s.KubectlAs("admin", "", "auth", "can-i", "list", "nodes", "--as="+account)
+		return err
+	})
+
+	log, health := &lines{}, freePort(t)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	o := server.Options{
+		Config: actingAs(admin), Listen: freePort(t), MetricsListen: "0", HealthListen: health,
+		Watch:     watch.Options{Rules: rules.All(), Reads: reads(t)},
+		Namespace: namespace, Service: name, Secret: "whohas-guard-cert", CertDir: t.TempDir(),
+		PolicyConfigMap: "whohas-addresses", Reports: "auto", Lease: name,
+		Log: slog.New(slog.NewTextHandler(log, nil)),
+	}
+	ctrl.SetLogger(logr.FromSlogHandler(o.Log.Handler()))
+	go func() { ended <- server.Run(ctx, o) }()
+	defer func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Log(log.String())
+		}
+	}()
+	go mount(ctx, clients, o.CertDir)
+
+	eventually(t, func() error {
+		select {
+		case err := <-ended:
+			ended <- err
+			t.Fatal(err)
+		default:
+		}
+		resp, err := http.Get("http://" + health + "/readyz")
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return errors.New(resp.Status)
+		}
+		return nil
+	})
+	for what, args := range map[string][]string{
+		"its certificate's authority": {"get", "validatingwebhookconfiguration", name, "-o", "jsonpath={.webhooks[4].clientConfig.caBundle}"},
+		"its Lease":                   {"-n", namespace, "get", "lease", name, "-o", "jsonpath={.spec.holderIdentity}"},
+		"the policy's parameter":      {"-n", namespace, "get", "configmap", "whohas-addresses", "-o", `jsonpath={.data.192\.168\.10\.114}`},
+		"its report":                  {"get", "clusterreport", "whohas", "-o", "jsonpath={.results[0].rule}"},
+		"an Event on the Service":     {"get", "events", "--field-selector", "involvedObject.name=tomcat", "-o", "jsonpath={.items[0].reason}"},
+	} {
+		eventually(t, func() error {
+			out, err := s.KubectlAs("admin", "", args...)
+			if err == nil && out == "" {
+				err = errors.New("nothing there")
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", what, err)
+			}
+			return nil
+		})
+	}
+	for _, l := range strings.Split(log.String(), "\n") {
+		if strings.Contains(strings.ToLower(l), "forbidden") {
+			t.Error(l)
+		}
+	}
+}
+
+// actingAs is the configuration of a Pod with the guard's account.
+func actingAs(c *rest.Config) *rest.Config {
+	c = rest.CopyConfig(c)
+	c.Impersonate = rest.ImpersonationConfig{UserName: account, Groups: []string{"system:serviceaccounts", "system:serviceaccounts:" + namespace, "system:authenticated"}}
+	return c
+}
+
+// mount does what a kubelet does: it brings the Secret into the Pod.
+func mount(ctx context.Context, clients kubernetes.Interface, dir string) {
+	for ; ctx.Err() == nil; time.Sleep(100 * time.Millisecond) {
+		secret, err := clients.CoreV1().Secrets(namespace).Get(ctx, "whohas-guard-cert", metav1.GetOptions{})
+		if err != nil {
+			continue
+		}
+		for k, v := range secret.Data {
+			path := filepath.Join(dir, k)
+			if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, v) {
+				continue
+			}
+			tmp := path + ".new"
+			if os.WriteFile(tmp, v, 0o600) == nil {
+				_ = os.Rename(tmp, path)
+			}
+		}
+	}
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// lines is a log that is written and read at once.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Image builds the container image of whohas as a file, an OCI image layout in a tar: with
+// no registry, no daemon and no base image. The same source gives the same bytes.
+//
+//	go run -C tools/image . -root ../.. -o ../../dist/whohas.oci.tar
+package main
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// user is "nonroot" of the distroless images, and what deploy/base runs the Pod as.
+const user = "65532:65532"
+
+// epoch stands for every time in the image.
+var epoch = time.Unix(0, 0).UTC()
+
+func main() {
+	if err := run(os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintf(os.Stderr, "image: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string, stdout io.Writer) error {
+	flags := flag.NewFlagSet("image", flag.ContinueOnError)
+	root := flags.String("root", ".", "the repository")
+	out := flags.String("o", "whohas.oci.tar", "the file to write")
+	name := flags.String("name", "ghcr.io/whohas/whohas:dev", "the image's name, for those who load it")
+	version := flags.String("version", "devel", "what the program says of itself")
+	platforms := flags.String("platforms", "linux/amd64,linux/arm64", "what to build for")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	made, err := index(*root, *name, *version, strings.Split(*platforms, ","))
+	if err != nil {
+		return err
+	}
+	if err := write(*out, made, *name); err != nil {
+		return err
+	}
+	digest, err := made.Digest()
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(stdout, "%s %s@%s\n", *out, *name, digest)
+	return err
+}
+
+// index is one image for each platform.
+func index(root, name, version string, platforms []string) (v1.ImageIndex, error) {
+	made := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
+	for _, text := range platforms {
+		p, err := v1.ParsePlatform(text)
+		if err != nil {
+			return nil, err
+		}
+		program, err := compile(root, version, *p)
+		if err != nil {
+			return nil, err
+		}
+		img, err := image(program, version, *p)
+		if err != nil {
+			return nil, err
+		}
+		made = mutate.AppendManifests(made, mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: p}})
+	}
+	return made, nil
+}
+
+// compile builds the program with nothing in it of where and when that was done.
+func compile(root, version string, p v1.Platform) ([]byte, error) {
+	dir, err := os.MkdirTemp("", "whohas-image-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "whohas")
+	cmd := exec.Command("go", "build", "-C", root, "-mod=readonly", "-trimpath", "-buildvcs=false",
+		"-ldflags", "-s -w -buildid= -X whohas/internal/cli.version="+version, "-o", path, "./cmd/whohas")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=", "GOOS="+p.OS, "GOARCH="+p.Architecture, "GOAMD64=v1", "GOARM64=v8.0")
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("build for %s: %w", p, err)
+	}
+	return os.ReadFile(path)
+}
+
+// image holds the program and nothing else: no shell, no libraries, no certificates, since
+// the guard talks to the apiserver alone, whose authority each Pod is given.
+func image(program []byte, version string, p v1.Platform) (v1.Image, error) {
+	layer, err := layerOf(program)
+	if err != nil {
+		return nil, err
+	}
+	img := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
+	img, err = mutate.Append(img, mutate.Addendum{
+		Layer: layer, MediaType: types.OCILayer,
+		History: v1.History{Created: v1.Time{Time: epoch}, CreatedBy: "tools/image", Comment: "whohas " + version},
+	})
+	if err != nil {
+		return nil, err
+	}
+	config, err := img.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	config = config.DeepCopy()
+	config.OS, config.Architecture, config.Variant, config.Created = p.OS, p.Architecture, p.Variant, v1.Time{Time: epoch}
+	config.Config = v1.Config{
+		User: user, Entrypoint: []string{"/whohas"}, WorkingDir: "/",
+		Labels: map[string]string{
+			"org.opencontainers.image.title": "whohas", "org.opencontainers.image.licenses": "Apache-2.0",
+			"org.opencontainers.image.version": version,
+		},
+	}
+	return mutate.ConfigFile(img, config)
+}
+
+func layerOf(program []byte) (v1.Layer, error) {
+	var text bytes.Buffer
+	w := tar.NewWriter(&text)
+	h := &tar.Header{Typeflag: tar.TypeReg, Name: "whohas", Size: int64(len(program)), Mode: 0o555, ModTime: epoch, Format: tar.FormatUSTAR}
+	if err := w.WriteHeader(h); err != nil {
+		return nil, err
+	}
+	if _, err := w.Write(program); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text.Bytes())), nil }
+	return tarball.LayerFromOpener(open, tarball.WithMediaType(types.OCILayer))
+}
+
+// write makes the layout, and a tar of it in a fixed order. What docker and containerd
+// name it by stands in its index.
+func write(path string, made v1.ImageIndex, name string) error {
+	dir, err := os.MkdirTemp("", "whohas-layout-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	l, err := layout.Write(dir, empty.Index)
+	if err != nil {
+		return err
+	}
+	_, tag, _ := strings.Cut(name[strings.LastIndexByte(name, '/')+1:], ":")
+	notes := map[string]string{"io.containerd.image.name": name, "org.opencontainers.image.ref.name": tag}
+	if err := l.AppendIndex(made, layout.WithAnnotations(notes)); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".whohas-*.tar")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	if err := errors.Join(pack(tmp, dir), tmp.Chmod(0o644), tmp.Close()); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), path)
+}
+
+func pack(to io.Writer, dir string) error {
+	var files []string
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			files = append(files, path)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	slices.Sort(files)
+	w := tar.NewWriter(to)
+	for _, path := range files {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		h := &tar.Header{Typeflag: tar.TypeReg, Name: filepath.ToSlash(rel), Size: int64(len(text)), Mode: 0o644, ModTime: epoch, Format: tar.FormatUSTAR}
+		if err := w.WriteHeader(h); err != nil {
+			return err
+		}
+		if _, err := w.Write(text); err != nil {
+			return err
+		}
+	}
+	return w.Close()
+}
