@@ -15,15 +15,13 @@ import (
 // false where nobody can tell: the sets were not read, or the proxy keeps none, as
 // kube-router.
 func IsClusterIP(h *dataplane.Host, ip netip.Addr) (is, known bool) {
-	for _, s := range h.Sets {
+	for i := range h.Sets {
+		s := &h.Sets[i]
 		if s.Name != "KUBE-CLUSTER-IP" && s.Name != "KUBE-6-CLUSTER-IP" {
 			continue
 		}
-		known = true
-		for _, m := range s.Members {
-			if setMember(m) == ip {
-				return true, true
-			}
+		if known = true; s.Has(ip) {
+			return true, true
 		}
 	}
 	return false, known && !slices.Contains(h.Unread, "ipset")

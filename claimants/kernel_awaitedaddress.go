@@ -38,21 +38,15 @@ var KernelAwaitedAddress = add(Claimant{
 // externalSet is the ipset of kube-proxy that has an address for a Service's external
 // or load-balancer address (kubernetes pkg/proxy/ipvs/ipset.go; KUBE-6- of IPv6).
 func externalSet(h *dataplane.Host, ip netip.Addr) string {
-	for _, s := range h.Sets {
+	for i := range h.Sets {
+		s := &h.Sets[i]
 		name := strings.Replace(s.Name, "KUBE-6-", "KUBE-", 1)
 		external := strings.HasPrefix(name, "KUBE-EXTERNAL-IP") || strings.HasPrefix(name, "KUBE-LOAD-BALANCER")
-		if external && slices.ContainsFunc(s.Members, func(m string) bool { return setMember(m) == ip }) {
+		if external && s.Has(ip) {
 			return s.Name
 		}
 	}
 	return ""
-}
-
-// setMember is the address of an entry like 192.168.10.114,tcp:80.
-func setMember(entry string) netip.Addr {
-	first, _, _ := strings.Cut(entry, ",")
-	ip, _ := netip.ParseAddr(first)
-	return ip.Unmap()
 }
 
 func onAnyDevice(h *dataplane.Host, ip netip.Addr) bool {

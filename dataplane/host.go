@@ -2,7 +2,11 @@
 
 package dataplane
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+	"strings"
+)
 
 // Host is what the kernel of one host, or of one network namespace, held at one
 // moment. Every list is sorted by whoever fills it, so that two readings of the
@@ -140,7 +144,20 @@ type RealServer struct {
 type Set struct {
 	Name    string   `json:"name"`
 	Type    string   `json:"type"`              // "hash:ip,port"
-	Members []string `json:"members,omitempty"` // in ipset's words: "192.168.10.114,tcp:80"
+	Members []string `json:"members,omitempty"` // in ipset's words: "192.168.10.114,tcp:80"; sorted
+}
+
+// Has tells whether a member begins with an address. A large cluster's set has ten
+// thousand, and is asked about as many addresses: it is searched, not read.
+func (s *Set) Has(ip netip.Addr) bool {
+	text := ip.String()
+	i, _ := slices.BinarySearch(s.Members, text)
+	for ; i < len(s.Members) && strings.HasPrefix(s.Members[i], text); i++ {
+		if rest := s.Members[i][len(text):]; rest == "" || rest[0] == ',' {
+			return true
+		}
+	}
+	return false
 }
 
 // Table is a netfilter table of one back end.

@@ -219,6 +219,49 @@ func failures(err error) []string {
 	return strings.Split(err.Error(), "\n")
 }
 
+// TestAskLeavesNeighbours: somebody else answers for an address whose owner is known:
+// where this host sends what is for the owner does not change.
+func TestAskLeavesNeighbours(t *testing.T) {
+	all := network(t, 3)
+	asker, owner, thief := all[0], all[1], all[2]
+	asker.address("eth0", "192.0.2.1/24")
+	owner.address("eth0", "192.0.2.2/24")
+	owner.sysctl("ipv4.conf.all.arp_ignore", "8") // it is slow to answer, say
+	thief.address("eth0", "192.0.2.3/24")
+	thief.address("lo", "192.0.2.2/32")
+	neighbour := func() (mac string) {
+		asker.do(func(h *netlink.Handle) error {
+			l, err := h.LinkByName("eth0")
+			if err != nil {
+				return err
+			}
+			list, err := h.NeighList(l.Attrs().Index, unix.AF_INET)
+			for _, n := range list {
+				if n.IP.String() == "192.0.2.2" {
+					mac = n.HardwareAddr.String()
+				}
+			}
+			return err
+		})
+		return mac
+	}
+	asker.do(func(h *netlink.Handle) error {
+		l, err := h.LinkByName("eth0")
+		if err != nil {
+			return err
+		}
+		return h.NeighSet(&netlink.Neigh{LinkIndex: l.Attrs().Index, Family: unix.AF_INET, State: unix.NUD_STALE,
+			IP: net.IPv4(192, 0, 2, 2), HardwareAddr: net.HardwareAddr{2, 0, 0, 0, 0, 2}})
+	})
+	time.Sleep(1200 * time.Millisecond) // locktime: a fresh entry is not overridden
+	got, err := asker.ask(t.Context(), target("eth0", "192.0.2.2"))
+	same(t, "errors", nil, failures(err))
+	same(t, "echoes", []string{"eth0 192.0.2.2 sent 2: 02:00:00:00:00:03"}, lines(got))
+	if mac := neighbour(); mac != "02:00:00:00:00:02" {
+		t.Errorf("the neighbour is %s now", mac)
+	}
+}
+
 // TestAskKernels: who holds what answers, as Linux does it.
 func TestAskKernels(t *testing.T) {
 	all := network(t, 4)

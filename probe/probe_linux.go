@@ -29,6 +29,8 @@ import (
 // those of the link and its members. Other devices of this host on the same wire do
 // count: they are stations like others there.
 //
+// What this host's neighbour tables know of the targets stays as it is.
+//
 // It works in the network namespace of the calling thread, so a caller that is not
 // in the process's own has locked its goroutine to the thread. It needs
 // CAP_NET_RAW. Several calls at once are fine, but hear each other's answers.
@@ -46,11 +48,16 @@ func Ask(ctx context.Context, targets []Target) ([]dataplane.Echo, error) {
 	}
 	wires, more := open(targets, links)
 	failed = append(failed, more...)
-	var all sync.WaitGroup
+	memory, stop := remember(wires), make(chan struct{})
+	defer memory.close()
+	var all, keeping sync.WaitGroup
+	keeping.Go(func() { memory.keep(wires, stop) })
 	for _, w := range wires {
 		all.Go(func() { w.ask(ctx) })
 	}
 	all.Wait()
+	close(stop)
+	keeping.Wait()
 	var out []dataplane.Echo
 	for _, w := range wires {
 		echoes, silent := w.result()

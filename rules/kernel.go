@@ -79,7 +79,7 @@ func ownersAgainst(p *rule.Pass, h claim.Claim, on []claim.Claim) []claim.Claim 
 func ownersElsewhere(p *rule.Pass, h claim.Claim, on []claim.Claim) []claim.Claim {
 	onLo := func(o claim.Claim) bool { return o.By == h.By && o.Kind == claimants.KernelLocalRoute.Kind }
 	byProxy := h.Kind == claimants.KernelServiceAddress.Kind || h.Kind == claimants.KernelAwaitedAddress.Kind
-	if !byProxy || slices.ContainsFunc(on, onLo) || slices.ContainsFunc(on, ofAPI) {
+	if !byProxy || len(inRole(on, claim.ControlPlane|claim.Reserved)) == 0 || slices.ContainsFunc(on, onLo) || slices.ContainsFunc(on, ofAPI) {
 		return nil
 	}
 	host := p.Objects.Host(h.Origin.Host)
@@ -202,9 +202,10 @@ func ipsetNotes(p *rule.Pass, held []claim.Claim) []explain.Link {
 	ip := p.Key.Range.From
 	brought := map[string][]string{}
 	for _, name := range hostNames(held) {
-		for _, s := range p.Objects.Host(name).Sets {
-			field := setField(s.Name)
-			if field != "" && slices.ContainsFunc(s.Members, func(m string) bool { return m == ip.String() || strings.HasPrefix(m, ip.String()+",") }) {
+		sets := p.Objects.Host(name).Sets
+		for i := range sets {
+			s := &sets[i]
+			if field := setField(s.Name); field != "" && s.Has(ip) {
 				brought[field] = append(brought[field], fmt.Sprintf("%s: ipset %s", name, s.Name))
 			}
 		}

@@ -19,6 +19,11 @@ import (
 // the later one, and they are not mixed: a mixture may be a state that never
 // was. The fuller one is kept, and the coverage tells.
 func (b *Builder) AddHost(h dataplane.Host) {
+	for _, s := range h.Sets {
+		if !slices.IsSorted(s.Members) { // a file's may be somebody's
+			slices.Sort(s.Members)
+		}
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.snap.Hosts = append(b.snap.Hosts, h)

@@ -177,10 +177,11 @@ func askWire(ctx context.Context, f *stationFlags, h *dataplane.Host, owners []c
 // host's own first, then those with evidence. ClusterIPs are on no wire.
 func wireTargets(h *dataplane.Host, owners []claim.Claim) []probe.Target {
 	var own, others []probe.Target
+	cards := slices.DeleteFunc(slices.Clone(h.Addresses), func(a dataplane.Address) bool { return !onWire(h, a) })
 	add := func(ip netip.Addr) {
-		for _, a := range h.Addresses {
+		for _, a := range cards {
 			t := probe.Target{Link: a.Link, IP: ip}
-			if !onWire(h, a) || !a.Prefix.Masked().Contains(ip) || slices.Contains(own, t) || slices.Contains(others, t) {
+			if !a.Prefix.Masked().Contains(ip) || slices.Contains(own, t) || slices.Contains(others, t) {
 				continue
 			}
 			if a.Prefix.Addr().Unmap() == ip {
