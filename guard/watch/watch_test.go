@@ -56,10 +56,7 @@ func parts(w *Watch, s *snapshot.Snapshot) map[live.Part]*snapshot.Snapshot {
 }
 
 func is(p live.Part, r snapshot.Ref) bool {
-	name := r.Name
-	if r.Namespace != "" {
-		name = r.Namespace + "/" + r.Name
-	}
+	name := r.Namespace + "/" + r.Name
 	return p.Kind.Kind == r.Kind && p.Kind.Group == r.Group && (p.Name == "" || p.Name == name)
 }
 

@@ -102,7 +102,9 @@ func TestAnswers(t *testing.T) {
 			may:     func(context.Context, authentication.UserInfo, snapshot.Ref) (bool, error) { return false, nil },
 			outcome: webhook.Refused, says: "override"},
 		{name: "whether somebody may is not known", review: review("CREATE", service(stolen, allow), ""),
-			may:     func(context.Context, authentication.UserInfo, snapshot.Ref) (bool, error) { return true, errors.New("no answer") },
+			may: func(context.Context, authentication.UserInfo, snapshot.Ref) (bool, error) {
+				return true, errors.New("no answer")
+			},
 			outcome: webhook.Refused, says: "override"},
 		{name: "an annotation by somebody who may", review: review("CREATE", service(stolen, allow), ""), allowed: true,
 			may: func(_ context.Context, u authentication.UserInfo, on snapshot.Ref) (bool, error) {

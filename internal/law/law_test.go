@@ -39,6 +39,10 @@ var may = map[string][]string{
 	"repair":              {"diagnose", "check", "rule", "claimants", "explain", "claim", "cluster", "snapshot", "dataplane"},
 	"guard/policy":        {"rule", "claimants", "explain", "claim", "cluster", "snapshot", "dataplane"},
 	"guard":               {"check", "rule", "claimants", "explain", "claim", "cluster", "snapshot", "dataplane"},
+	"guard/watch":         {"check", "rule", "claimants", "claim", "cluster", "snapshot", "dataplane", "source/live"},
+	"guard/webhook":       {"guard", "snapshot", "source/document"},
+	"guard/audit":         {"guard/watch", "check", "rule", "snapshot"},
+	"guard/server":        {"guard/webhook", "guard/audit", "guard/watch", "guard/policy", "guard", "check", "source/live"},
 	"repair/withdraw":     {"repair", "snapshot"},
 	"repair/hold":         {"repair", "claimants", "source/host", "snapshot", "dataplane"},
 	"report":              {"repair", "diagnose", "who", "check", "rule", "explain", "claim", "cluster", "snapshot", "dataplane"},
@@ -82,7 +86,7 @@ var anything = []string{"internal/cli"}
 // cluster either, but what it writes are Kubernetes' objects, and it compiles them with
 // the apiserver's own compiler before anybody applies them. The lab's own
 // package, which reads scenarios and compares runs, is none of them.
-var edges = []string{"source/", "repair/withdraw", "repair/hold", "guard/policy", "internal/cli", "lab/prober", "lab/kernel", "lab/site", "lab/component", "lab/director", "lab/runner", "lab/cmd"}
+var edges = []string{"source/", "repair/withdraw", "repair/hold", "guard/policy", "guard/webhook", "guard/audit", "guard/server", "internal/cli", "lab/prober", "lab/kernel", "lab/site", "lab/component", "lab/director", "lab/runner", "lab/cmd"}
 
 // except are what single packages may import all the same.
 var except = map[string][]string{

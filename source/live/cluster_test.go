@@ -24,6 +24,7 @@ var (
 	nodeKind      = snapshot.Kind{Kind: "Node", Resource: "nodes"}
 	configMapKind = snapshot.Kind{Kind: "ConfigMap", Resource: "configmaps", Namespaced: true}
 	poolKind      = snapshot.Kind{Group: "metallb.io", Kind: "IPAddressPool", Resource: "ipaddresspools", Namespaced: true}
+	classKind     = snapshot.Kind{Group: "networking.k8s.io", Kind: "IngressClass", Resource: "ingressclasses"}
 	ciliumKind    = snapshot.Kind{Group: "cilium.io", Kind: "CiliumNode", Resource: "ciliumnodes"}
 	proxyKind     = snapshot.Kind{Group: "kubeproxy.config.k8s.io", Kind: "KubeProxyConfiguration", Resource: "kubeproxyconfigurations"}
 	kubeadmKind   = snapshot.Kind{Group: "kubeadm.k8s.io", Kind: "ClusterConfiguration", Resource: "clusterconfigurations"}
@@ -36,6 +37,7 @@ func reads(tb testing.TB) snapshot.Reads {
 		snapshot.Read{Kind: nodeKind, Fields: []string{"status.addresses"}},
 		snapshot.Read{Kind: poolKind, Fields: []string{"spec.addresses"}},
 		snapshot.Read{Kind: configMapKind, Names: []string{"kube-system/kube-proxy", "kube-system/none"}, Fields: []string{`data."config.conf"<yaml>.mode`}},
+		snapshot.Read{Kind: classKind, Names: []string{"/wanted"}, Fields: []string{"spec.controller"}},
 		snapshot.Read{Kind: ciliumKind, Fields: []string{"spec.addresses"}},
 		snapshot.Read{Kind: proxyKind, Fields: []string{"mode"}},
 		snapshot.Read{Kind: kubeadmKind, Fields: []string{"networking"}},
@@ -166,6 +168,7 @@ func TestRealServer(t *testing.T) {
 			{Source: "configmaps", Status: snapshot.StatusRead, Count: 1, Complete: true},
 			{Source: "endpoints", Status: snapshot.StatusRead, Complete: true},
 			{Source: "endpointslices", Status: snapshot.StatusRead, Complete: true},
+			{Source: "ingressclasses", Status: snapshot.StatusRead, Complete: true},
 			{Source: "ipaddresspools.metallb.io", Status: snapshot.StatusRead, Count: 1, Complete: true},
 			{Source: "nodes", Status: snapshot.StatusRead, Count: 1, Complete: true},
 			{Source: "pods", Status: snapshot.StatusRead, Count: 1, Complete: true},

@@ -36,7 +36,7 @@ type Follower interface {
 // that name where only some are wanted.
 type Part struct {
 	Kind snapshot.Kind
-	Name string // NAMESPACE/NAME, or NAME
+	Name string // NAMESPACE/NAME, or /NAME
 }
 
 // Follow tells a Follower what the cluster holds and how it changes, until ctx is
@@ -113,7 +113,7 @@ func parts(reads snapshot.Reads, k snapshot.Kind) []Part {
 	}
 	var out []Part
 	for _, name := range names {
-		if strings.Contains(name, "/") == k.Namespaced {
+		if ns, _, _ := strings.Cut(name, "/"); (ns != "") == k.Namespaced { // as in readNames
 			out = append(out, Part{k, name})
 		}
 	}
@@ -166,7 +166,7 @@ type source struct {
 
 // at is the URL's path of the list.
 func (s *source) at() string {
-	if ns, _, ok := strings.Cut(s.part.Name, "/"); ok {
+	if ns, _, _ := strings.Cut(s.part.Name, "/"); ns != "" {
 		return path.Join(s.target.path, "namespaces", ns, s.target.resource)
 	}
 	return path.Join(s.target.path, s.target.resource)

@@ -126,6 +126,18 @@ func (g *gappy) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
+const classes = `
+apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata: {name: wanted}
+spec: {controller: example.com/a}
+---
+apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata: {name: other}
+spec: {controller: example.com/b}
+`
+
 func TestFollow(t *testing.T) {
 	for _, broken := range []bool{false, true} {
 		t.Run(fmt.Sprintf("broken=%v", broken), func(t *testing.T) { testFollow(t, broken) })
@@ -162,7 +174,11 @@ func testFollow(t *testing.T, broken bool) {
 	server.Kubectl("delete", "service", "s00", "s01")
 	server.Kubectl("patch", "service", "tomcat", "-p", `{"spec":{"externalIPs":["192.168.10.115"]}}`)
 	server.KubectlInput(strings.Replace(proxyConfig, "mode: ipvs", "mode: nftables", 1), "apply", "-f", "-")
+	server.KubectlInput(classes, "apply", "-f", "-")
 	same("after changes")
+	if w.now().First(classKind.Ref("", "wanted")) == nil || w.now().First(classKind.Ref("", "other")) != nil {
+		t.Error("of a kind without namespaces not the named one is followed")
+	}
 	server.KubectlInput(crd, "apply", "-f", "-")
 	server.Kubectl("wait", "--for=condition=Established", "crd/ipaddresspools.metallb.io")
 	server.KubectlInput(pool, "apply", "-f", "-")
