@@ -58,7 +58,7 @@ func (m *memory) entries(w *wire) []netlink.Neigh {
 
 // keep puts back, again and again until stop is closed, what answers change.
 func (m *memory) keep(wires []*wire, stop <-chan struct{}) {
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		select {
