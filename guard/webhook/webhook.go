@@ -137,7 +137,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // recovered makes an answer of a panic: the server goes on.
 func (h *Handler) recovered(w http.ResponseWriter) {
 	if p := recover(); p != nil {
-		if p == http.ErrAbortHandler {
+		if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 			panic(p)
 		}
 		h.Log.Error("the guard broke", "panic", p, "stack", string(debug.Stack()))

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"whohas/guard/policy"
+	"whohas/guard/server"
 )
 
 func (e *env) guardCommand() *cobra.Command {
@@ -68,7 +69,7 @@ Exit status: 2 if it could not be made, and then nothing is printed; else 0.`,
 	flags := cmd.Flags()
 	f.register(flags)
 	flags.StringVar(&f.form, "form", "", "node-params, literal or map-param (default: by the cluster's size)")
-	flags.StringVar(&f.namespace, "guard-namespace", "whohas", "the namespace of the ConfigMap of form map-param")
+	flags.StringVar(&f.namespace, "guard-namespace", server.DefaultNamespace, "the namespace of the ConfigMap of form map-param")
 	flags.BoolVar(&f.audit, "audit", false, "warn and record, refuse nothing")
 	flags.BoolVar(&f.failClosed, "fail-closed", false, "refuse what the policy cannot evaluate (form literal)")
 	flags.BoolVar(&f.static, "static", false, "as a manifest that the apiserver reads from its own disk (form literal)")

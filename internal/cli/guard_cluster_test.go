@@ -14,7 +14,7 @@ import (
 // each form refuses the incident, by whatever way it comes, and lets the cure pass.
 func TestGuardPolicyInACluster(t *testing.T) {
 	s := realserver.Start(t)
-	for _, ns := range []string{"demo", "whohas"} {
+	for _, ns := range []string{"demo", "whohas-system"} {
 		s.Kubectl("create", "namespace", ns)
 	}
 	s.Kubectl("apply", "-f", incident+"/nodes.yaml")

@@ -67,7 +67,7 @@ To switch the webhook off in an emergency:
 	flags.StringVar(&f.Listen, "listen", ":9443", "where the webhook is served")
 	flags.StringVar(&f.MetricsListen, "metrics-listen", ":8080", "where metrics are served; 0: nowhere")
 	flags.StringVar(&f.HealthListen, "health-listen", ":8081", "where /healthz and /readyz are served; 0: nowhere")
-	flags.StringVar(&f.Namespace, "namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), "whohas-system"), "the guard's own namespace")
+	flags.StringVar(&f.Namespace, "namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), server.DefaultNamespace), "the guard's own namespace")
 	flags.StringVar(&f.Service, "service", server.Name, "the Service by which the apiserver reaches the webhook")
 	flags.StringVar(&f.Secret, "secret", server.Name+"-cert", "the certificate's Secret; empty: somebody else makes the certificate")
 	flags.StringVar(&f.CertDir, "cert-dir", "/certificates", "where the certificate's Secret is mounted: tls.crt and tls.key")

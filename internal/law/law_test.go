@@ -42,7 +42,7 @@ var may = map[string][]string{
 	"guard/watch":         {"check", "rule", "claimants", "claim", "cluster", "snapshot", "dataplane", "source/live"},
 	"guard/webhook":       {"guard", "snapshot", "source/document"},
 	"guard/audit":         {"guard/watch", "check", "rule", "snapshot"},
-	"guard/server":        {"guard/webhook", "guard/audit", "guard/watch", "guard/policy", "guard", "check", "source/live"},
+	"guard/server":        {"guard/webhook", "guard/audit", "guard/watch", "guard/policy", "guard", "check", "dataplane", "source/live"},
 	"repair/withdraw":     {"repair", "snapshot"},
 	"repair/hold":         {"repair", "claimants", "source/host", "snapshot", "dataplane"},
 	"report":              {"repair", "diagnose", "who", "check", "rule", "explain", "claim", "cluster", "snapshot", "dataplane"},

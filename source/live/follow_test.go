@@ -115,11 +115,11 @@ func (g *gappy) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil || r.URL.Query().Get("watch") == "" {
 		return res, err
 	}
-	switch n := g.n.Add(1); {
-	case n%3 == 1:
+	switch g.n.Add(1) % 3 {
+	case 1:
 		_ = res.Body.Close()
 		res.Body = io.NopCloser(strings.NewReader(`{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Expired","code":410,"message":"too old"}}`))
-	case n%3 == 2:
+	case 2:
 		_ = res.Body.Close()
 		res.Body = io.NopCloser(strings.NewReader(`{"type":"ADDED","object":{"kind":"Serv`))
 	}
