@@ -114,8 +114,10 @@ func (f *guardServeFlags) options(e *env) (server.Options, error) {
 	if o.Config, err = f.kube.ToRESTConfig(); err != nil {
 		return o, withHint(fmt.Errorf("read kubeconfig: %w", err), "name the cluster with --kubeconfig, or run it in a Pod")
 	}
-	if o.Config.Host == "" {
-		return o, errors.New("no cluster is named")
+	// kubectl's default where nothing names a cluster (cli-runtime
+	// pkg/genericclioptions/client_config.go).
+	if strings.HasSuffix(o.Config.Host, "localhost:8080") {
+		return o, withHint(errors.New("no cluster is named"), "name it with --kubeconfig, or run it in a Pod")
 	}
 	o.Config.UserAgent = "whohas-guard/" + Version()
 	return o, nil
