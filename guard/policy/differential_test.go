@@ -104,6 +104,8 @@ func (d draw) compare(t *testing.T, s *apiserver, w, alone world, form policy.Fo
 	switch {
 	case message != "" && !full && w.shared(t, before, after):
 		count["old together with another Service"]++
+	case message != "" && !full && strings.Contains(message, rules.ClaimsReserved.ID) && w.servedByAnother(t, after):
+		count["another Service is the storage server"]++
 	case message != "" && !full:
 		t.Errorf("form %s: refused by the policy (%s), admitted by the engine on the whole world\nbefore %s\nafter  %s\nworld: %s", form, message, b, a, describe(w))
 	case full && message == "":
@@ -141,6 +143,19 @@ func (w world) shared(t *testing.T, before, after tree) bool {
 		others := slices.ContainsFunc(f.Intruders(), func(c rule.Claimant) bool { return c.By != is[0].By })
 		return own && others && f.Severity >= rule.Error
 	})
+}
+
+// servedByAnother tells whether another Service at one of the addresses passes for the
+// storage server that the address is reserved for: WH108 says nothing of any then.
+func (w world) servedByAnother(t *testing.T, after tree) bool {
+	for _, own := range claimants.Claims(readObject(t, after)) {
+		for c := range w.view().Overlapping(own.Range) {
+			if c.Role&(claim.VIP|claim.Request) != 0 && c.By != own.By && slices.ContainsFunc(c.Ports, func(p snapshot.Port) bool { return p.Number == 2049 }) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // verdict is the engine's: what guard.Decide refuses by the rules, and of WH208 any
