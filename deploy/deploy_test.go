@@ -15,9 +15,7 @@ import (
 	"strings"
 	"testing"
 
-	"whohas/claimants"
-	"whohas/cluster"
-	"whohas/rule"
+	"whohas/check"
 	"whohas/snapshot"
 
 	admission "k8s.io/api/admissionregistration/v1"
@@ -106,7 +104,7 @@ func webhooks(tb testing.TB, dir string) *admission.ValidatingWebhookConfigurati
 // reads is what the program declares that it reads (internal/cli/inputs.go).
 func reads(tb testing.TB) snapshot.Reads {
 	tb.Helper()
-	r, err := snapshot.NewReads(append(append(claimants.Reads(), cluster.Reads()...), snapshot.Read{Fields: rule.KeeperFields()})...)
+	r, err := check.Reads()
 	if err != nil {
 		tb.Fatal(err)
 	}

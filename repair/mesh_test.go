@@ -52,3 +52,12 @@ func TestMesh(t *testing.T) {
 		})
 	}
 }
+
+// TestLostOnce: a peer with two sessions is waited for once.
+func TestLostOnce(t *testing.T) {
+	master := addr("192.168.10.114")
+	h := &dataplane.Host{Sessions: []dataplane.Session{{Peer: master, State: "Active"}, {Peer: master, State: "Connect"}}}
+	if got := repair.Lost(h, master); len(got) != 1 || got[0] != master {
+		t.Errorf("lost %v", got)
+	}
+}

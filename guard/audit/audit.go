@@ -21,11 +21,9 @@ import (
 // Round is what one look found.
 type Round struct {
 	check.Result
-	Taken    time.Time
-	Fresh    []rule.Finding // found now, and not in the round before
-	Coverage []snapshot.Coverage
-	Claims   int
-	Took     time.Duration
+	Taken time.Time
+	Fresh []rule.Finding // found now, and not in the round before
+	Took  time.Duration
 }
 
 // Publisher shows a round to somebody. What fails is tried again in the next round.
@@ -94,8 +92,7 @@ func (a *Audit) round(known map[string]bool) *Round {
 	begun := time.Now()
 	now := a.now()
 	in, allows := a.Watch.Copy()
-	r := &Round{Result: check.Finish(in, check.Run(in), allows, now), Taken: now, Coverage: in.Coverage}
-	r.Claims, _ = a.Watch.Size()
+	r := &Round{Result: check.Finish(in, check.Run(in), allows, now), Taken: now}
 	for _, f := range r.Findings {
 		if !known[f.Fingerprint()] {
 			r.Fresh = append(r.Fresh, f)

@@ -17,14 +17,11 @@ import (
 	"testing"
 	"time"
 
-	"whohas/claimants"
-	"whohas/cluster"
+	"whohas/check"
 	"whohas/guard/server"
 	"whohas/guard/watch"
 	"whohas/internal/apiserver"
-	"whohas/rule"
 	"whohas/rules"
-	"whohas/snapshot"
 
 	"k8s.io/client-go/tools/clientcmd"
 )
@@ -166,7 +163,7 @@ func (g *guarded) run() {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	reads, err := snapshot.NewReads(append(append(claimants.Reads(), cluster.Reads()...), snapshot.Read{Fields: rule.KeeperFields()})...)
+	reads, err := check.Reads()
 	if err != nil {
 		g.t.Fatal(err)
 	}

@@ -248,7 +248,9 @@ func (w *Watch) put(s *snapshot.Snapshot, claims map[snapshot.Ref][]claim.Claim)
 		w.objects[o.Ref] = o
 	}
 	for _, p := range s.Pods {
-		w.pods[p.Ref()] = p
+		if w.pods[p.Ref()] = p; len(s.Of(p.Ref())) == 0 {
+			delete(w.objects, p.Ref()) // it does not carry configuration any more
+		}
 	}
 	for _, e := range s.Slices {
 		w.slices[e.Ref] = e

@@ -23,7 +23,7 @@ import (
 )
 
 func reads(tb interface{ Fatal(...any) }) snapshot.Reads {
-	r, err := snapshot.NewReads(append(append(claimants.Reads(), cluster.Reads()...), snapshot.Read{Fields: rule.KeeperFields()})...)
+	r, err := check.Reads()
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -112,6 +112,24 @@ func TestFollowsEveryChange(t *testing.T) {
 			t.Errorf("%d claims, want %d", claims, len(slices.Collect(view.All())))
 		}
 	})
+}
+
+// TestPodLosesItsTree: a Pod that carries configuration no more is not held as if it did.
+func TestPodLosesItsTree(t *testing.T) {
+	w := New(Options{Reads: reads(t), Rules: rules.All()})
+	part := live.Part{Kind: snapshot.PodKind}
+	pod := snapshot.Pod{Namespace: "kube-system", Name: "kube-proxy-x"}
+	with := new(snapshot.Builder)
+	with.AddPod(pod)
+	with.AddObject(&snapshot.Object{Ref: pod.Ref(), Version: "v1"})
+	w.One(part, with.Snapshot())
+	without := new(snapshot.Builder)
+	pod.Node = "cdev01"
+	without.AddPod(pod)
+	w.One(part, without.Snapshot())
+	if in, _ := w.Copy(); len(in.Objects.Of(pod.Ref())) != 0 {
+		t.Error("the tree is still held")
+	}
 }
 
 // whole is a snapshot as a live cluster gives it: of kinds that it serves, of which

@@ -17,7 +17,6 @@ import (
 	"whohas/cluster"
 	"whohas/guard"
 	"whohas/guard/webhook"
-	"whohas/rule"
 	"whohas/rules"
 	"whohas/snapshot"
 	"whohas/source/document"
@@ -40,7 +39,7 @@ status: {addresses: [{type: InternalIP, address: 192.168.10.115}]}
 
 func reads(tb testing.TB) snapshot.Reads {
 	tb.Helper()
-	r, err := snapshot.NewReads(append(append(claimants.Reads(), cluster.Reads()...), snapshot.Read{Fields: rule.KeeperFields()})...)
+	r, err := check.Reads()
 	if err != nil {
 		tb.Fatal(err)
 	}

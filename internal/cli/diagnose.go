@@ -132,7 +132,6 @@ func (e *env) station(ctx context.Context, in *inputs, f *stationFlags) (diagnos
 	if err != nil {
 		return diagnose.Seen{}, err
 	}
-	hurry()
 	limit := time.Now().Add(in.timeout)
 	given, err := e.givenBy(ctx, in, limit)
 	if err != nil {

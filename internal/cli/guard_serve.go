@@ -18,6 +18,7 @@ import (
 
 	"github.com/go-logr/logr"
 
+	"whohas/check"
 	"whohas/dataplane"
 	"whohas/guard/server"
 	"whohas/guard/watch"
@@ -102,7 +103,7 @@ func (f *guardServeFlags) options(e *env) (server.Options, error) {
 		}
 		o.Watch.ModeFrom = "--proxy-mode"
 	}
-	if o.Watch.Reads, err = reads(); err != nil {
+	if o.Watch.Reads, err = check.Reads(); err != nil {
 		return o, err
 	}
 	var level slog.Level

@@ -16,7 +16,6 @@ import (
 	"whohas/claimants"
 	"whohas/cluster"
 	"whohas/dataplane"
-	"whohas/rule"
 	"whohas/snapshot"
 )
 
@@ -64,13 +63,6 @@ type world struct {
 	snapshot *snapshot.Snapshot
 	facts    *cluster.Facts
 	register claim.View
-}
-
-// reads is what all parts together need of the objects.
-func reads() (snapshot.Reads, error) {
-	list := append(claimants.Reads(), cluster.Reads()...)
-	list = append(list, snapshot.Read{Fields: rule.KeeperFields()})
-	return snapshot.NewReads(list...)
 }
 
 // gather reads all inputs into one world.

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 
+	"whohas/check"
 	"whohas/snapshot"
 	"whohas/source/bundle"
 	"whohas/source/capture"
@@ -41,7 +42,7 @@ func (in *inputs) baseSources() sources { return sources{bundles: in.base} }
 // read fills the builder. What cannot be read is coverage; an error means that
 // the command line makes no sense.
 func (e *env) read(ctx context.Context, in *inputs, s sources, into *snapshot.Builder) error {
-	keep, err := reads()
+	keep, err := check.Reads()
 	if err != nil {
 		return err
 	}

@@ -200,18 +200,12 @@ func (h *holding) leaveClusterIPs(ctx context.Context, k *keeper) {
 	now, _ := h.read(ctx, only(host.IPSet, setsTime))
 	for i, t := range h.targets {
 		for _, set := range now.Sets {
-			if slices.Contains(clusterIPSets, set.Name) && slices.ContainsFunc(set.Members, func(m string) bool { return memberOf(m) == t.Prefix.Addr() }) {
+			if slices.Contains(clusterIPSets, set.Name) && set.Has(t.Prefix.Addr()) {
 				k.leave(i, "it is a ClusterIP, says ipset "+set.Name)
 				break
 			}
 		}
 	}
-}
-
-func memberOf(entry string) netip.Addr {
-	text, _, _ := strings.Cut(entry, ",")
-	ip, _ := netip.ParseAddr(text)
-	return ip.Unmap()
 }
 
 // only reads one section.
