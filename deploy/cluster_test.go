@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -415,7 +416,9 @@ func TestWebhookInACluster(t *testing.T) {
 				}
 				want = []string{strings.Join([]string{operation, w.first.gvr.Resource, w.sub, o.GetNamespace() + "/" + o.GetName()}, " ")}
 			}
-			if diff := cmp.Diff(want, asked); diff != "" {
+			// Compact: where an apiserver's own copy was old, it makes the write and asks once
+			// more (apiserver storage/etcd3/store.go GuaranteedUpdate, v1.36: origStateIsCurrent).
+			if diff := cmp.Diff(want, slices.Compact(asked)); diff != "" {
 				t.Errorf("-want +asked:\n%s", diff)
 			}
 		})
