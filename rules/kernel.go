@@ -31,7 +31,10 @@ func stolen(p *rule.Pass) theft {
 // that have no right to it.
 func takenFrom(p *rule.Pass, kinds ...claim.Kind) theft {
 	var t theft
-	if !p.Key.Range.IsSingle() {
+	owner := func(c *claim.Claim) bool {
+		return c.Role&(claim.Host|claim.Tunnel|claim.ControlPlane|claim.Reserved) != 0 && c.Range == p.Key.Range
+	}
+	if !p.Key.Range.IsSingle() || !p.Any(owner) {
 		return t
 	}
 	on := onKey(p, ^claim.Roles(0))

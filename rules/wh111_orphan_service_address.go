@@ -29,8 +29,10 @@ var OrphanServiceAddress = add(rule.Rule{
 	After:   []*rule.Rule{StolenAddress},
 	Subject: claim.Observed,
 	Check: func(p *rule.Pass) {
-		held := ofKind(p.Subjects(), claimants.KernelServiceAddress.Kind)
-		if len(held) == 0 || !p.Key.Range.IsSingle() || claimedByService(p) {
+		onDevice := func(c *claim.Claim) bool {
+			return c.Kind == claimants.KernelServiceAddress.Kind && c.Range == p.Key.Range
+		}
+		if !p.Key.Range.IsSingle() || !p.Any(onDevice) || claimedByService(p) {
 			return
 		}
 		if !snapshot.Complete(p.Coverage, cluster.ServiceKind) {
@@ -39,6 +41,7 @@ var OrphanServiceAddress = add(rule.Rule{
 			}
 			return
 		}
+		held := ofKind(p.Subjects(), claimants.KernelServiceAddress.Kind)
 		hosts := explain.Names(hostNames(held))
 		cause := fmt.Sprintf("%s of %s: %s, which no Service claims", deviceOf(held), hosts, p.Key.Range)
 		p.Report(rule.Finding{
@@ -59,10 +62,7 @@ var OrphanServiceAddress = add(rule.Rule{
 
 // claimedByService tells whether a Service claims the key's address in any way.
 func claimedByService(p *rule.Pass) bool {
-	for _, c := range onKey(p, ^claim.Roles(0)) {
-		if c.By.Kind == cluster.ServiceKind.Kind && c.By.Group == "" {
-			return true
-		}
-	}
-	return false
+	return p.Any(func(c *claim.Claim) bool {
+		return c.By.Kind == cluster.ServiceKind.Kind && c.By.Group == "" && c.Range == p.Key.Range
+	})
 }

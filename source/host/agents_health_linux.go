@@ -4,6 +4,7 @@ package host
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -132,6 +133,9 @@ func (q question) ask(ctx context.Context, conn net.Conn, err error) map[string]
 	defer conn.Close()
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
+	if err := connected(ctx, conn); err != nil {
+		return map[string]string{q.key: whyNot(err)}
+	}
 	status, body, err := roundTrip(ctx, conn, q)
 	out := map[string]string{}
 	switch {
@@ -147,6 +151,31 @@ func (q question) ask(ctx context.Context, conn net.Conn, err error) map[string]
 		maps.Copy(out, q.facts(body))
 	}
 	return out
+}
+
+// connected waits until the connection is there, or is refused. The kernel tells the
+// reason once (SO_ERROR, linux net/core/sock.c sock_error): of two goroutines that use
+// the connection, the other would hear that it was reset.
+func connected(ctx context.Context, conn net.Conn) error {
+	if until, ok := ctx.Deadline(); ok {
+		if err := conn.SetDeadline(until); err != nil {
+			return err
+		}
+	}
+	raw, err := conn.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		return err
+	}
+	var refused error
+	err = raw.Write(func(fd uintptr) bool {
+		if n, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR); err != nil || n != 0 {
+			refused = cmp.Or(err, error(unix.Errno(n)))
+			return true
+		}
+		_, err := unix.Getpeername(int(fd))
+		return err == nil // else it is not yet there: wait
+	})
+	return cmp.Or(err, refused)
 }
 
 func roundTrip(ctx context.Context, conn net.Conn, q question) (int, []byte, error) {

@@ -83,7 +83,7 @@ func readIPVS(ctx context.Context, k kernel) ([]dataplane.VirtualServer, error) 
 		return nil, err
 	}
 	defer s.close()
-	return virtualServers(ctx, s)
+	return virtualServers(ctx, s, func() (listing, error) { return readListing(ctx, k.proc) })
 }
 
 func orError(err, otherwise error) error {
@@ -93,10 +93,11 @@ func orError(err, otherwise error) error {
 	return otherwise
 }
 
-// virtualServers reads the services and each one's destinations. The kernel does
+// virtualServers reads the services and each one's destinations: those that the
+// kernel's list of everything does not tell are asked for one by one. The kernel does
 // not mark a list that changed while it was dumped, so it is read again after the
 // destinations, and all of it again where it differs.
-func virtualServers(ctx context.Context, g generic) ([]dataplane.VirtualServer, error) {
+func virtualServers(ctx context.Context, g generic, everything func() (listing, error)) ([]dataplane.VirtualServer, error) {
 	family, err := ipvsFamilyID(ctx, g)
 	if err != nil {
 		return nil, err
@@ -107,9 +108,17 @@ func virtualServers(ctx context.Context, g generic) ([]dataplane.VirtualServer, 
 		if err != nil {
 			return nil, err
 		}
+		listed, err := everything()
+		if err != nil {
+			listed, err = nil, nil // each is asked for then
+		}
 		out = nil
 		for i, s := range before {
-			if s.Servers, err = destinations(ctx, g, family, s); err != nil {
+			var ok bool
+			if s.Servers, ok = listed.of(s); !ok {
+				s.Servers, err = destinations(ctx, g, family, s)
+			}
+			if err != nil {
 				return out, partialAfter(i, err)
 			}
 			out = append(out, s.VirtualServer)
@@ -232,9 +241,7 @@ func destinations(ctx context.Context, g generic, family int, s virtual) ([]data
 			}
 		}
 	}
-	slices.SortFunc(out, func(a, b dataplane.RealServer) int {
-		return cmp.Or(a.IP.Compare(b.IP), cmp.Compare(a.Port, b.Port), strings.Compare(a.Forward, b.Forward), a.Weight-b.Weight)
-	})
+	slices.SortFunc(out, compareRealServers)
 	return out, nil
 }
 

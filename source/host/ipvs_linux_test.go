@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -115,6 +116,9 @@ func (e entry) attribute() *nl.RtAttr {
 	return a
 }
 
+// unlisted is a kernel that does not show its services as text.
+func unlisted() (listing, error) { return nil, os.ErrNotExist }
+
 func TestVirtualServers(t *testing.T) {
 	ip := netip.MustParseAddr
 	tomcat := entry{proto: unix.IPPROTO_TCP, ip: "192.168.10.114", port: 80, scheduler: "rr", flags: flagPersistent, timeout: 10800, servers: []dataplane.RealServer{
@@ -139,7 +143,7 @@ func TestVirtualServers(t *testing.T) {
 		{"never still", [][]entry{all, {dns}, all, {dns}, all, {dns}, all, {dns}, all, {dns}, all, {dns}, all}, changed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := virtualServers(context.Background(), &director{lists: tt.lists})
+			got, err := virtualServers(context.Background(), &director{lists: tt.lists}, unlisted)
 			if !errors.Is(err, tt.err) {
 				t.Errorf("error %v, want %v", err, tt.err)
 			}
@@ -148,7 +152,7 @@ func TestVirtualServers(t *testing.T) {
 			}
 		})
 	}
-	if _, err := virtualServers(context.Background(), &director{lists: [][]entry{all}, fail: unix.EPERM}); !errors.Is(err, unix.EPERM) {
+	if _, err := virtualServers(context.Background(), &director{lists: [][]entry{all}, fail: unix.EPERM}, unlisted); !errors.Is(err, unix.EPERM) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -17,7 +17,7 @@ import (
 // rtnetlink is what is asked of the kernel about devices, addresses and routes.
 type rtnetlink interface {
 	LinkList() ([]netlink.Link, error)
-	AddrList(link netlink.Link, family int) ([]netlink.Addr, error)
+	Addresses(ctx context.Context) ([][]byte, error)
 	RouteListFilteredIter(family int, filter *netlink.Route, mask uint64, f func(netlink.Route) bool) error
 	NeighListExecute(msg netlink.Ndmsg) ([]netlink.Neigh, error)
 	Rules(ctx context.Context, family int) ([][]byte, error)
@@ -69,6 +69,11 @@ func (s *routeSockets) close() {
 // Bound limits the library's calls, which take no context.
 func (s *routeSockets) Bound(ctx context.Context) error {
 	return errors.Join(ctx.Err(), s.SetSocketTimeout(remaining(ctx)))
+}
+
+// Addresses lists the addresses of all devices as they come over the wire.
+func (s *routeSockets) Addresses(ctx context.Context) ([][]byte, error) {
+	return s.ask.dump(ctx, unix.RTM_GETADDR, nl.NewIfAddrmsg(unix.AF_UNSPEC))
 }
 
 // Rules lists the routing policy as it comes over the wire: the library leaves a

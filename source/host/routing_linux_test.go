@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"whohas/dataplane"
@@ -46,9 +47,13 @@ func (k *restless) LinkList() ([]netlink.Link, error) {
 	return []netlink.Link{&netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Index: 7, Name: "kube-ipvs0", NetNsID: -1}}}, k.answer(Links)
 }
 
-func (k *restless) AddrList(netlink.Link, int) ([]netlink.Addr, error) {
-	n := &net.IPNet{IP: net.IPv4(192, 168, 10, 114), Mask: net.CIDRMask(32, 32)}
-	return []netlink.Addr{{IPNet: n, LinkIndex: 7, Flags: unix.IFA_F_PERMANENT}, {IPNet: n, LinkIndex: 8, Flags: unix.IFA_F_PERMANENT}}, k.answer(Addresses)
+func (k *restless) Addresses(context.Context) ([][]byte, error) {
+	var out [][]byte
+	for _, link := range []byte{7, 8} {
+		m := []byte{unix.AF_INET, 32, unix.IFA_F_PERMANENT, unix.RT_SCOPE_UNIVERSE, link, 0, 0, 0}
+		out = append(out, append(m, nl.NewRtAttr(unix.IFA_LOCAL, []byte{192, 168, 10, 114}).Serialize()...))
+	}
+	return out, k.answer(Addresses)
 }
 
 func (k *restless) RouteListFilteredIter(family int, _ *netlink.Route, _ uint64, f func(netlink.Route) bool) error {
