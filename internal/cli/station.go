@@ -41,8 +41,15 @@ const (
 )
 
 // slow are the sections that need other programs, or look at every process. What is
-// asked of others does not wait for them.
-var slow = []string{host.NFTables, host.IPTables, host.Listeners, host.Notices}
+// asked of others does not wait for them. The notices wait for the journal, beside them.
+var (
+	slow    = []string{host.NFTables, host.IPTables, host.Listeners}
+	notices = []string{host.Notices}
+)
+
+// sessions are asked of BIRD, which is silent for a second or more while it takes in what
+// kube-proxy has bound.
+var sessions = []string{host.Sessions}
 
 // readStation reads this host, and what it shows only when it is asked: who answers
 // where the apiserver should be, and who answers on the wire. The snapshot holds the
@@ -52,7 +59,6 @@ func (e *env) readStation(ctx context.Context, f *stationFlags, owners []claim.C
 	p := e.progress()
 	defer p.done()
 	o := host.Options{Name: f.node, Root: f.root, Station: true, Timeout: sectionLimit}
-	o.Skip = slow
 	p.show("reading this host")
 	h, coverage := readOwn(ctx, o)
 	if name := nodeName(&h); o.Name == "" && name != "" {
@@ -67,12 +73,9 @@ func (e *env) readStation(ctx context.Context, f *stationFlags, owners []claim.C
 	into := &snapshot.Builder{}
 	p.show("reading this host, asking the apiserver and the wire")
 	var asking sync.WaitGroup
-	var rest dataplane.Host
-	var more []snapshot.Coverage
-	asking.Go(func() {
-		o.Skip = slices.DeleteFunc(append(host.Sections(), host.Station()...), func(s string) bool { return slices.Contains(slow, s) })
-		rest, more = host.Read(ctx, o)
-	})
+	var rest, said part
+	asking.Go(func() { rest = readPart(ctx, o, slow) })
+	asking.Go(func() { said = readPart(ctx, o, notices) })
 	var dials []dataplane.Dial
 	asking.Go(func() {
 		dials = host.Dials(ctx, dialTargets(&h))
@@ -83,7 +86,8 @@ func (e *env) readStation(ctx context.Context, f *stationFlags, owners []claim.C
 	asking.Go(func() { echoes, asked = askWire(ctx, f, &h, owners) })
 	asking.Wait()
 	h.Dials, h.Echoes = dials, echoes
-	h, coverage = together(h, coverage, rest, more)
+	h, coverage = rest.into(h, coverage)
+	h, coverage = said.into(h, coverage)
 	for _, c := range append(coverage, asked) {
 		into.Cover(c)
 	}
@@ -95,8 +99,30 @@ func (e *env) readStation(ctx context.Context, f *stationFlags, owners []claim.C
 func readOwn(ctx context.Context, o host.Options) (dataplane.Host, []snapshot.Coverage) {
 	ctx, cancel := context.WithTimeout(ctx, ownLimit)
 	defer cancel()
-	return host.Read(ctx, o)
+	var asking sync.WaitGroup
+	var bgp part
+	asking.Go(func() { bgp = readPart(ctx, o, sessions) })
+	o.Skip = slices.Concat(slow, notices, sessions)
+	h, coverage := host.Read(ctx, o)
+	asking.Wait()
+	return bgp.into(h, coverage)
 }
+
+// part is a reading of some sections.
+type part struct {
+	sections []string
+	host     dataplane.Host
+	coverage []snapshot.Coverage
+}
+
+func readPart(ctx context.Context, o host.Options, sections []string) part {
+	out := part{sections: sections}
+	o.Skip = slices.DeleteFunc(append(host.Sections(), host.Station()...), out.has)
+	out.host, out.coverage = host.Read(ctx, o)
+	return out
+}
+
+func (p part) has(section string) bool { return slices.Contains(p.sections, section) }
 
 // nodeName is the name that the kubelet was told its Node has, where that is not the
 // host's (kubernetes cmd/kubelet/app/server.go getHostname: --hostname-override). RKE and
@@ -120,22 +146,28 @@ func rename(h *dataplane.Host, coverage []snapshot.Coverage, name string) {
 	h.Name = name
 }
 
-// together makes one reading of two: each section is taken from the one that did not
-// leave it out.
-func together(h dataplane.Host, coverage []snapshot.Coverage, rest dataplane.Host, more []snapshot.Coverage) (dataplane.Host, []snapshot.Coverage) {
-	h.Tables, h.Listeners, h.Notices = rest.Tables, rest.Listeners, rest.Notices
-	isSlow := func(c snapshot.Coverage) bool {
-		return slices.ContainsFunc(slow, func(s string) bool { return c.Source == "host "+h.Name+" "+s })
+// into puts the part into a reading that left it out.
+func (p part) into(h dataplane.Host, coverage []snapshot.Coverage) (dataplane.Host, []snapshot.Coverage) {
+	switch {
+	case p.has(host.Sessions):
+		h.Sessions = p.host.Sessions
+	case p.has(host.Notices):
+		h.Notices = p.host.Notices
+	default:
+		h.Tables, h.Listeners = p.host.Tables, p.host.Listeners
 	}
-	h.Unread = slices.DeleteFunc(h.Unread, func(s string) bool { return slices.Contains(slow, s) })
-	for _, s := range rest.Unread {
-		if slices.Contains(slow, s) {
+	isPart := func(c snapshot.Coverage) bool {
+		return slices.ContainsFunc(p.sections, func(s string) bool { return strings.HasSuffix(c.Source, " "+s) })
+	}
+	h.Unread = slices.DeleteFunc(h.Unread, p.has)
+	for _, s := range p.host.Unread {
+		if p.has(s) {
 			h.Unread = append(h.Unread, s)
 		}
 	}
 	slices.Sort(h.Unread)
-	coverage = slices.DeleteFunc(coverage, isSlow)
-	return h, append(coverage, slices.DeleteFunc(more, func(c snapshot.Coverage) bool { return !isSlow(c) })...)
+	coverage = slices.DeleteFunc(coverage, isPart)
+	return h, append(coverage, slices.DeleteFunc(p.coverage, func(c snapshot.Coverage) bool { return !isPart(c) })...)
 }
 
 // dialTargets are the places where the host was told that the apiserver is.
