@@ -132,6 +132,9 @@ func (e *env) station(ctx context.Context, in *inputs, f *stationFlags) (diagnos
 	if err != nil {
 		return diagnose.Seen{}, err
 	}
+	if len(in.bundles) == 0 { // this host is in the outage, and so is this process
+		hurry()
+	}
 	limit := time.Now().Add(in.timeout)
 	given, err := e.givenBy(ctx, in, limit)
 	if err != nil {

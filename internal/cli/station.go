@@ -55,7 +55,6 @@ var sessions = []string{host.Sessions}
 // where the apiserver should be, and who answers on the wire. The snapshot holds the
 // host always, however little could be read.
 func (e *env) readStation(ctx context.Context, f *stationFlags, owners []claim.Claim, limit time.Time) *snapshot.Snapshot {
-	hurry()
 	p := e.progress()
 	defer p.done()
 	o := host.Options{Name: f.node, Root: f.root, Station: true, Timeout: sectionLimit}
