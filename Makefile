@@ -4,7 +4,7 @@
 .PHONY: help build image check test lab lint bench docs fuzz diff-policy tools
 lint := $(shell tools/build --path golangci-lint)
 # What the lab runs beside etcd and kube-apiserver.
-components := kube-controller-manager kube-proxy kube-proxy-1.25 kubemark
+components := kube-controller-manager kube-proxy kube-proxy-1.25 kubemark kubectl
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -27,6 +27,7 @@ type Cluster struct {
 	LocalProxy   LocalProxy        // on every node; zero: none
 	HoldTime     time.Duration     // of BGP
 	VIP          netip.Addr        // a control-plane address that no Node lists; added to the certificate
+	Guard        bool              // whohas guard serve, on the control plane
 }
 
 // Proxy is kube-proxy: its era and how it is configured.
@@ -66,6 +67,7 @@ var clusterKeys = map[string]form{
 	"server":        {"server HOST ADDRESS:PORT", "where a node looks for the apiserver; the control plane's address without the line"},
 	"local-proxy":   {"local-proxy PORT ADDRESS:PORT...", "on every node's 127.0.0.1, to the first of these that accepts"},
 	"monitor":       {"monitor grace=TIME", "after what silence a Node counts as lost; Kubernetes' own 50 s without the line"},
+	"guard":         {"guard", "whohas guard serve beside the apiserver; it is asked once a step has applied /etc/kubernetes/guard/webhook.yaml. kubectl is there then"},
 	"vip":           {"vip ADDRESS", "the apiserver's address for the nodes, which no Node lists"},
 }
 
@@ -82,7 +84,7 @@ func (p *parser) clusterLine(c *Cluster, line int, key string, words []string) {
 
 // read reads one line.
 func (c *Cluster) read(key string, words []string) error {
-	if len(words) == 0 && key != "bird" {
+	if len(words) == 0 && key != "bird" && key != "guard" {
 		return errTooFew
 	}
 	single := key == "control-plane" || key == "vip"
@@ -102,6 +104,9 @@ func (c *Cluster) read(key string, words []string) error {
 	case "bird":
 		c.BIRD = true
 		return settings(words, map[string]any{"hold": &c.HoldTime})
+	case "guard":
+		c.Guard = true
+		return settings(words, nil)
 	case "server":
 		return c.server(words)
 	case "local-proxy":
@@ -200,6 +205,9 @@ func (c Cluster) Components() []string {
 	names := []string{"etcd", "kube-apiserver", "kube-controller-manager", "kubemark"}
 	if c.Proxy.Version != "" {
 		names = append(names, c.Proxy.Program())
+	}
+	if c.Guard {
+		names = append(names, "kubectl")
 	}
 	return names
 }

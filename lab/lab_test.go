@@ -183,7 +183,7 @@ func TestErrors(t *testing.T) {
 		{"control-plane a", "control-plane a b", "d/x.txtar:14: too many words: want control-plane HOST"},
 		{"control-plane a", "control-plane c", "d/x.txtar:14: no host c"},
 		{"control-plane a", "# none", "d/x.txtar:14: no control-plane: want control-plane HOST"},
-		{"control-plane a", "master a", "d/x.txtar:14: master: want bird, control-plane, kube-proxy, local-proxy, monitor, nodes, server, vip"},
+		{"control-plane a", "master a", "d/x.txtar:14: master: want bird, control-plane, guard, kube-proxy, local-proxy, monitor, nodes, server, vip"},
 		{"nodes a b", "nodes a a", "d/x.txtar:15: a node stands twice: want nodes HOST..."},
 		{"192.168.10.2 gateway 192.168.10.9", "192.168.10.2", "d/x.txtar:14: host b has no gateway"},
 		{"host b lan 192.168.10.2 ", "host b lan - ", "d/x.txtar:14: host b has no address"},

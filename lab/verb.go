@@ -48,7 +48,7 @@ var verbs = map[Verb]form{
 	Apply:   {"apply SECTION", "the section's objects, server-side; a namespace that is not there is made"},
 	Delete:  {"delete KIND NAMESPACE/NAME", "an object"},
 	Patch:   {"patch KIND NAMESPACE/NAME JSON", "a merge patch; KIND/status patches the status"},
-	Start:   {"start HOST COMPONENT", "starts etcd, kube-apiserver, kube-controller-manager, kubelet, kube-proxy or bird"},
+	Start:   {"start HOST COMPONENT", "starts etcd, kube-apiserver, kube-controller-manager, kubelet, kube-proxy, bird or guard"},
 	Stop:    {"stop HOST COMPONENT", "stops it as a service manager would"},
 	Restart: {"restart HOST COMPONENT", "stops it and starts it"},
 	Reboot:  {"reboot HOST", "its components end, its kernel state is lost, both come again"},
@@ -64,4 +64,4 @@ var bare = map[Verb][]form{
 }
 
 // components are what can be started on a host.
-var components = []string{"etcd", "kube-apiserver", "kube-controller-manager", "kubelet", "kube-proxy", "bird"}
+var components = []string{"etcd", "kube-apiserver", "kube-controller-manager", "kubelet", "kube-proxy", "bird", "guard"}

@@ -79,8 +79,10 @@ func (c *Cluster) commandLine(name string, h *site.Host) (program string, args [
 		return c.kubeProxy(h)
 	case "bird":
 		return c.bird(h)
+	case "guard":
+		return c.guard(h)
 	}
-	return "", nil, fmt.Errorf("no component %s: want etcd, kube-apiserver, kube-controller-manager, kubelet, kube-proxy or bird", name)
+	return "", nil, fmt.Errorf("no component %s: want etcd, kube-apiserver, kube-controller-manager, kubelet, kube-proxy, bird or guard", name)
 }
 
 // Stop stops a component on a host.
@@ -201,6 +203,11 @@ func (c *Cluster) startNodes(ctx context.Context, say func(string)) error {
 			}
 		}
 	}
+	if c.plan.Guard {
+		if err := c.Start("guard", c.plan.ControlPlane); err != nil {
+			return err
+		}
+	}
 	return c.Well(ctx, say)
 }
 
@@ -229,7 +236,7 @@ func (c *Cluster) Reset(ctx context.Context, plan lab.Cluster, clean func() erro
 			}
 		}
 	}
-	if err := c.deleteLeftovers(ctx); err != nil {
+	if err := errors.Join(c.unguard(ctx), c.deleteLeftovers(ctx)); err != nil {
 		return err
 	}
 	if err := clean(); err != nil {
@@ -302,6 +309,12 @@ func (c *Cluster) Well(ctx context.Context, say func(string)) error {
 			}
 		}
 		say("every BGP session is established")
+	}
+	if c.plan.Guard {
+		if err := c.await(ctx, "guard", c.plan.ControlPlane, c.guardReady); err != nil {
+			return err
+		}
+		say("the guard is ready")
 	}
 	return nil
 }

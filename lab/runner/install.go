@@ -50,8 +50,16 @@ func install(ctx context.Context, work *kernel.Work, o Options, scenarios []*lab
 		}
 		versions["bird"] = strings.TrimPrefix(strings.TrimSpace(string(out)), "BIRD version ")
 	}
+	if slices.ContainsFunc(scenarios, func(s *lab.Scenario) bool { return s.Cluster.Guard }) {
+		if err := work.Install("guard-webhook.yaml", filepath.Join(root(o), "deploy", "base", "webhook.yaml")); err != nil {
+			return nil, err
+		}
+	}
 	return versions, nil
 }
+
+// root is the module's: tools/build stands in it.
+func root(o Options) string { return filepath.Dir(filepath.Dir(o.Tools)) }
 
 // installWhohas builds the program as it stands in the tree.
 func installWhohas(ctx context.Context, work *kernel.Work, o Options) error {
@@ -62,7 +70,7 @@ func installWhohas(ctx context.Context, work *kernel.Work, o Options) error {
 	defer func() { _ = os.RemoveAll(dir) }()
 	path := filepath.Join(dir, "whohas")
 	build := exec.CommandContext(ctx, "go", "build", "-o", path, "whohas/cmd/whohas")
-	build.Dir = filepath.Dir(filepath.Dir(o.Tools)) // tools/build stands in the root of the module
+	build.Dir = root(o)
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build whohas: %w: %s", err, out)
 	}

@@ -93,8 +93,11 @@ func (h *Host) Shell(ctx context.Context, line string) (string, error) {
 	return out.String(), nil
 }
 
-// look finds a program below the host's root.
+// look finds a program below the host's root; one with a path is where that says.
 func (h *Host) look(name string) (string, error) {
+	if strings.Contains(name, "/") {
+		return name, nil
+	}
 	for dir := range strings.SplitSeq(Path, ":") {
 		path := dir + "/" + name
 		if info, err := os.Stat(h.Root + path); err == nil && info.Mode()&0o111 != 0 {
