@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cases
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+
+	"whohas/cluster"
+	"whohas/dataplane"
+	"whohas/guard"
+	"whohas/internal/scenario"
+	"whohas/snapshot"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// trial is one case: a scenario, and what of it is written under the guard's eyes.
+type trial struct {
+	name, what string
+	*scenario.Scenario
+	objects []*unstructured.Unstructured
+	harmful bool // what its findings blame is written last, and has to be refused
+	notes   []string
+}
+
+// newTrial reads a scenario's objects as they are written.
+func newTrial(name string, s *scenario.Scenario, harmful bool) *trial {
+	c := &trial{name: name, what: headline(s.Header), Scenario: s, harmful: harmful}
+	for _, m := range s.Manifests {
+		if strings.HasPrefix(m.Name, "hosts/") {
+			c.note("what a host's kernel holds is not in an apiserver")
+			continue
+		}
+		objects, err := decode(m.Text)
+		if err != nil {
+			c.note("%s is no manifest", m.Name)
+			continue
+		}
+		c.objects = append(c.objects, objects...)
+	}
+	if s.Now.Year() == 2026 && s.Now.YearDay() > 1 { // it names a day, and the guard's clock is today's
+		for _, o := range c.objects {
+			later(o)
+		}
+		c.note("its permissions are given until 2099")
+	}
+	return c
+}
+
+// later moves the last day of a permission out of the way of the clock.
+func later(o *unstructured.Unstructured) {
+	notes := o.GetAnnotations()
+	if allow, ok := notes["whohas.io/allow"]; ok {
+		notes["whohas.io/allow"] = strings.ReplaceAll(allow, "2026-", "2099-")
+		o.SetAnnotations(notes)
+	}
+}
+
+func (c *trial) note(format string, args ...any) {
+	if n := fmt.Sprintf(format, args...); !slices.Contains(c.notes, n) {
+		c.notes = append(c.notes, n)
+	}
+}
+
+// headline is the first sentence of a scenario's header that is no address of a report.
+func headline(header string) string {
+	var text []string
+	for line := range strings.Lines(header) {
+		line = strings.TrimSpace(strings.TrimPrefix(line, "#"))
+		if !strings.Contains(line, "https://") {
+			text = append(text, line)
+		}
+	}
+	all := strings.Join(text, " ")
+	if i := strings.Index(all, ". "); i > 0 {
+		all = all[:i]
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(all, "a near miss: "), ".")
+}
+
+// mode is the proxy mode to tell the guard; "" if the cluster's objects show it. One that
+// nothing shows is taken for the one in which most is refused.
+func (c *trial) mode() (tell dataplane.ProxyMode, shown string) {
+	if c.Mode != "" {
+		return c.Mode, string(c.Mode) + " (told)"
+	}
+	if m := cluster.Draw(c.Snapshot, "", "").Mode; m != dataplane.ModeUnknown {
+		return "", string(m)
+	}
+	return dataplane.IPVS, "ipvs (not known)"
+}
+
+// blamed tells whether the guard is to refuse an object.
+func (c *trial) blamed(o *unstructured.Unstructured) bool {
+	return c.harmful && guard.Covers(refOf(o)) && slices.ContainsFunc(c.Want[""], func(line string) bool {
+		_, who, _ := strings.Cut(line, " | ")
+		return strings.Contains(line, " critical ") && slices.Contains(strings.Split(who, ", "), refOf(o).String())
+	})
+}
+
+func refOf(o *unstructured.Unstructured) snapshot.Ref {
+	gvk := o.GroupVersionKind()
+	return snapshot.Ref{Group: gvk.Group, Kind: gvk.Kind, Namespace: o.GetNamespace(), Name: o.GetName()}
+}
+
+// ours tells whether an object is the apiserver's own: it makes and keeps it.
+func ours(o *unstructured.Unstructured) bool {
+	r := refOf(o)
+	return r.Kind == "IPAddress" || r.Name == "kubernetes" && (r.Kind == "ServiceCIDR" || r.Kind == "Service" && r.Namespace == "default")
+}
+
+// stage is the cluster of one case, as long as the case lasts.
+type stage struct {
+	*apiCluster
+	made []*unstructured.Unstructured
+}
+
+// put writes an object and its status, as somebody who may do everything. What stands in
+// two files is one object, and the later one counts. An apiserver wants a few things that
+// no rule reads: they are filled in.
+func (s *stage) put(ctx context.Context, o *unstructured.Unstructured) error {
+	o = complete(o)
+	if err := s.makeRoom(ctx, o); err != nil {
+		return err
+	}
+	at, err := s.resource(o)
+	if err != nil {
+		return err
+	}
+	made, err := at.Create(ctx, o, metav1.CreateOptions{})
+	switch {
+	case apierrors.IsAlreadyExists(err):
+		old, err := at.Get(ctx, o.GetName(), metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		o.SetResourceVersion(old.GetResourceVersion())
+		if made, err = at.Update(ctx, o, metav1.UpdateOptions{}); err != nil {
+			return err
+		}
+	case err != nil:
+		return err
+	default:
+		s.made = append(s.made, made)
+	}
+	status, has := o.Object["status"]
+	if !has || !separate(o) {
+		return nil
+	}
+	made.Object["status"] = status
+	_, err = at.UpdateStatus(ctx, made, metav1.UpdateOptions{})
+	return err
+}
+
+// separate tells whether an object's status is written by itself.
+func separate(o *unstructured.Unstructured) bool {
+	return slices.Contains([]string{"Node", "Service", "Pod", "PersistentVolume", "DaemonSet"}, o.GetKind())
+}
+
+// complete is an object with what an apiserver demands and no rule reads.
+func complete(o *unstructured.Unstructured) *unstructured.Unstructured {
+	o = o.DeepCopy()
+	at := []string{"spec"}
+	if o.GetKind() == "DaemonSet" {
+		labels := map[string]any{"of": o.GetName()}
+		_ = unstructured.SetNestedMap(o.Object, map[string]any{"matchLabels": labels}, "spec", "selector")
+		_ = unstructured.SetNestedMap(o.Object, labels, "spec", "template", "metadata", "labels")
+		at = []string{"spec", "template", "spec"}
+	}
+	if o.GetKind() != "Pod" && o.GetKind() != "DaemonSet" {
+		return o
+	}
+	containers, _, _ := unstructured.NestedSlice(o.Object, append(at, "containers")...)
+	if len(containers) == 0 {
+		containers = []any{map[string]any{}}
+	}
+	for i := range containers {
+		c := containers[i].(map[string]any)
+		if c["name"] == nil {
+			c["name"] = fmt.Sprintf("c%d", i)
+		}
+		if c["image"] == nil {
+			c["image"] = "none"
+		}
+	}
+	_ = unstructured.SetNestedSlice(o.Object, containers, append(at, "containers")...)
+	return o
+}
+
+// makeRoom makes a ServiceCIDR for a ClusterIP that lies in none: clusters have others
+// than this one. No controller is here that would find it ready.
+func (s *stage) makeRoom(ctx context.Context, o *unstructured.Unstructured) error {
+	text, _, _ := unstructured.NestedString(o.Object, "spec", "clusterIP")
+	ip, err := netip.ParseAddr(text)
+	if err != nil || o.GetKind() != "Service" || netip.MustParsePrefix(serviceRange).Contains(ip) {
+		return nil
+	}
+	net := netip.PrefixFrom(ip, 24).Masked().String()
+	room := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR",
+		"metadata": map[string]any{"name": strings.NewReplacer(".", "-", "/", "-").Replace(net)},
+		"spec":     map[string]any{"cidrs": []any{net}},
+	}}
+	at, err := s.resource(room)
+	if err != nil {
+		return err
+	}
+	made, err := at.Create(ctx, room, metav1.CreateOptions{})
+	if apierrors.IsAlreadyExists(err) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("room for a ClusterIP: %w", err)
+	}
+	s.made = append(s.made, made)
+	made.Object["status"] = map[string]any{"conditions": []any{map[string]any{
+		"type": "Ready", "status": "True", "reason": "Made", "message": "by a test", "lastTransitionTime": "2026-01-01T00:00:00Z",
+	}}}
+	_, err = at.UpdateStatus(ctx, made, metav1.UpdateOptions{})
+	return err
+}
+
+// take removes an object; it need not be there.
+func (s *stage) take(ctx context.Context, o *unstructured.Unstructured) error {
+	at, err := s.resource(o)
+	if err != nil {
+		return err
+	}
+	now := int64(0)
+	err = at.Delete(ctx, o.GetName(), metav1.DeleteOptions{GracePeriodSeconds: &now})
+	if o.GetKind() == "ServiceCIDR" && err == nil { // no controller is here that takes its finalizer away
+		_, err = at.Patch(ctx, o.GetName(), types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
+	}
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+// clear removes everything, the last first.
+func (s *stage) clear(ctx context.Context) error {
+	var errs []error
+	for _, o := range slices.Backward(s.made) {
+		errs = append(errs, s.take(ctx, o))
+	}
+	s.made = nil
+	return errors.Join(errs...)
+}
+
+// verdict is what became of a write.
+type verdict struct {
+	rules   []string // that refused it
+	message string   // the first line
+	itself  string   // why the apiserver itself does not take it
+}
+
+var ruleID = regexp.MustCompile(`(?m)^WH\d{3}`)
+
+// judge reads an error of a write.
+func judge(err error) verdict {
+	if err == nil {
+		return verdict{}
+	}
+	for _, mark := range []string{"denied the request: ", "denied request: "} {
+		if _, message, ok := strings.Cut(err.Error(), mark); ok {
+			first, _, _ := strings.Cut(message, "\n")
+			ids := ruleID.FindAllString(message, -1)
+			slices.Sort(ids)
+			return verdict{rules: slices.Compact(ids), message: first}
+		}
+	}
+	first, _, _ := strings.Cut(err.Error(), "\n")
+	return verdict{itself: first}
+}
