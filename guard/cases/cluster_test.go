@@ -7,13 +7,16 @@
 package cases
 
 import (
+	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -150,25 +153,22 @@ func (c *apiCluster) resource(o *unstructured.Unstructured) (dynamic.ResourceInt
 	return c.client.Resource(m.Resource).Namespace(o.GetNamespace()), nil
 }
 
-// decode reads manifests. Lists are taken apart; an error tells of a document that is
+// decode reads manifests. Lists are taken apart; an error tells of documents that are
 // none.
-func decode(text string) ([]*unstructured.Unstructured, error) {
-	var out []*unstructured.Unstructured
-	for d := utilyaml.NewYAMLOrJSONDecoder(strings.NewReader(text), 4096); ; {
-		o := &unstructured.Unstructured{}
-		err := d.Decode(&o.Object)
-		switch {
-		case errors.Is(err, io.EOF):
-			return out, nil
-		case err != nil:
+func decode(text string) (out []*unstructured.Unstructured, err error) {
+	for r := utilyaml.NewYAMLReader(bufio.NewReader(strings.NewReader(text))); ; {
+		doc, end := r.Read()
+		if errors.Is(end, io.EOF) {
 			return out, err
-		case len(o.Object) == 0 || o.GetKind() == "":
-			continue
+		}
+		o := &unstructured.Unstructured{}
+		wrong := cmp.Or(end, yaml.Unmarshal(doc, &o.Object))
+		switch {
+		case wrong != nil:
+			err = wrong
+		case o.GetKind() == "": // a chart's values, a comment
 		case o.IsList():
-			list, err := o.ToList()
-			if err != nil {
-				return out, err
-			}
+			list, _ := o.ToList()
 			for i := range list.Items {
 				out = append(out, &list.Items[i])
 			}
@@ -230,7 +230,9 @@ type answered struct {
 
 func newFront(t *testing.T) *front {
 	f := &front{}
-	f.server = httptest.NewTLSServer(f)
+	f.server = httptest.NewUnstartedServer(f)
+	f.server.Config.ErrorLog = log.New(io.Discard, "", 0) // an apiserver gives up connections now and then
+	f.server.StartTLS()
 	f.client = f.server.Client() // trusts the certificate, which the guards behind show too
 	t.Cleanup(f.server.Close)
 	return f

@@ -3,6 +3,7 @@
 package cases
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,16 +26,22 @@ import (
 
 // trial is one case: a scenario, and what of it is written under the guard's eyes.
 type trial struct {
-	name, what string
+	name, what, link string
 	*scenario.Scenario
 	objects []*unstructured.Unstructured
-	harmful bool // what its findings blame is written last, and has to be refused
+	harmful bool               // what its findings blame is written last, and has to be refused
+	seen    *snapshot.Snapshot // what an apiserver holds of it
 	notes   []string
+
+	looked   []string                     // objects that are written under the guard's eyes
+	services []*unstructured.Unstructured // that the policy is asked about
+	policy   []*unstructured.Unstructured // that is printed for the case's cluster
 }
 
 // newTrial reads a scenario's objects as they are written.
 func newTrial(name string, s *scenario.Scenario, harmful bool) *trial {
-	c := &trial{name: name, what: headline(s.Header), Scenario: s, harmful: harmful}
+	c := &trial{name: name, Scenario: s, harmful: harmful, seen: withoutHosts(s.Snapshot)}
+	c.what, c.link = headline(s.Header)
 	for _, m := range s.Manifests {
 		if strings.HasPrefix(m.Name, "hosts/") {
 			c.note("what a host's kernel holds is not in an apiserver")
@@ -42,8 +49,7 @@ func newTrial(name string, s *scenario.Scenario, harmful bool) *trial {
 		}
 		objects, err := decode(m.Text)
 		if err != nil {
-			c.note("%s is no manifest", m.Name)
-			continue
+			c.note("%s holds what is no manifest", m.Name)
 		}
 		c.objects = append(c.objects, objects...)
 	}
@@ -54,6 +60,24 @@ func newTrial(name string, s *scenario.Scenario, harmful bool) *trial {
 		c.note("its permissions are given until 2099")
 	}
 	return c
+}
+
+// withoutHosts is a snapshot less what kernels show.
+func withoutHosts(s *snapshot.Snapshot) *snapshot.Snapshot {
+	into := new(snapshot.Builder)
+	for _, o := range s.Objects {
+		into.AddObject(o)
+	}
+	for i := range s.Pods {
+		into.AddPod(s.Pods[i])
+	}
+	for i := range s.Slices {
+		into.AddSlice(s.Slices[i])
+	}
+	for _, c := range s.Coverage {
+		into.Cover(c)
+	}
+	return into.Snapshot()
 }
 
 // later moves the last day of a permission out of the way of the clock.
@@ -71,21 +95,29 @@ func (c *trial) note(format string, args ...any) {
 	}
 }
 
-// headline is the first sentence of a scenario's header that is no address of a report.
-func headline(header string) string {
+// headline is the first sentence of a scenario's header, and the report that it names.
+func headline(header string) (what, link string) {
 	var text []string
 	for line := range strings.Lines(header) {
 		line = strings.TrimSpace(strings.TrimPrefix(line, "#"))
-		if !strings.Contains(line, "https://") {
-			text = append(text, line)
+		if m := report.FindStringSubmatch(line); m != nil {
+			link = m[1]
+			continue
 		}
+		text = append(text, line)
 	}
-	all := strings.Join(text, " ")
-	if i := strings.Index(all, ". "); i > 0 {
-		all = all[:i]
+	what, _, _ = strings.Cut(strings.Join(text, " ")+" ", ". ")
+	what = strings.TrimSuffix(strings.TrimSpace(what), ".")
+	if rest := nearMiss.FindString(what); rest != "" {
+		what = what[len(rest):]
 	}
-	return strings.TrimSuffix(strings.TrimPrefix(all, "a near miss: "), ".")
+	return what, link
 }
+
+var (
+	report   = regexp.MustCompile(`^[\w-]+: (https://\S+)$`)
+	nearMiss = regexp.MustCompile(`^(?i)a near miss: `)
+)
 
 // mode is the proxy mode to tell the guard; "" if the cluster's objects show it. One that
 // nothing shows is taken for the one in which most is refused.
@@ -93,7 +125,7 @@ func (c *trial) mode() (tell dataplane.ProxyMode, shown string) {
 	if c.Mode != "" {
 		return c.Mode, string(c.Mode) + " (told)"
 	}
-	if m := cluster.Draw(c.Snapshot, "", "").Mode; m != dataplane.ModeUnknown {
+	if m := cluster.Draw(c.seen, "", "").Mode; m != dataplane.ModeUnknown {
 		return "", string(m)
 	}
 	return dataplane.IPVS, "ipvs (not known)"
@@ -136,21 +168,20 @@ func (s *stage) put(ctx context.Context, o *unstructured.Unstructured) error {
 	if err != nil {
 		return err
 	}
-	made, err := at.Create(ctx, o, metav1.CreateOptions{})
+	made, err := at.Get(ctx, o.GetName(), metav1.GetOptions{})
 	switch {
-	case apierrors.IsAlreadyExists(err):
-		old, err := at.Get(ctx, o.GetName(), metav1.GetOptions{})
-		if err != nil {
-			return err
+	case apierrors.IsNotFound(err):
+		if made, err = at.Create(ctx, o, metav1.CreateOptions{}); err == nil {
+			s.made = append(s.made, made)
 		}
-		o.SetResourceVersion(old.GetResourceVersion())
-		if made, err = at.Update(ctx, o, metav1.UpdateOptions{}); err != nil {
-			return err
+	case err == nil: // as kubectl apply has it
+		var patch []byte
+		if patch, err = o.MarshalJSON(); err == nil {
+			made, err = at.Patch(ctx, o.GetName(), types.MergePatchType, patch, metav1.PatchOptions{})
 		}
-	case err != nil:
+	}
+	if err != nil {
 		return err
-	default:
-		s.made = append(s.made, made)
 	}
 	status, has := o.Object["status"]
 	if !has || !separate(o) {
@@ -169,17 +200,29 @@ func separate(o *unstructured.Unstructured) bool {
 // complete is an object with what an apiserver demands and no rule reads.
 func complete(o *unstructured.Unstructured) *unstructured.Unstructured {
 	o = o.DeepCopy()
-	at := []string{"spec"}
-	if o.GetKind() == "DaemonSet" {
+	switch o.GetKind() {
+	case "Pod":
+		completePod(o.Object, "spec")
+	case "DaemonSet":
 		labels := map[string]any{"of": o.GetName()}
 		_ = unstructured.SetNestedMap(o.Object, map[string]any{"matchLabels": labels}, "spec", "selector")
 		_ = unstructured.SetNestedMap(o.Object, labels, "spec", "template", "metadata", "labels")
-		at = []string{"spec", "template", "spec"}
+		completePod(o.Object, "spec", "template", "spec")
+	case "PersistentVolume":
+		_ = unstructured.SetNestedStringSlice(o.Object, []string{"ReadWriteMany"}, "spec", "accessModes")
+		_ = unstructured.SetNestedStringMap(o.Object, map[string]string{"storage": "1Gi"}, "spec", "capacity")
+	case "Service":
+		completePorts(o.Object)
+		if ips, _, _ := unstructured.NestedStringSlice(o.Object, "spec", "clusterIPs"); len(ips) > 1 {
+			_ = unstructured.SetNestedField(o.Object, "RequireDualStack", "spec", "ipFamilyPolicy")
+		}
 	}
-	if o.GetKind() != "Pod" && o.GetKind() != "DaemonSet" {
-		return o
-	}
-	containers, _, _ := unstructured.NestedSlice(o.Object, append(at, "containers")...)
+	return o
+}
+
+func completePod(o map[string]any, at ...string) {
+	at = append(at, "containers")
+	containers, _, _ := unstructured.NestedSlice(o, at...)
 	if len(containers) == 0 {
 		containers = []any{map[string]any{}}
 	}
@@ -192,8 +235,21 @@ func complete(o *unstructured.Unstructured) *unstructured.Unstructured {
 			c["image"] = "none"
 		}
 	}
-	_ = unstructured.SetNestedSlice(o.Object, containers, append(at, "containers")...)
-	return o
+	_ = unstructured.SetNestedSlice(o, containers, at...)
+}
+
+// completePorts names the ports of a Service that has several.
+func completePorts(o map[string]any) {
+	ports, _, _ := unstructured.NestedSlice(o, "spec", "ports")
+	if len(ports) < 2 {
+		return
+	}
+	for i := range ports {
+		if p := ports[i].(map[string]any); p["name"] == nil {
+			p["name"] = fmt.Sprintf("p%d", i)
+		}
+	}
+	_ = unstructured.SetNestedSlice(o, ports, "spec", "ports")
 }
 
 // makeRoom makes a ServiceCIDR for a ClusterIP that lies in none: clusters have others
@@ -257,9 +313,18 @@ func (s *stage) clear(ctx context.Context) error {
 
 // verdict is what became of a write.
 type verdict struct {
-	rules   []string // that refused it
-	message string   // the first line
+	asked   []string // which objects were asked about
+	rules   []string // that refused one
+	message string   // the first line of the first refusal
 	itself  string   // why the apiserver itself does not take it
+}
+
+// add is the verdict on one more write.
+func (v *verdict) add(w verdict) {
+	v.rules = append(v.rules, w.rules...)
+	slices.Sort(v.rules)
+	v.rules = slices.Compact(v.rules)
+	v.message = cmp.Or(v.message, w.message)
 }
 
 var ruleID = regexp.MustCompile(`(?m)^WH\d{3}`)
@@ -274,9 +339,12 @@ func judge(err error) verdict {
 			first, _, _ := strings.Cut(message, "\n")
 			ids := ruleID.FindAllString(message, -1)
 			slices.Sort(ids)
-			return verdict{rules: slices.Compact(ids), message: first}
+			return verdict{rules: slices.Compact(ids), message: strings.TrimSuffix(first, ".")}
 		}
 	}
 	first, _, _ := strings.Cut(err.Error(), "\n")
+	if r := []rune(first); len(r) > 160 {
+		first = string(r[:160]) + "..."
+	}
 	return verdict{itself: first}
 }
