@@ -179,7 +179,7 @@ func decode(text string) (out []*unstructured.Unstructured, err error) {
 }
 
 // configuration is the webhook's of a folder of deploy/, asked at another place.
-func (c *apiCluster) configuration(t *testing.T, dir, url string, authority []byte) string {
+func (c *apiCluster) configuration(t *testing.T, dir, url string, authority []byte, change ...func(*admission.ValidatingWebhook)) string {
 	t.Helper()
 	objects, err := decode(c.With(t).Kubectl("kustomize", "../../deploy/"+dir))
 	if err != nil {
@@ -199,6 +199,9 @@ func (c *apiCluster) configuration(t *testing.T, dir, url string, authority []by
 		}
 		for i := range hook.Webhooks {
 			hook.Webhooks[i].ClientConfig = admission.WebhookClientConfig{URL: &url, CABundle: authority}
+			for _, f := range change {
+				f(&hook.Webhooks[i])
+			}
 		}
 		if text, err = yaml.Marshal(hook); err != nil {
 			t.Fatal(err)
@@ -304,13 +307,13 @@ func (f *front) remember(question, answer []byte) {
 
 // guard runs `guard serve` in this process, behind the front, until the function that it
 // gives is called. It is ready: its register and its facts are the cluster as it is now.
-func (c *apiCluster) guard(t *testing.T, mode dataplane.ProxyMode, claims []claim.Claim) (end func()) {
+func (c *apiCluster) guard(t *testing.T, config *rest.Config, mode dataplane.ProxyMode, claims []claim.Claim) (end func()) {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	listen, health := freePort(t), freePort(t)
 	o := server.Options{
-		Config: rest.CopyConfig(c.config), Listen: listen, MetricsListen: "0", HealthListen: health,
+		Config: rest.CopyConfig(config), Listen: listen, MetricsListen: "0", HealthListen: health,
 		Watch:   watch.Options{Rules: rules.All(), Reads: reads(t), Mode: mode, ModeFrom: "--proxy-mode", Claims: claims},
 		CertDir: certificates(t, c.front.server.TLS.Certificates[0]), Reports: "none", Log: slog.New(slog.DiscardHandler),
 	}

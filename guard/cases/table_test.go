@@ -146,7 +146,7 @@ func (c *apiCluster) play(t *testing.T, x *trial) row {
 	if len(x.services) > 0 {
 		x.print(t, c, string(tell))
 	}
-	end := c.guard(t, tell, x.Reserved)
+	end := c.guard(t, c.config, tell, x.Reserved)
 	defer end()
 	r := row{trial: x, mode: shown}
 	r.webhook = s.write(ctx, t, x, looked)
