@@ -112,13 +112,12 @@ func TestCures(t *testing.T) {
 
 // survive makes conflicts, enters a state, and cures them.
 func (c *apiCluster) survive(t *testing.T, s state) {
-	nodes := c.nodes(t)
-	defer nodes.strike(context.Background(), t, &trial{name: "nodes"})
+	c.nodes(t)
 	if s.early != nil {
 		s.early(c, t)
 	}
 	sick := &stage{apiCluster: c}
-	defer sick.strike(context.Background(), t, &trial{name: "conflicts"})
+	t.Cleanup(func() { sick.strike(context.Background(), t, "conflicts") })
 	list := cures()
 	var objects []*unstructured.Unstructured
 	for i, x := range list {
@@ -136,10 +135,11 @@ func (c *apiCluster) survive(t *testing.T, s state) {
 	}
 }
 
-// nodes are those of the incident.
-func (c *apiCluster) nodes(t *testing.T) *stage {
+// nodes are those of the incident, until the test ends.
+func (c *apiCluster) nodes(t *testing.T) {
 	t.Helper()
 	s := &stage{apiCluster: c}
+	t.Cleanup(func() { s.strike(context.Background(), t, "nodes") })
 	for _, o := range incident(t).objects {
 		if o.GetKind() != "Node" {
 			continue
@@ -148,7 +148,6 @@ func (c *apiCluster) nodes(t *testing.T) *stage {
 			t.Fatal(err)
 		}
 	}
-	return s
 }
 
 // conflict makes what a cure ends.

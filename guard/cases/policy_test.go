@@ -52,7 +52,7 @@ func (c *apiCluster) ask(t *testing.T, x *trial, r *row) {
 	}
 	ctx := t.Context()
 	s := &stage{apiCluster: c}
-	defer s.strike(ctx, t, x)
+	defer s.strike(ctx, t, x.name)
 	eventually(t, func() error { // its policy is in force
 		probe, err := decode(fmt.Sprintf(canary, x.label()))
 		if err != nil {

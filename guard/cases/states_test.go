@@ -5,6 +5,7 @@ package cases
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"sort"
@@ -146,7 +147,7 @@ func (c *apiCluster) policy(t *testing.T, text string) {
 	t.Cleanup(func() {
 		c.Kubectl("delete", policies, "whohas-guard")
 		c.Kubectl("-n", "whohas-system", "delete", "--ignore-not-found", "configmap", "whohas-addresses")
-		c.open(t)
+		c.heardOfPolicies(t)
 	})
 }
 
@@ -209,25 +210,26 @@ func (c *apiCluster) neverMapped(t *testing.T) {
 const witness = `
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicy
-metadata: {name: witness}
+metadata: {name: %[1]s}
 spec:
   matchConstraints: {resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [configmaps]}]}
-  validations: [{expression: "object.metadata.name != 'witness'"}]
+  validations: [{expression: "object.metadata.name != '%[1]s'"}]
 ---
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicyBinding
-metadata: {name: witness}
-spec: {policyName: witness, validationActions: [Deny]}
+metadata: {name: %[1]s}
+spec: {policyName: %[1]s, validationActions: [Deny]}
 `
 
-// heardOfPolicies waits until the policies that stand now are in force. An apiserver takes
-// in all that it has heard of at once, so that one made later tells.
+// heardOfPolicies waits until the policies that stand now are in force, and no other. An
+// apiserver takes in all that it has heard of at once, so that one made later tells.
 func (c *apiCluster) heardOfPolicies(t *testing.T) {
 	t.Helper()
-	c.KubectlInput(witness, "apply", "--server-side", "-f", "-")
-	defer c.Kubectl("delete", policies, "witness")
+	name := "witness-" + strings.ToLower(rand.Text())
+	c.KubectlInput(fmt.Sprintf(witness, name), "apply", "--server-side", "-f", "-")
+	defer c.Kubectl("delete", policies, name)
 	eventually(t, func() error {
-		if _, err := c.KubectlAs(apiserver.Admin, "", "create", "configmap", "witness", "--dry-run=server"); err == nil {
+		if _, err := c.KubectlAs(apiserver.Admin, "", "create", "configmap", name, "--dry-run=server"); err == nil {
 			return errors.New("not in force")
 		}
 		return nil

@@ -140,7 +140,7 @@ func (c *apiCluster) play(t *testing.T, x *trial) row {
 	t.Helper()
 	ctx := t.Context()
 	s := &stage{apiCluster: c}
-	defer s.strike(ctx, t, x)
+	defer s.strike(ctx, t, x.name)
 	looked := s.build(ctx, x)
 	tell, shown := x.mode()
 	if len(x.services) > 0 {
@@ -153,11 +153,11 @@ func (c *apiCluster) play(t *testing.T, x *trial) row {
 	return r
 }
 
-// strike takes down what a case has made.
-func (s *stage) strike(ctx context.Context, t *testing.T, x *trial) {
+// strike takes down what was made.
+func (s *stage) strike(ctx context.Context, t *testing.T, what string) {
 	t.Helper()
 	if err := s.clear(ctx); err != nil {
-		t.Fatalf("%s: %v", x.name, err)
+		t.Fatalf("%s: %v", what, err)
 	}
 }
 
