@@ -39,13 +39,13 @@ func webhookStates() []state {
 	} {
 		out = append(out,
 			state{name: b.name + ", Ignore", enter: func(c *apiCluster, t *testing.T) { c.broken(t, "base", b.how, "") }},
-			state{name: b.name + ", Fail", enter: func(c *apiCluster, t *testing.T) {
+			state{name: b.name + ", Fail", tools: b.name == "nobody listens", enter: func(c *apiCluster, t *testing.T) {
 				c.broken(t, "overlays/fail-closed", b.how, "failed calling webhook")
 			}})
 	}
 	return append(out,
-		state{name: "register stale", early: (*apiCluster).cutOff, enter: (*apiCluster).askedAboutEverything},
-		state{name: "half of the nodes gone", early: (*apiCluster).standGuard, enter: (*apiCluster).loseNodes},
+		state{name: "register stale", early: (*apiCluster).cutOff, enter: (*apiCluster).askedAboutEverything, asked: true, tools: true},
+		state{name: "half of the nodes gone", early: (*apiCluster).standGuard, enter: (*apiCluster).loseNodes, asked: true},
 	)
 }
 
@@ -120,9 +120,9 @@ func policyStates() []state {
 		{name: "half of the nodes gone, literal", enter: (*apiCluster).literalOfOldNodes},
 		{name: "the map deleted", enter: (*apiCluster).loseMap},
 		{name: "the map never there", enter: (*apiCluster).neverMapped},
-		{name: "at its limit, Fail", enter: (*apiCluster).fullPolicy},
+		{name: "at its limit, Fail", enter: (*apiCluster).fullPolicy, tools: true},
 		{name: "above its limit by hand, Fail", enter: (*apiCluster).tooLongPolicy},
-		{name: "broken by hand, Fail", enter: (*apiCluster).brokenPolicy, stuck: []string{
+		{name: "broken by hand, Fail", enter: (*apiCluster).brokenPolicy, tools: true, stuck: []string{
 			"list shorter, merge patch", "list shorter, JSON patch", "list shorter, kubectl apply", "list shorter, server-side apply", "fewer ports",
 			"request removed", "no load balancer any more", "status emptied", "status shorter",
 		}},
