@@ -28,6 +28,23 @@ const (
 	pool = `{apiVersion: metallb.io/v1beta1, kind: IPAddressPool, metadata: {name: %s, namespace: demo}, spec: {addresses: [192.168.10.112/29, 192.168.10.200/29]}}`
 )
 
+// long is claiming with more addresses than are compared one by one.
+func long() string {
+	var more []string
+	for i := range 60 {
+		more = append(more, fmt.Sprintf("10.7.0.%d", i+1))
+	}
+	return strings.Replace(claiming, "192.168.10.115]", "192.168.10.115, "+strings.Join(more, ", ")+"]", 1)
+}
+
+func longStatus() string {
+	var more []string
+	for i := range 60 {
+		more = append(more, fmt.Sprintf("{ip: 10.7.0.%d}", i+1))
+	}
+	return strings.Replace(balancing, "{ip: 192.168.10.115}]", "{ip: 192.168.10.115}, "+strings.Join(more, ", ")+"]", 1)
+}
+
 // cure is a write that takes a claim away, or leaves it as it is.
 type cure struct {
 	name, before string
@@ -51,6 +68,9 @@ func cures() []cure {
 		{name: "list shorter, JSON patch", before: claiming, do: patched(types.JSONPatchType, `[{"op":"remove","path":"/spec/externalIPs/0"}]`)},
 		{name: "list shorter, kubectl apply", before: claiming, by: "apply", tool: true, do: kubectl(less, "apply", "-f", "-")},
 		{name: "list shorter, server-side apply", before: claiming, by: "server-side", tool: true, do: kubectl(less, "apply", "--server-side", "-f", "-")},
+		{name: "long list emptied", before: long(), do: patched(types.MergePatchType, `{"spec":{"externalIPs":null}}`)},
+		{name: "long list cut", before: long(), do: patched(types.MergePatchType, `{"spec":{"externalIPs":["10.7.0.1","10.7.0.2"]}}`)},
+		{name: "long status emptied", before: longStatus(), do: patched(types.MergePatchType, `{"status":{"loadBalancer":null}}`, "status")},
 		{name: "fewer ports", before: claiming, do: patched(types.JSONPatchType, `[{"op":"remove","path":"/spec/ports/1"}]`)},
 		{name: "a label", before: claiming, do: patched(types.MergePatchType, `{"metadata":{"labels":{"tier":"b"}}}`)},
 		{name: "a selector", before: claiming, do: patched(types.MergePatchType, `{"spec":{"selector":{"a":"c"}}}`)},
@@ -64,6 +84,7 @@ func cures() []cure {
 			return (&stage{apiCluster: c}).take(ctx, o)
 		}},
 		{name: "pool loses a range", before: pool, do: patched(types.MergePatchType, `{"spec":{"addresses":["192.168.10.200/29"]}}`)},
+		{name: "pool smaller in place", before: pool, do: patched(types.MergePatchType, `{"spec":{"addresses":["192.168.10.112/30","192.168.10.200/29"]}}`)},
 		{name: "pool gets a label", before: pool, do: patched(types.MergePatchType, `{"metadata":{"labels":{"tier":"b"}}}`)},
 	}
 }
@@ -96,7 +117,7 @@ type state struct {
 	name  string
 	early func(*apiCluster, *testing.T) // before the conflicts are made
 	enter func(*apiCluster, *testing.T) // its cleanups end it
-	stuck []string                      // cures that do not pass, which docs/guard-policy.md tells
+	stuck []string                      // cures that do not pass, which docs/ tells
 	asked bool                          // a guard is asked about the cures
 	tools bool                          // kubectl's ways of writing as well, which take their time
 }

@@ -39,7 +39,7 @@ func webhookStates() []state {
 	} {
 		out = append(out,
 			state{name: b.name + ", Ignore", enter: func(c *apiCluster, t *testing.T) { c.broken(t, "base", b.how, "") }},
-			state{name: b.name + ", Fail", tools: b.name == "nobody listens", enter: func(c *apiCluster, t *testing.T) {
+			state{name: b.name + ", Fail", tools: b.name == "nobody listens", stuck: []string{"pool smaller in place"}, enter: func(c *apiCluster, t *testing.T) {
 				c.broken(t, "overlays/fail-closed", b.how, "failed calling webhook")
 			}})
 	}
@@ -123,7 +123,7 @@ func policyStates() []state {
 		{name: "at its limit, Fail", enter: (*apiCluster).fullPolicy, tools: true},
 		{name: "above its limit by hand, Fail", enter: (*apiCluster).tooLongPolicy},
 		{name: "broken by hand, Fail", enter: (*apiCluster).brokenPolicy, tools: true, stuck: []string{
-			"list shorter, merge patch", "list shorter, JSON patch", "list shorter, kubectl apply", "list shorter, server-side apply", "fewer ports",
+			"list shorter, merge patch", "list shorter, JSON patch", "list shorter, kubectl apply", "list shorter, server-side apply", "fewer ports", "long list cut", "long status emptied",
 			"request removed", "no load balancer any more", "status emptied", "status shorter",
 		}},
 	}
@@ -281,8 +281,7 @@ func address(i int) string {
 }
 
 // tooLongPolicy is one that somebody has made longer by hand than CEL reads. The apiserver
-// does not take it, so that nothing is refused by it. (In a file that it reads from its own
-// disk, and in its own memory, nobody looks: there such a policy refuses everything.)
+// does not take it, so that nothing is refused by it.
 func (c *apiCluster) tooLongPolicy(t *testing.T) {
 	t.Helper()
 	m, err := literal(t, 3000)
