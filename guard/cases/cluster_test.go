@@ -126,6 +126,13 @@ func start(t *testing.T, flags ...string) *apiCluster {
 	return c
 }
 
+// with is the same one, reporting its failures to a subtest.
+func (c *apiCluster) with(t *testing.T) *apiCluster {
+	d := *c
+	d.Server = c.With(t)
+	return &d
+}
+
 func eventually(t *testing.T, try func() error) {
 	t.Helper()
 	var err error

@@ -130,7 +130,7 @@ func TestCures(t *testing.T) {
 	c.Kubectl("create", "namespace", "demo")
 	c.Kubectl("create", "namespace", "whohas-system")
 	for _, s := range append(webhookStates(), policyStates()...) {
-		t.Run(s.name, func(t *testing.T) { c.survive(t, s) })
+		t.Run(s.name, func(t *testing.T) { c.with(t).survive(t, s) })
 	}
 }
 
@@ -151,7 +151,7 @@ func (c *apiCluster) survive(t *testing.T, s state) {
 	c.front.drain()
 	for i, x := range list {
 		t.Run(strings.ReplaceAll(x.name, " ", "-"), func(t *testing.T) {
-			err := x.do(t.Context(), c, objects[i])
+			err := x.do(t.Context(), c.with(t), objects[i])
 			if stuck := slices.Contains(s.stuck, x.name); (err != nil) != stuck {
 				t.Errorf("refused: %v, expected %v", err, stuck)
 			}

@@ -27,9 +27,9 @@ func exceptions(name string) (webhook, policy, why string) {
 
 // hold tells what is not as it has to be: the harm is refused by both, and nothing else
 // is refused by either.
-func (r *row) hold(t *testing.T, x *trial) {
+func (r *row) hold(t *testing.T) {
 	t.Helper()
-	webhook, policy, _ := exceptions(x.name)
+	webhook, policy, _ := exceptions(r.name)
 	for _, part := range []struct {
 		name, except string
 		verdict
@@ -37,12 +37,12 @@ func (r *row) hold(t *testing.T, x *trial) {
 		switch {
 		case part.except != "":
 			if got := strings.Join(part.rules, " "); got != part.except {
-				t.Errorf("%s: the %s refuses for %q, want %s", x.name, part.name, got, part.except)
+				t.Errorf("%s: the %s refuses for %q, want %s", r.name, part.name, got, part.except)
 			}
-		case x.harmful && len(part.rules) == 0:
-			t.Errorf("%s: the %s admits it", x.name, part.name)
-		case !x.harmful && len(part.rules) > 0:
-			t.Errorf("%s: the %s refuses it: %s", x.name, part.name, part.message)
+		case r.harmful && len(part.rules) == 0:
+			t.Errorf("%s: the %s admits it", r.name, part.name)
+		case !r.harmful && len(part.rules) > 0:
+			t.Errorf("%s: the %s refuses it: %s", r.name, part.name, part.message)
 		}
 	}
 }

@@ -29,7 +29,7 @@ func TestLockedOut(t *testing.T) {
 		{"capsule-2036", networkController}, {"cozystack-3125", recovery},
 	} {
 		t.Run(story.name, func(t *testing.T) {
-			story.tell(t, &apiCluster{Server: c.With(t), config: c.config, client: c.client, mapper: c.mapper, front: c.front}, rest)
+			story.tell(t, c.with(t), rest)
 		})
 	}
 	// It was closed all the time, and the way out is not: nobody asks a webhook about

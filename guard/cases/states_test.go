@@ -31,16 +31,19 @@ const policies = "validatingadmissionpolicy,validatingadmissionpolicybinding"
 func webhookStates() []state {
 	var out []state
 	for _, b := range []struct {
-		name string
-		how  func(*hook, *testing.T)
+		name, why string
+		how       func(*hook, *testing.T)
 	}{
-		{"nobody listens", (*hook).dead}, {"certificate expired", (*hook).expired}, {"garbage is answered", (*hook).garbage},
-		{"another question is answered", (*hook).stranger}, {"no answer comes", (*hook).silent},
+		{"nobody listens", "connection refused", (*hook).dead},
+		{"certificate expired", "certificate has expired", (*hook).expired},
+		{"garbage is answered", "control characters are not allowed", (*hook).garbage},
+		{"another question is answered", "expected response.uid", (*hook).stranger},
+		{"no answer comes", "context deadline exceeded", (*hook).silent},
 	} {
 		out = append(out,
 			state{name: b.name + ", Ignore", enter: func(c *apiCluster, t *testing.T) { c.broken(t, "base", b.how, "") }},
 			state{name: b.name + ", Fail", tools: b.name == "nobody listens", stuck: []string{"pool smaller in place"}, enter: func(c *apiCluster, t *testing.T) {
-				c.broken(t, "overlays/fail-closed", b.how, "failed calling webhook")
+				c.broken(t, "overlays/fail-closed", b.how, b.why)
 			}})
 	}
 	return append(out,

@@ -27,7 +27,7 @@ import (
 var update = flag.Bool("update", false, "write docs/guard-cases.md anew")
 
 const (
-	file         = "../../docs/guard-cases.md"
+	page         = "../../docs/guard-cases.md"
 	serviceRange = "10.96.0.0/12"
 )
 
@@ -49,17 +49,17 @@ func TestCases(t *testing.T) {
 	c.install(t, trials)
 	for i, x := range trials {
 		c.ask(t, x, &rows[i])
-		rows[i].hold(t, x)
+		rows[i].hold(t)
 	}
 	t.Logf("with the policy: %v", time.Since(begun).Round(time.Second))
 	enough(t, rows)
 	got := document(rows)
 	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+		if err := os.WriteFile(page, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile(file)
+	want, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
