@@ -23,6 +23,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -316,38 +317,58 @@ func (f *front) remember(question, answer []byte) {
 // gives is called. It is ready: its register and its facts are the cluster as it is now.
 func (c *apiCluster) guard(t *testing.T, config *rest.Config, mode dataplane.ProxyMode, claims []claim.Claim) (end func()) {
 	t.Helper()
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	listen, health := freePort(t), freePort(t)
 	o := server.Options{
-		Config: rest.CopyConfig(config), Listen: listen, MetricsListen: "0", HealthListen: health,
+		Config: rest.CopyConfig(config), MetricsListen: "0",
 		Watch:   watch.Options{Rules: rules.All(), Reads: reads(t), Mode: mode, ModeFrom: "--proxy-mode", Claims: claims},
 		CertDir: certificates(t, c.front.server.TLS.Certificates[0]), Reports: "none", Log: slog.New(slog.DiscardHandler),
 	}
 	ctrl.SetLogger(logr.FromSlogHandler(o.Log.Handler()))
-	go func() { ended <- server.Run(ctx, o) }()
-	eventually(t, func() error {
-		select {
-		case err := <-ended:
-			ended <- err
+	for attempt := 1; ; attempt++ {
+		// A port that was free a moment ago may be another's by now.
+		o.Listen, o.HealthListen = freePort(t), freePort(t)
+		end, err := serve(t, o)
+		switch {
+		case err == nil:
+			c.front.drain()
+			c.front.stand("https://" + o.Listen)
+			return func() {
+				c.front.stand("")
+				end()
+			}
+		case attempt == 5 || !errors.Is(err, syscall.EADDRINUSE):
 			t.Fatal("the guard ended: ", err)
-		default:
-		}
-		return ask("http://" + health + "/readyz")
-	})
-	c.front.drain()
-	c.front.stand("https://" + listen)
-	return func() {
-		c.front.stand("")
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
 		}
 	}
 }
 
+// serve runs a guard until it is ready.
+func serve(t *testing.T, o server.Options) (end func(), err error) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- server.Run(ctx, o) }()
+	eventually(t, func() error {
+		select {
+		case err = <-ended:
+			return nil
+		default:
+			return ask("http://" + o.HealthListen + "/readyz")
+		}
+	})
+	if err != nil {
+		stop()
+		return nil, err
+	}
+	return func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}, nil
+}
+
 func ask(url string) error {
-	res, err := http.Get(url)
+	res, err := (&http.Client{Timeout: 5 * time.Second}).Get(url)
 	if err != nil {
 		return err
 	}

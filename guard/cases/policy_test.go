@@ -71,7 +71,11 @@ func (c *apiCluster) ask(t *testing.T, x *trial, r *row) {
 		}
 		labels[caseLabel] = x.label()
 		o.SetLabels(labels)
-		if v := judge(s.put(ctx, o)); v.itself == "" {
+		v := judge(s.put(ctx, o))
+		if x.harmful && len(v.rules) == 0 {
+			t.Errorf("%s: %s passes the policy", x.name, refOf(o))
+		}
+		if v.itself == "" {
 			r.policy.asked = append(r.policy.asked, refOf(o).String())
 			r.policy.add(v)
 		}

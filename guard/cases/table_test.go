@@ -144,7 +144,7 @@ func (c *apiCluster) play(t *testing.T, x *trial) row {
 	looked := s.build(ctx, x)
 	tell, shown := x.mode()
 	if len(x.services) > 0 {
-		x.print(t, c, string(tell))
+		x.print(t, c, string(tell), shown)
 	}
 	end := c.guard(t, c.config, tell, x.Reserved)
 	defer end()
@@ -204,6 +204,9 @@ func (s *stage) write(ctx context.Context, t *testing.T, x *trial, looked []*uns
 		s.front.drain()
 		v := judge(s.put(ctx, o))
 		asked := s.front.drain()
+		if x.harmful && len(v.rules) == 0 {
+			t.Errorf("%s: %s passes the webhook", x.name, refOf(o))
+		}
 		if v.itself != "" {
 			x.note("the apiserver itself refuses %s: %s", refOf(o), v.itself)
 		}
@@ -221,7 +224,7 @@ func (s *stage) write(ctx context.Context, t *testing.T, x *trial, looked []*uns
 }
 
 // print is what `whohas guard policy` prints for the cluster as it is.
-func (x *trial) print(t *testing.T, c *apiCluster, mode string) {
+func (x *trial) print(t *testing.T, c *apiCluster, mode, shown string) {
 	t.Helper()
 	args := []string{"whohas", "guard", "policy", "--kubeconfig", c.Kubeconfig(apiserver.Admin), "--form", "literal"}
 	if len(x.Reserved) > 0 {
@@ -236,6 +239,9 @@ func (x *trial) print(t *testing.T, c *apiCluster, mode string) {
 			t.Errorf("%s: no policy: %s", x.name, stderr.String())
 		}
 		return
+	}
+	if want, _, _ := strings.Cut(shown, " "); !strings.Contains(stderr.String(), "proxy mode "+want+" ") {
+		t.Errorf("%s: the live cluster is not the scenario's, which shows %s: %s", x.name, want, stderr.String())
 	}
 	objects, err := decode(stdout.String())
 	if err != nil {
