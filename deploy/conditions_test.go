@@ -437,6 +437,29 @@ func TestPadded(t *testing.T) {
 	}
 }
 
+// TestPaddedTogether: nor with long lists in all places of a Service at once.
+func TestPaddedTogether(t *testing.T) {
+	service := func(n int, last int64) *unstructured.Unstructured {
+		var external, ingress, ports []any
+		for i := range n {
+			ip := fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255)
+			external, ingress, ports = append(external, ip), append(ingress, map[string]any{"ip": ip}), append(ports, map[string]any{"port": int64(i + 1)})
+		}
+		ports[n-1] = map[string]any{"port": last}
+		return &unstructured.Unstructured{Object: map[string]any{
+			"metadata": map[string]any{"name": "x", "namespace": "demo"},
+			"spec":     map[string]any{"externalIPs": external, "ports": ports}, "status": map[string]any{"loadBalancer": map[string]any{"ingress": ingress}},
+		}}
+	}
+	for _, was := range []int{50, 51, 1000, 20000} {
+		for last, want := range map[int64]bool{60000: true, 50: false} { // a new port; nothing but fewer of all
+			if got := sent(t, request{resource: "services", before: service(was, int64(was)), now: service(50, last)}); got != want {
+				t.Errorf("50 of each after %d, the last port %d: sent: %v", was, last, got)
+			}
+		}
+	}
+}
+
 type request struct {
 	resource    string
 	before, now *unstructured.Unstructured

@@ -70,12 +70,14 @@ type Options struct {
 // shutdownLimit is how long requests under way may take when the process is told to end.
 const shutdownLimit = 10 * time.Second
 
-// Run serves until ctx is over, and then ends what is under way.
+// Run serves until ctx is over, and then ends what is under way. It may be called again
+// once it has returned; there is one registry of metrics in a process, so not before.
 func Run(ctx context.Context, o Options) error {
 	s, err := newServer(o)
 	if err != nil {
 		return err
 	}
+	defer s.metrics.unregister()
 	if err := s.add(); err != nil {
 		return err
 	}

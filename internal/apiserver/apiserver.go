@@ -65,15 +65,16 @@ type Server struct {
 // Binaries missing from the cache are built with tools/build, which takes
 // longer than the default timeout of go test on a small machine: run
 // tools/build first. With -short they are not built and tb is skipped, as it is
-// on systems other than Linux.
-func Start(tb testing.TB) *Server {
+// on systems other than Linux. Flags are given to kube-apiserver after its own, and
+// take their place.
+func Start(tb testing.TB, flags ...string) *Server {
 	tb.Helper()
 	if runtime.GOOS != "linux" {
 		tb.Skip("SKIPPED: a real kube-apiserver is run on Linux only")
 	}
 	bin := components(tb)
 	for attempt := 1; ; attempt++ {
-		s, err := start(tb, bin)
+		s, err := start(tb, bin, flags)
 		if err == nil {
 			return s
 		}
@@ -173,7 +174,7 @@ func (s *Server) KubectlAs(user, stdin string, args ...string) (string, error) {
 var errPortTaken = errors.New("port taken by another process")
 
 // start runs both servers once and waits until they are ready.
-func start(tb testing.TB, bin binaries) (*Server, error) {
+func start(tb testing.TB, bin binaries, flags []string) (*Server, error) {
 	// Asked for before any process is started: cleanups run in reverse, and
 	// the directory must not be removed under a running server.
 	dir := tb.TempDir()
@@ -209,7 +210,7 @@ func start(tb testing.TB, bin binaries) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	api, err := run(tb, dir, bin.apiserver, args...)
+	api, err := run(tb, dir, bin.apiserver, append(args, flags...)...)
 	if err != nil {
 		return nil, err
 	}
