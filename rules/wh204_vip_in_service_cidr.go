@@ -4,6 +4,7 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 
 	"whohas/claim"
 	"whohas/rule"
@@ -17,7 +18,7 @@ var VIPInServiceCIDR = add(rule.Rule{
 	Doc: rule.Doc{
 		Problem: "An external or load-balancer address, a request, or a whole pool lies inside a ServiceCIDR.",
 		Effect:  "The apiserver may allocate the same address to a Service as its ClusterIP at any time: then WH203. From outside, the address cannot be routed to without also routing ClusterIPs.",
-		Why:     "The allocator looks at its own register only.",
+		Why:     "The allocator looks at its own register only. A Service's own ClusterIP is in that, and is passed over.",
 		Fix:     "Use an address outside the ServiceCIDRs.",
 		Since:   "0.1",
 		Refs:    []string{"https://kubernetes.io/docs/concepts/services-networking/cluster-ip-allocation/", "https://github.com/kubernetes/enhancements/issues/1880"},
@@ -26,7 +27,8 @@ var VIPInServiceCIDR = add(rule.Rule{
 	Subject: claim.VIP | claim.Request | claim.Pool,
 	Against: claim.ServiceRange,
 	Check: func(p *rule.Pass) {
-		intruders, owners := against(withoutGateways(p.Subjects()), covering(p, p.Others(claim.ServiceRange)))
+		subjects := slices.DeleteFunc(withoutGateways(p.Subjects()), func(c claim.Claim) bool { return ownClusterIP(p, c) })
+		intruders, owners := against(subjects, covering(p, p.Others(claim.ServiceRange)))
 		if len(owners) == 0 {
 			return
 		}
@@ -40,6 +42,14 @@ var VIPInServiceCIDR = add(rule.Rule{
 		})
 	},
 })
+
+// ownClusterIP tells whether a Service claims what the apiserver has allocated to it:
+// nobody else gets that as long as the Service is there.
+func ownClusterIP(p *rule.Pass, c claim.Claim) bool {
+	return p.Any(func(o *claim.Claim) bool {
+		return o.Role&claim.ClusterIP != 0 && o.Range == c.Range && o.By == c.By
+	})
+}
 
 // covering keeps the ranges that hold the whole key.
 func covering(p *rule.Pass, ranges []claim.Claim) []claim.Claim {

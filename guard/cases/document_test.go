@@ -16,29 +16,15 @@ type row struct {
 	webhook, policy verdict
 }
 
-// exceptions are the cases that do not come out as their kind has to, and why.
-func exceptions(name string) (webhook, policy, why string) {
-	switch name {
-	case "WH203/quiet-own-cluster-ip":
-		return "WH204", "", "the scenario has no ServiceCIDR, and a cluster in which the Service can be made has one: there the address lies in the range of ClusterIPs"
-	}
-	return "", "", ""
-}
-
 // hold tells what is not as it has to be: the harm is refused by both, and nothing else
 // is refused by either.
 func (r *row) hold(t *testing.T) {
 	t.Helper()
-	webhook, policy, _ := exceptions(r.name)
 	for _, part := range []struct {
-		name, except string
+		name string
 		verdict
-	}{{"webhook", webhook, r.webhook}, {"policy", policy, r.policy}} {
+	}{{"webhook", r.webhook}, {"policy", r.policy}} {
 		switch {
-		case part.except != "":
-			if got := strings.Join(part.rules, " "); got != part.except {
-				t.Errorf("%s: the %s refuses for %q, want %s", r.name, part.name, got, part.except)
-			}
 		case r.harmful && len(part.rules) == 0:
 			t.Errorf("%s: the %s admits it", r.name, part.name)
 		case !r.harmful && len(part.rules) > 0:
@@ -96,9 +82,6 @@ func (r *row) reason() string {
 	}
 	if r.trial.policy == nil && len(r.services) > 0 {
 		parts = append(parts, "no policy: nothing in the cluster has an address to guard")
-	}
-	if _, _, why := exceptions(r.name); why != "" {
-		parts = append(parts, why)
 	}
 	return strings.Join(append(parts, r.notes...), "; ")
 }
