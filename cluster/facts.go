@@ -81,14 +81,17 @@ type Endpoint struct {
 // absence of others proves something only if all nodes were read.
 func (f *Facts) SingleNode() bool { return f.NodesComplete && len(f.Nodes) == 1 }
 
-// NodeWith finds the node that has an address.
+// NodeWith finds the node that has an address; of several that say so, one of the control
+// plane, on which more listens.
 func (f *Facts) NodeWith(ip netip.Addr) (Node, bool) {
+	var found Node
+	ok := false
 	for _, n := range f.Nodes {
-		if slices.Contains(n.Addresses, ip) {
-			return n, true
+		if slices.Contains(n.Addresses, ip) && (!ok || n.ControlPlane && !found.ControlPlane) {
+			found, ok = n, true
 		}
 	}
-	return Node{}, false
+	return found, ok
 }
 
 // Draw concludes. An override of the proxy mode (--proxy-mode, configuration)
