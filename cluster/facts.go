@@ -81,14 +81,23 @@ type Endpoint struct {
 // absence of others proves something only if all nodes were read.
 func (f *Facts) SingleNode() bool { return f.NodesComplete && len(f.Nodes) == 1 }
 
-// NodeWith finds the node that has an address; of several that say so, one of the control
-// plane, on which more listens.
-func (f *Facts) NodeWith(ip netip.Addr) (Node, bool) {
+// NodeWith finds the node that has an address: see NodeOf.
+func (f *Facts) NodeWith(ip netip.Addr) (Node, bool) { return f.NodeOf(ip, nil) }
+
+// NodeOf finds the node whose address it is: one that has it in its status, else one of
+// those that are named for it by something else, an annotation or a Pod in its network.
+// Of several that say so it is one of the control plane, on which more listens.
+func (f *Facts) NodeOf(ip netip.Addr, named []string) (Node, bool) {
 	var found Node
 	ok := false
-	for _, n := range f.Nodes {
-		if slices.Contains(n.Addresses, ip) && (!ok || n.ControlPlane && !found.ControlPlane) {
-			found, ok = n, true
+	for _, is := range []func(Node) bool{
+		func(n Node) bool { return slices.Contains(n.Addresses, ip) },
+		func(n Node) bool { return slices.Contains(named, n.Name) },
+	} {
+		for _, n := range f.Nodes {
+			if (!ok || n.ControlPlane && !found.ControlPlane) && is(n) {
+				found, ok = n, true
+			}
 		}
 	}
 	return found, ok

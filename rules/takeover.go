@@ -84,11 +84,7 @@ func servesAPI(p *rule.Pass) bool {
 // target gathers what the explanation of a takeover needs.
 func target(p *rule.Pass, subjects []claim.Claim, is string, loses ...string) explain.Target {
 	t := explain.Target{Address: p.Key.Range.From, Is: is, Loses: loses, API: servesAPI(p)}
-	if n, ok := p.Facts.NodeWith(t.Address); ok {
-		t.Owner = n
-	} else {
-		t.Owner = hostOwner(p)
-	}
+	t.Owner = hostOwner(p)
 	t.Seen, t.Listens = sights(stolen(p).held), listens(p)
 	for _, s := range subjects {
 		if t.Service == "" {
@@ -103,15 +99,18 @@ func target(p *rule.Pass, subjects []claim.Claim, is string, loses ...string) ex
 	return t
 }
 
-// hostOwner is the node whose own the address is by something else than its
-// Node's status: an annotation, or a Pod in its network.
+// hostOwner is the node whose own the key's address is; of one that was not read, the
+// name.
 func hostOwner(p *rule.Pass) cluster.Node {
-	for _, h := range p.Others(claim.Host) {
-		for _, n := range p.Facts.Nodes {
-			if n.Name == h.Owner.Name {
-				return n
-			}
-		}
+	hosts := p.Others(claim.Host)
+	var named []string
+	for _, h := range hosts {
+		named = append(named, h.Owner.Name)
+	}
+	if n, ok := p.Facts.NodeOf(p.Key.Range.From, named); ok {
+		return n
+	}
+	for _, h := range hosts {
 		if h.Owner.Kind == cluster.NodeKind.Kind {
 			return cluster.Node{Name: h.Owner.Name}
 		}

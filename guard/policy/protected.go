@@ -171,10 +171,11 @@ func listened(in Input, at claim.Range, claims []claim.Claim, apis map[claim.Ran
 	if explain.EraOf(in.Facts).Binds {
 		return ""
 	}
-	node, ok := in.Facts.NodeWith(at.From)
-	if !ok {
-		node = nodeOf(in.Facts, claims)
+	var named []string
+	for _, c := range claims {
+		named = append(named, c.Owner.Name)
 	}
+	node, _ := in.Facts.NodeOf(at.From, named) // rules/takeover.go hostOwner
 	common := commonPorts(in.Facts)
 	ports := listenedBy(node, servesAPI(in, at, apis), in.Facts)
 	return strings.Join(slices.DeleteFunc(ports, func(p string) bool { return slices.Contains(common, p) }), ",")
@@ -200,23 +201,6 @@ func listenedBy(n cluster.Node, api bool, f *cluster.Facts) []string {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
-}
-
-// nodeOf is the node whose address it is by something else than its Node's status
-// (rules/takeover.go hostOwner).
-func nodeOf(f *cluster.Facts, claims []claim.Claim) cluster.Node {
-	slices.SortFunc(claims, claim.Compare)
-	for _, c := range claims {
-		for _, n := range f.Nodes {
-			if n.Name == c.Owner.Name {
-				return n
-			}
-		}
-		if c.Owner.Kind == cluster.NodeKind.Kind {
-			return cluster.Node{Name: c.Owner.Name}
-		}
-	}
-	return cluster.Node{}
 }
 
 // readFromNode tells whether a policy with Nodes as parameters reads a claim itself.
