@@ -278,6 +278,7 @@ func (s *server) addAudit() error {
 	if s.PolicyConfigMap != "" {
 		publishers = append(publishers, &parameters{client: s.manager.GetClient(), watch: s.watch, namespace: s.Namespace, name: s.PolicyConfigMap})
 	}
+	publishers = append(publishers, &tidy{})
 	a := &audit.Audit{Watch: s.watch, Publishers: publishers, Log: s.Log}
 	return s.manager.Add(manager.RunnableFunc(a.Run))
 }

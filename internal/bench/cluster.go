@@ -19,7 +19,7 @@ type object struct {
 		ExternalIPs []string
 		Ports       []struct{ Port int }
 	}
-	Status           struct {
+	Status struct {
 		Addresses    []struct{ Type, Address string }
 		LoadBalancer struct{ Ingress []json.RawMessage }
 	}

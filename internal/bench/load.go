@@ -58,10 +58,12 @@ func (l *loader) fill(f *fleet.Fleet) (objects int, err error) {
 		return 0, err
 	}
 	for _, k := range loaded {
+		begun := time.Now()
 		n, err := l.kind(f, k.kind, k.path)
 		if err != nil {
 			return 0, fmt.Errorf("load %s: %w", k.kind, err)
 		}
+		saying("  %d %s in %.1f s", n, k.kind, time.Since(begun).Seconds())
 		objects += n
 	}
 	return objects, nil
