@@ -30,6 +30,7 @@ type deciding struct {
 	Claims, Objects  int
 	Decisions        int       // of each part
 	P50, P99, Most   []float64 // of each part
+	Admitted, Denied []float64 // of each part, the 99th percentile
 	Service, Node    []float64 // one update each, median and 99th percentile
 	Refused, Misread int
 	Heap             float64 // MiB that the register keeps
@@ -153,9 +154,9 @@ func read(all []write, reads snapshot.Reads) ([]asked, error) {
 }
 
 func (d *deciding) decide(w *watch.Watch, requests []asked) {
-	took := make([]float64, d.Decisions)
-	next := 0
+	took, next := make([]float64, d.Decisions), 0
 	for range decisionParts {
+		var admitted, refused []float64
 		for i := range took {
 			q := &requests[next%len(requests)]
 			next++
@@ -166,10 +167,16 @@ func (d *deciding) decide(w *watch.Watch, requests []asked) {
 			if got.Allowed == q.refused {
 				d.Misread++
 			}
-			if !got.Allowed {
-				d.Refused++
+			if got.Allowed {
+				admitted = append(admitted, took[i])
+			} else {
+				refused = append(refused, took[i])
 			}
 		}
+		d.Refused += len(refused)
+		slices.Sort(admitted)
+		slices.Sort(refused)
+		d.Admitted, d.Denied = append(d.Admitted, percentile(admitted, 99)), append(d.Denied, percentile(refused, 99))
 		slices.Sort(took)
 		d.P50 = append(d.P50, percentile(took, 50))
 		d.P99 = append(d.P99, percentile(took, 99))
@@ -228,7 +235,7 @@ func variants(f *fleet.Fleet, kind string, reads snapshot.Reads) (was, will []*s
 				return fmt.Errorf("read %s: %v", s, faults)
 			}
 			into := &snapshot.Builder{}
-			into.AddObject(x)
+			into.Add(x)
 			*to = append(*to, into.Snapshot())
 		}
 		return nil
@@ -247,5 +254,10 @@ func kindOf(reads snapshot.Reads, r snapshot.Ref) snapshot.Kind {
 
 func micro(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
 
-// percentile of what is sorted.
-func percentile(sorted []float64, p int) float64 { return sorted[(len(sorted)-1)*p/100] }
+// percentile of what is sorted; 0 of nothing.
+func percentile(sorted []float64, p int) float64 {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return sorted[(len(sorted)-1)*p/100]
+}

@@ -18,9 +18,11 @@ import (
 	"whohas/internal/fleet"
 )
 
-// kinds are those that a real apiserver is given, in the order in which they need one
-// another, and where each is written. Pods are left out: no register of addresses to
-// guard hangs on them, and an apiserver takes minutes to be given them.
+// loaded are the kinds that a real apiserver is given, in the order in which they need
+// one another, and where each is written. Pods and slices are left out: decisions do
+// not hang on them, and it takes minutes to write them. Services take two: the
+// apiserver asks itself for each ClusterIP, 50 times a second at most (k8s.io/apiserver
+// pkg/server/secure_serving.go NewLoopbackClientConfig).
 var loaded = []struct{ kind, path string }{
 	{"namespaces", "/api/v1/namespaces"},
 	{"nodes", "/api/v1/nodes"},

@@ -39,6 +39,7 @@ type (
 		P50, P99, Most     []float64 // ms, of each part of the questions
 		Asked, Wrong       int
 		RSS, Loaded, Peak  []float64 // MiB: once ready and audited; after the questions; the most
+		Anonymous          []float64 // MiB of Loaded, without what is mapped from the program's file
 		Claims, InRegister int
 		FirstWrong         string
 	}
@@ -92,7 +93,7 @@ func (j servingJob) measure(tb *host, out *serving) error {
 		g := &guardProcess{whohas: j.Whohas, kubeconfig: server.Kubeconfig(apiserver.Admin), certificates: certificate, dir: tb.TempDir()}
 		err := g.start()
 		if err == nil {
-			err = g.measure(j, out, writes(c, j.Seconds*perSecond/j.Runs), asker(pool))
+			err = g.measure(out, writes(c, j.Seconds*perSecond/j.Runs), asker(pool))
 		}
 		if err = errors.Join(err, g.stop()); err != nil {
 			return fmt.Errorf("%w\n%s", err, g.log())
@@ -117,7 +118,7 @@ func (g *guardProcess) start() error {
 			return err
 		}
 		*at = l.Addr().String()
-		defer l.Close()
+		defer func() { _ = l.Close() }() // all at once: they must differ
 	}
 	log, err := os.Create(filepath.Join(g.dir, "log"))
 	if err != nil {
@@ -177,7 +178,7 @@ func (g *guardProcess) log() string {
 	return string(text[max(0, len(text)-4000):])
 }
 
-func (g *guardProcess) measure(j servingJob, out *serving, questions []write, client *http.Client) error {
+func (g *guardProcess) measure(out *serving, questions []write, client *http.Client) error {
 	if err := g.run(); err != nil {
 		return err
 	}
@@ -185,12 +186,13 @@ func (g *guardProcess) measure(j servingJob, out *serving, questions []write, cl
 	if err := g.until("audited", func() bool { return g.metric("whohas_guard_audit_timestamp_seconds") > 0 }); err != nil {
 		return err
 	}
-	time.Sleep(2 * time.Second) // what the audit left is still being told of
+	time.Sleep(10 * time.Second) // it is told of, a second audit may follow, and memory is given back
 	out.RSS = append(out.RSS, g.memory("VmRSS"))
 	if err := g.ask(questions, client, out); err != nil {
 		return err
 	}
 	out.Loaded, out.Peak = append(out.Loaded, g.memory("VmRSS")), append(out.Peak, g.memory("VmHWM"))
+	out.Anonymous = append(out.Anonymous, g.memory("RssAnon"))
 	out.Claims, out.InRegister = int(g.metric("whohas_guard_register_claims")), int(g.metric("whohas_guard_register_objects"))
 	return nil
 }
