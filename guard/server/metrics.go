@@ -37,7 +37,7 @@ func newMetrics(into prometheus.Registerer, w *watch.Watch, certificate string) 
 		round:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "whohas_guard_audit_timestamp_seconds", Help: "When the last audit ended; kept by the leader."}),
 		dropped:  prometheus.NewCounter(prometheus.CounterOpts{Name: "whohas_guard_events_dropped_total", Help: "Events that were not sent because there were too many."}),
 	}
-	for _, o := range []webhook.Outcome{webhook.Allowed, webhook.Warned, webhook.Refused, webhook.Excused, webhook.Unread, webhook.Malformed, webhook.NotReady, webhook.Failed} {
+	for _, o := range []webhook.Outcome{webhook.Allowed, webhook.Warned, webhook.Refused, webhook.Excused, webhook.Unread, webhook.Malformed, webhook.NotReady, webhook.Busy, webhook.Failed} {
 		m.decisions.WithLabelValues(string(o))
 	}
 	gauge := func(name, help string, f func() float64) prometheus.Collector {
@@ -96,6 +96,12 @@ func (m *metrics) answered(a webhook.Answered) {
 		m.seconds.Observe(a.Took.Seconds())
 	}
 	m.excused.Add(float64(len(a.Decision.Excused)))
+}
+
+// forget takes back what only the leader tells: this process is it no more.
+func (m *metrics) forget() {
+	m.findings.Reset()
+	m.round.Set(0)
 }
 
 // Publish implements audit.Publisher.
