@@ -25,6 +25,7 @@ type metrics struct {
 	findings  *prometheus.GaugeVec
 	round     prometheus.Gauge
 	dropped   prometheus.Counter
+	all       []prometheus.Collector
 }
 
 func newMetrics(into prometheus.Registerer, w *watch.Watch, certificate string) *metrics {
@@ -43,7 +44,7 @@ func newMetrics(into prometheus.Registerer, w *watch.Watch, certificate string) 
 	gauge := func(name, help string, f func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
-	into.MustRegister(m.decisions, m.seconds, m.excused, m.findings, m.round, m.dropped,
+	m.all = []prometheus.Collector{m.decisions, m.seconds, m.excused, m.findings, m.round, m.dropped,
 		gauge("whohas_guard_register_claims", "Claims in the register.", func() float64 { n, _ := w.Size(); return float64(n) }),
 		gauge("whohas_guard_register_objects", "Objects that the register is made of.", func() float64 { _, n := w.Size(); return float64(n) }),
 		gauge("whohas_guard_ready", "1 once everything that can be read has been read.", func() float64 { return number(isReady(w)) }),
@@ -51,8 +52,16 @@ func newMetrics(into prometheus.Registerer, w *watch.Watch, certificate string) 
 			return number(w.Facts().Mode != dataplane.ModeUnknown)
 		}),
 		gauge("whohas_guard_certificate_expiry_seconds", "Seconds until the serving certificate expires; 0 while there is none.", func() float64 { return untilExpiry(certificate) }),
-	)
+	}
+	into.MustRegister(m.all...)
 	return m
+}
+
+// end takes them away: one process may serve again.
+func (m *metrics) end(from prometheus.Registerer) {
+	for _, c := range m.all {
+		from.Unregister(c)
+	}
 }
 
 func number(b bool) float64 {

@@ -75,6 +75,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	defer s.metrics.end(metricsregistry.Registry)
 	if err := s.add(); err != nil {
 		return err
 	}
