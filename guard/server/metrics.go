@@ -25,6 +25,7 @@ type metrics struct {
 	findings  *prometheus.GaugeVec
 	round     prometheus.Gauge
 	dropped   prometheus.Counter
+	unsafe    prometheus.Gauge
 	all       []prometheus.Collector
 }
 
@@ -37,6 +38,7 @@ func newMetrics(into prometheus.Registerer, w *watch.Watch, certificate string) 
 		findings: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "whohas_findings", Help: "Conflicts that stand now, by rule and severity; kept by the leader."}, []string{"rule", "severity"}),
 		round:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "whohas_guard_audit_timestamp_seconds", Help: "When the last audit ended; kept by the leader."}),
 		dropped:  prometheus.NewCounter(prometheus.CounterOpts{Name: "whohas_guard_events_dropped_total", Help: "Events that were not sent because there were too many."}),
+		unsafe:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "whohas_guard_fail_closed_unsafe", Help: "1 if failurePolicy is Fail and the replicas are too few or all in one place; kept by the leader."}),
 	}
 	for _, o := range []webhook.Outcome{webhook.Allowed, webhook.Warned, webhook.Refused, webhook.Excused, webhook.Unread, webhook.Malformed, webhook.NotReady, webhook.Busy, webhook.Failed} {
 		m.decisions.WithLabelValues(string(o))
@@ -44,7 +46,7 @@ func newMetrics(into prometheus.Registerer, w *watch.Watch, certificate string) 
 	gauge := func(name, help string, f func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
-	m.all = []prometheus.Collector{m.decisions, m.seconds, m.excused, m.findings, m.round, m.dropped,
+	m.all = []prometheus.Collector{m.decisions, m.seconds, m.excused, m.findings, m.round, m.dropped, m.unsafe,
 		gauge("whohas_guard_register_claims", "Claims in the register.", func() float64 { n, _ := w.Size(); return float64(n) }),
 		gauge("whohas_guard_register_objects", "Objects that the register is made of.", func() float64 { _, n := w.Size(); return float64(n) }),
 		gauge("whohas_guard_ready", "1 once everything that can be read has been read.", func() float64 { return number(isReady(w)) }),
@@ -111,6 +113,7 @@ func (m *metrics) answered(a webhook.Answered) {
 func (m *metrics) forget() {
 	m.findings.Reset()
 	m.round.Set(0)
+	m.unsafe.Set(0)
 }
 
 // Publish implements audit.Publisher.

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
 	"whohas/check"
@@ -275,9 +276,19 @@ func (s *server) addAudit(clients kubernetes.Interface) error {
 	}
 	publishers = append(publishers, &tidy{})
 	a := &audit.Audit{Watch: s.watch, Publishers: publishers, Log: s.Log}
+	where := &placement{clients: clients, namespace: s.Namespace, recorder: s.manager.GetEventRecorder(Name), log: s.Log, every: placementEvery,
+		unsafe: func(is bool) { s.metrics.unsafe.Set(number(is)) }}
+	work := func(ctx context.Context) error {
+		var beside sync.WaitGroup
+		defer beside.Wait()
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
+		beside.Go(func() { where.run(ctx) })
+		return a.Run(ctx)
+	}
 	if s.Lease == "" {
-		return s.manager.Add(everywhere{a.Run})
+		return s.manager.Add(everywhere{work})
 	}
 	l := &leading{clients: clients, namespace: s.Namespace, lease: s.Lease, log: s.Log, lost: s.metrics.forget}
-	return s.manager.Add(everywhere{func(ctx context.Context) error { return l.run(ctx, a.Run) }})
+	return s.manager.Add(everywhere{func(ctx context.Context) error { return l.run(ctx, work) }})
 }
