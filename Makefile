@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 .DEFAULT_GOAL := help
-.PHONY: help build image check test lab lint bench docs fuzz diff-policy tools
+.PHONY: help build image check test lab lint bench bench-guard docs fuzz diff-policy tools
 lint := $(shell tools/build --path golangci-lint)
 # What the lab runs beside etcd and kube-apiserver.
 components := kube-controller-manager kube-proxy kube-proxy-1.25 kubemark kubectl
@@ -38,9 +38,12 @@ lint: ## formatting, vet, linters, and that modules and rule pages are fresh
 	go vet -C tools/image .
 	$(lint) run ./...
 
-bench: ## speed and memory of whole commands on a large cluster
+bench: ## speed and memory of whole commands on a large cluster, and of the guard
 	@tools/build kubeconform >/dev/null
 	go run ./internal/bench
+
+bench-guard: ## speed and memory of the guard alone
+	go run ./internal/bench guard
 
 docs: ## the rule pages, from the rules
 	go run ./internal/ruledoc

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"whohas/rule"
+	"whohas/snapshot"
 )
 
 // Worse keeps the findings that a change made worse. A finding after a change is
@@ -75,7 +76,7 @@ type memory struct {
 func recall(before Result) memory {
 	m := memory{map[*rule.Rule]map[netip.Addr][]said{}, map[*rule.Rule][]said{}}
 	for _, f := range slices.Concat(before.Findings, before.Hidden) {
-		s := said{f, f.Owners()}
+		s := said{Finding: f, owners: f.Owners()}
 		ip := f.Address()
 		if !ip.IsValid() {
 			m.wide[f.Rule] = append(m.wide[f.Rule], s)
@@ -108,6 +109,24 @@ func (m memory) of(r *rule.Rule, f *rule.Finding) []said {
 type said struct {
 	rule.Finding
 	owners []string
+	by     map[snapshot.Ref][]rule.Claimant // by owner, where there are many; made when it is asked for
+}
+
+// many claimants are looked up and not gone through: each is held up against each.
+const many = 16
+
+// of lists the claimants that may be an owner's.
+func (s *said) of(owner snapshot.Ref) []rule.Claimant {
+	if len(s.Claimants) <= many {
+		return s.Claimants
+	}
+	if s.by == nil {
+		s.by = make(map[snapshot.Ref][]rule.Claimant, len(s.Claimants))
+		for _, c := range s.Claimants {
+			s.by[c.Owner] = append(s.by[c.Owner], c)
+		}
+	}
+	return s.by[owner]
 }
 
 func (s *said) names(owners []string) bool {
@@ -122,7 +141,7 @@ func (s *said) names(owners []string) bool {
 // is enough that the finding is about c's place.
 func (s *said) holds(c *rule.Claimant) bool {
 	witness := c.By != c.Owner && s.Range.Covers(c.Range)
-	return slices.ContainsFunc(s.Claimants, func(was rule.Claimant) bool {
+	return slices.ContainsFunc(s.of(c.Owner), func(was rule.Claimant) bool {
 		return was.Owner == c.Owner && (witness || was.Range == c.Range || was.Range.Covers(c.Range))
 	})
 }
@@ -163,21 +182,23 @@ func conflicts(f *rule.Finding) iter.Seq2[*rule.Claimant, *rule.Claimant] {
 		if len(take) == 0 {
 			alone = from
 		}
-		more := true
-		pair := func(a, b *rule.Claimant) { more = more && yield(a, b) }
 		for _, a := range take {
 			for _, b := range from {
-				pair(a, b)
+				if !yield(a, b) {
+					return
+				}
 			}
 		}
 		for i, a := range rivals {
 			for _, b := range rivals[i:] {
-				pair(a, b)
+				if !yield(a, b) {
+					return
+				}
 			}
 		}
 		for _, a := range alone {
-			if len(take) == 0 || len(from) == 0 {
-				pair(a, a)
+			if (len(take) == 0 || len(from) == 0) && !yield(a, a) {
+				return
 			}
 		}
 	}

@@ -4,6 +4,7 @@ package claim
 
 import (
 	"iter"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -36,9 +37,10 @@ type Register struct {
 	free   []int32
 	by     map[snapshot.Ref]int32 // head of the chain of one object's claims
 	nextBy []int32
-	index  bart.Table[int32] // head of the chain of one prefix's claims
-	nextAt []int32           // chain of claims on one address, which have one prefix each
-	wide   []wideEntry       // chain of claims with ranges: several prefixes each
+	index  *bart.Table[int32] // head of the chain of one prefix's claims; nil: none yet
+	shared []bool             // blocks that a clone has, too: copied before they are changed
+	nextAt []int32            // chain of claims on one address, which have one prefix each
+	wide   []wideEntry        // chain of claims with ranges: several prefixes each
 	freeWd []int32
 }
 
@@ -60,6 +62,29 @@ func NewRegister(n int) *Register {
 const block = 512
 
 func (r *Register) at(i int32) *Claim { return &r.claims[i/block][i%block] }
+
+// own is at, for who changes the claim.
+func (r *Register) own(i int32) *Claim {
+	if b := int(i / block); b < len(r.shared) && r.shared[b] {
+		r.claims[b], r.shared[b] = slices.Clone(r.claims[b]), false
+	}
+	return r.at(i)
+}
+
+// Clone is the Register as it is now; changes of either are not seen in the other.
+// The claims themselves, which are most of it, are shared until they change. It
+// counts as a change of r.
+func (r *Register) Clone() *Register {
+	r.shared = slices.Repeat([]bool{true}, len(r.claims))
+	c := &Register{
+		claims: slices.Clone(r.claims), shared: slices.Clone(r.shared), places: r.places, free: slices.Clone(r.free),
+		by: maps.Clone(r.by), nextBy: slices.Clone(r.nextBy), nextAt: slices.Clone(r.nextAt), wide: slices.Clone(r.wide), freeWd: slices.Clone(r.freeWd),
+	}
+	if r.index != nil {
+		c.index = r.index.Clone()
+	}
+	return c
+}
 
 // Add registers one claim beside those its object has already.
 func (r *Register) Add(c Claim) {
@@ -88,7 +113,7 @@ func (r *Register) place(c Claim) int32 {
 	if n := len(r.free); n > 0 {
 		i := r.free[n-1]
 		r.free = r.free[:n-1]
-		*r.at(i) = c
+		*r.own(i) = c
 		return i
 	}
 	if r.places%block == 0 {
@@ -96,7 +121,7 @@ func (r *Register) place(c Claim) int32 {
 	}
 	i := r.places
 	r.places++
-	*r.at(i) = c
+	*r.own(i) = c
 	r.nextBy = append(r.nextBy, none)
 	r.nextAt = append(r.nextAt, none)
 	return i
@@ -116,6 +141,9 @@ func (r *Register) entry(claim int32) int32 {
 // link makes v the head of the prefix's chain and gives the head before.
 func (r *Register) link(p netip.Prefix, v int32) (before int32) {
 	before = none
+	if r.index == nil {
+		r.index = new(bart.Table[int32])
+	}
 	r.index.Modify(p, func(old int32, ok bool) (int32, bool) {
 		if ok {
 			before = old
@@ -152,7 +180,7 @@ func (r *Register) remove(i int32) {
 			r.unlink(p, i)
 		}
 	}
-	*c = Claim{}
+	*r.own(i) = Claim{}
 	r.free = append(r.free, i)
 }
 
@@ -210,7 +238,7 @@ func (r *Register) claimAt(v int32) int32 {
 // can come twice.
 func (r *Register) On(ip netip.Addr) iter.Seq[Claim] {
 	return func(yield func(Claim) bool) {
-		if !ip.IsValid() {
+		if !ip.IsValid() || r.index == nil {
 			return
 		}
 		for _, head := range r.index.Supernets(netip.PrefixFrom(ip, ip.BitLen())) {
@@ -246,6 +274,9 @@ func (r *Register) Overlapping(rg Range) iter.Seq[Claim] {
 }
 
 func (r *Register) overlappingPrefix(p netip.Prefix, yield func(int32) bool) bool {
+	if r.index == nil {
+		return true
+	}
 	for q, head := range r.index.Supernets(p) {
 		if q == p {
 			continue // Subnets yields it as well

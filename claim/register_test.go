@@ -94,9 +94,20 @@ func drawClaim(t *rapid.T) claim.Claim {
 // register, and against a register that is made anew.
 func TestRegister(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var fast claim.Register
+		fast := new(claim.Register)
 		var want slow.Register
+		var old *claim.Register // a clone, or what was cloned
+		var wantOld slow.Register
 		t.Repeat(map[string]func(*rapid.T){
+			"clone": func(t *rapid.T) {
+				old, wantOld = fast.Clone(), slow.Register{}
+				for c := range want.All() {
+					wantOld.Add(c)
+				}
+				if rapid.Bool().Draw(t, "go on with the clone") {
+					fast, old = old, fast
+				}
+			},
 			"add": func(t *rapid.T) {
 				c := drawClaim(t)
 				fast.Add(c)
@@ -110,12 +121,15 @@ func TestRegister(t *testing.T) {
 			"overlay": func(t *rapid.T) {
 				drop := rapid.SliceOfN(rapid.SampledFrom(owners), 0, 2).Draw(t, "drop")
 				add := rapid.SliceOfN(rapid.Custom(drawClaim), 0, 3).Draw(t, "add")
-				over, wantOver := claim.Overlay(&fast, drop, add), want.Overlay(drop, add)
+				over, wantOver := claim.Overlay(fast, drop, add), want.Overlay(drop, add)
 				sameView(t, over, wantOver)
 				sameView(t, claim.Overlay(over, drop[:len(drop)/2], add), wantOver.Overlay(drop[:len(drop)/2], add))
 			},
 			"": func(t *rapid.T) {
-				sameView(t, &fast, &want)
+				sameView(t, fast, &want)
+				if old != nil {
+					sameView(t, old, &wantOld)
+				}
 				if fast.Len() != want.Len() {
 					t.Fatalf("Len: %d, want %d", fast.Len(), want.Len())
 				}

@@ -185,6 +185,17 @@ func rights(t *testing.T, s *apiserver.Server) {
 		}
 	}
 	for _, a := range []authorization.ResourceAttributes{
+		{Verb: "get", Group: "admissionregistration.k8s.io", Resource: "validatingwebhookconfigurations", Name: name},
+		{Verb: "list", Group: "policy", Resource: "poddisruptionbudgets", Namespace: namespace},
+		{Verb: "get", Group: "openreports.io", Resource: "clusterreports", Name: "whohas"},
+		{Verb: "patch", Group: "openreports.io", Resource: "clusterreports", Name: "whohas"},
+	} {
+		if err := may(a); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, a := range []authorization.ResourceAttributes{
+		{Verb: "list", Group: "policy", Resource: "poddisruptionbudgets"},
 		{Verb: "list", Resource: "secrets"},
 		{Verb: "get", Resource: "secrets", Namespace: "kube-system", Name: "x"},
 		{Verb: "list", Resource: "configmaps", Namespace: "kube-system"},

@@ -60,7 +60,7 @@ func TestGuardServesWithItsRights(t *testing.T) {
 	for i, n := range []string{"cdev01", "cdev02"} {
 		s.Kubectl("patch", "node", n, "--subresource=status", "--type=merge", "-p", fmt.Sprintf(`{"status":{"addresses":[{"type":"InternalIP","address":"192.168.10.%d"}]}}`, 114+i))
 	}
-	s.Kubectl("apply", "-k", "base")
+	s.Kubectl("apply", "-k", "overlays/fail-closed") // for which it reads most
 	admin := config(t, s)
 	clients, err := kubernetes.NewForConfig(admin)
 	if err != nil {
@@ -116,6 +116,7 @@ func TestGuardServesWithItsRights(t *testing.T) {
 		"its Lease":                   {"-n", namespace, "get", "lease", name, "-o", "jsonpath={.spec.holderIdentity}"},
 		"the policy's parameter":      {"-n", namespace, "get", "configmap", "whohas-addresses", "-o", `jsonpath={.data.192\.168\.10\.114}`},
 		"its report":                  {"get", "clusterreport", "whohas", "-o", "jsonpath={.results[0].rule}"},
+		"what fail-closed wants":      {"get", "events", "--field-selector", "reason=FailClosedUnsafe", "-o", "jsonpath={.items[0].note}{.items[0].message}"},
 		"an Event on the Service":     {"get", "events", "--field-selector", "involvedObject.name=tomcat", "-o", "jsonpath={.items[0].reason}"},
 	} {
 		eventually(t, func() error {

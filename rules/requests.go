@@ -41,13 +41,18 @@ func removals(p *rule.Pass, claims []claim.Claim) []explain.Step {
 		return cmp.Or(a.By.Compare(b.By), cmp.Compare(b.Role, a.Role), laterFirst(a.Origin.Field, b.Origin.Field))
 	})
 	var steps []explain.Step
+	seen := map[string]bool{} // of ten thousand claims at one address each would be asked about each
 	for _, c := range claims {
 		take := removal
 		if c.Role == claim.Pool {
 			take = poolRemoval
 		}
 		step, ok := take(p, c, explain.Anywhere)
-		if ok && !slices.ContainsFunc(steps, func(s explain.Step) bool { return s.Line() == step.Line() }) {
+		if !ok {
+			continue
+		}
+		if line := step.Line(); !seen[line] {
+			seen[line] = true
 			steps = append(steps, step)
 		}
 	}

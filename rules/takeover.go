@@ -250,6 +250,7 @@ func takeoverChain(p *rule.Pass, subjects []claim.Claim, t explain.Target, cause
 // evidence cites claims: object, field, file and line.
 func evidence(claims []claim.Claim) []string {
 	var out []string
+	seen := map[string]bool{}
 	for _, c := range claims {
 		text := c.By.String() + " " + c.Origin.Field
 		if c.Origin.Host != "" {
@@ -258,7 +259,8 @@ func evidence(claims []claim.Claim) []string {
 		if c.Origin.File != "" {
 			text += fmt.Sprintf(" (%s:%d)", c.Origin.File, c.Origin.Line)
 		}
-		if !slices.Contains(out, text) {
+		if !seen[text] {
+			seen[text] = true
 			out = append(out, text)
 		}
 	}
@@ -277,8 +279,10 @@ func seenAt(c claim.Claim) string {
 // names lists who makes the claims, each once.
 func names(claims []claim.Claim) string {
 	var out []string
+	seen := map[string]bool{}
 	for _, c := range claims {
-		if n := c.By.String(); !slices.Contains(out, n) {
+		if n := c.By.String(); !seen[n] {
+			seen[n] = true
 			out = append(out, n)
 		}
 	}

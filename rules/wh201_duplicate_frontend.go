@@ -72,28 +72,56 @@ func sameClusterIP(p *rule.Pass) {
 }
 
 // sameFrontends lists the claims that share a port and protocol with a claim of
-// another owner, and these ports.
+// another owner, and these ports. A claim without ports has those of all others. It
+// looks at each claim once, not at each two: there may be thousands at one address.
 func sameFrontends(vips []claim.Claim) (rivals []claim.Claim, ports claim.Ports) {
-	for i, a := range vips {
-		hit := false
-		for k, b := range vips {
-			if i == k || claim.SameOwner(a, b) {
+	on, whole, some := map[snapshot.Port]holders{}, holders{}, holders{}
+	for _, c := range vips {
+		if len(c.Ports) == 0 {
+			whole = whole.and(c.Owner)
+			continue
+		}
+		some = some.and(c.Owner)
+		for _, p := range c.Ports {
+			on[p] = on[p].and(c.Owner)
+		}
+	}
+	seen := map[snapshot.Port]bool{}
+	for _, c := range vips {
+		hit := len(c.Ports) == 0 && some.beside(c.Owner)
+		for _, p := range c.Ports {
+			if !whole.beside(c.Owner) && !on[p].beside(c.Owner) {
 				continue
 			}
-			shared, _ := a.Ports.Meet(b.Ports)
-			hit = hit || len(shared) > 0
-			for _, s := range shared {
-				if !slices.Contains(ports, s) {
-					ports = append(ports, s)
-				}
+			if hit = true; !seen[p] {
+				seen[p] = true
+				ports = append(ports, p)
 			}
 		}
 		if hit {
-			rivals = append(rivals, a)
+			rivals = append(rivals, c)
 		}
 	}
 	return rivals, ports
 }
+
+// holders are the owners that have something: who came first, and whether there are
+// others.
+type holders struct {
+	first         snapshot.Ref
+	taken, shared bool
+}
+
+func (h holders) and(owner snapshot.Ref) holders {
+	if !h.taken {
+		return holders{first: owner, taken: true}
+	}
+	h.shared = h.shared || owner != h.first
+	return h
+}
+
+// beside tells whether somebody else has it.
+func (h holders) beside(owner snapshot.Ref) bool { return h.taken && (h.shared || h.first != owner) }
 
 // laterOwners lists the claims of every owner but the first.
 func laterOwners(claims []claim.Claim) []claim.Claim {

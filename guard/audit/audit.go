@@ -140,11 +140,11 @@ func concerned(f *rule.Finding) []snapshot.Ref {
 	var out []snapshot.Ref
 	for _, c := range f.Claimants {
 		for _, r := range []snapshot.Ref{c.By, c.Owner} {
-			if r.Kind != "" && r.Kind != "Declared" && r.Kind != "Host" && !slices.Contains(out, r) {
+			if r.Kind != "" && r.Kind != "Declared" && r.Kind != "Host" {
 				out = append(out, r)
 			}
 		}
 	}
 	slices.SortFunc(out, snapshot.Ref.Compare)
-	return out
+	return slices.Compact(out)
 }

@@ -25,8 +25,8 @@ type metrics struct {
 	findings  *prometheus.GaugeVec
 	round     prometheus.Gauge
 	dropped   prometheus.Counter
-
-	unregister func()
+	unsafe    prometheus.Gauge
+	all       []prometheus.Collector
 }
 
 func newMetrics(into prometheus.Registerer, w *watch.Watch, certificate string) *metrics {
@@ -38,14 +38,15 @@ func newMetrics(into prometheus.Registerer, w *watch.Watch, certificate string) 
 		findings: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "whohas_findings", Help: "Conflicts that stand now, by rule and severity; kept by the leader."}, []string{"rule", "severity"}),
 		round:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "whohas_guard_audit_timestamp_seconds", Help: "When the last audit ended; kept by the leader."}),
 		dropped:  prometheus.NewCounter(prometheus.CounterOpts{Name: "whohas_guard_events_dropped_total", Help: "Events that were not sent because there were too many."}),
+		unsafe:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "whohas_guard_fail_closed_unsafe", Help: "1 if failurePolicy is Fail and the replicas are too few or all in one place; kept by the leader."}),
 	}
-	for _, o := range []webhook.Outcome{webhook.Allowed, webhook.Warned, webhook.Refused, webhook.Excused, webhook.Unread, webhook.Malformed, webhook.NotReady, webhook.Failed} {
+	for _, o := range []webhook.Outcome{webhook.Allowed, webhook.Warned, webhook.Refused, webhook.Excused, webhook.Unread, webhook.Malformed, webhook.NotReady, webhook.Busy, webhook.Failed} {
 		m.decisions.WithLabelValues(string(o))
 	}
 	gauge := func(name, help string, f func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
-	all := []prometheus.Collector{m.decisions, m.seconds, m.excused, m.findings, m.round, m.dropped,
+	m.all = []prometheus.Collector{m.decisions, m.seconds, m.excused, m.findings, m.round, m.dropped, m.unsafe,
 		gauge("whohas_guard_register_claims", "Claims in the register.", func() float64 { n, _ := w.Size(); return float64(n) }),
 		gauge("whohas_guard_register_objects", "Objects that the register is made of.", func() float64 { _, n := w.Size(); return float64(n) }),
 		gauge("whohas_guard_ready", "1 once everything that can be read has been read.", func() float64 { return number(isReady(w)) }),
@@ -54,13 +55,15 @@ func newMetrics(into prometheus.Registerer, w *watch.Watch, certificate string) 
 		}),
 		gauge("whohas_guard_certificate_expiry_seconds", "Seconds until the serving certificate expires; 0 while there is none.", func() float64 { return untilExpiry(certificate) }),
 	}
-	into.MustRegister(all...)
-	m.unregister = func() {
-		for _, c := range all {
-			into.Unregister(c)
-		}
-	}
+	into.MustRegister(m.all...)
 	return m
+}
+
+// end takes them away: one process may serve again.
+func (m *metrics) end(from prometheus.Registerer) {
+	for _, c := range m.all {
+		from.Unregister(c)
+	}
 }
 
 func number(b bool) float64 {
@@ -104,6 +107,13 @@ func (m *metrics) answered(a webhook.Answered) {
 		m.seconds.Observe(a.Took.Seconds())
 	}
 	m.excused.Add(float64(len(a.Decision.Excused)))
+}
+
+// forget takes back what only the leader tells: this process is it no more.
+func (m *metrics) forget() {
+	m.findings.Reset()
+	m.round.Set(0)
+	m.unsafe.Set(0)
 }
 
 // Publish implements audit.Publisher.

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
 	"whohas/check"
@@ -37,7 +38,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsregistry "sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
-	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
 )
 
 // Name is that of the webhook's configuration, of the report, and the field manager's.
@@ -70,14 +70,13 @@ type Options struct {
 // shutdownLimit is how long requests under way may take when the process is told to end.
 const shutdownLimit = 10 * time.Second
 
-// Run serves until ctx is over, and then ends what is under way. It may be called again
-// once it has returned; there is one registry of metrics in a process, so not before.
+// Run serves until ctx is over, and then ends what is under way.
 func Run(ctx context.Context, o Options) error {
 	s, err := newServer(o)
 	if err != nil {
 		return err
 	}
-	defer s.metrics.unregister()
+	defer s.metrics.end(metricsregistry.Registry)
 	if err := s.add(); err != nil {
 		return err
 	}
@@ -92,29 +91,27 @@ type server struct {
 	manager   manager.Manager
 	watch     *watch.Watch
 	metrics   *metrics
+	front     *front
 	certified chan struct{} // closed once there is a certificate
 }
 
 func newServer(o Options) (*server, error) {
-	host, port, err := splitListen(o.Listen)
-	if err != nil {
+	if err := checkListen(o.Listen); err != nil {
 		return nil, err
 	}
 	scheme := runtime.NewScheme()
 	if err := errors.Join(core.AddToScheme(scheme), admissionregistration.AddToScheme(scheme)); err != nil {
 		return nil, err
 	}
-	s := &server{Options: o, watch: watch.New(o.Watch), certified: make(chan struct{})}
+	s := &server{Options: o, watch: watch.New(o.Watch), certified: make(chan struct{}), front: newFront(o.Listen, o.CertDir, o.Log)}
 	limit := shutdownLimit
+	var err error
 	s.manager, err = manager.New(o.Config, manager.Options{
 		Scheme: scheme, Logger: logr.FromSlogHandler(o.Log.Handler()),
-		Metrics:                metricsserver.Options{BindAddress: orOff(o.MetricsListen)},
-		HealthProbeBindAddress: orOff(o.HealthListen),
-		LeaderElection:         o.Lease != "", LeaderElectionID: o.Lease, LeaderElectionNamespace: o.Namespace, LeaderElectionReleaseOnCancel: true,
+		Metrics:                 metricsserver.Options{BindAddress: orOff(o.MetricsListen)},
+		HealthProbeBindAddress:  orOff(o.HealthListen),
 		GracefulShutdownTimeout: &limit,
 		Client:                  client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&core.Secret{}, &core.ConfigMap{}}}},
-		WebhookServer: ctrlwebhook.NewServer(ctrlwebhook.Options{Host: host, Port: port, CertDir: o.CertDir,
-			TLSOpts: []func(*tls.Config){func(c *tls.Config) { c.MinVersion = tls.VersionTLS12 }}}),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make the manager: %w", err)
@@ -130,15 +127,15 @@ func orOff(listen string) string {
 	return listen
 }
 
-func splitListen(listen string) (host string, port int, err error) {
-	host, text, err := net.SplitHostPort(listen)
+func checkListen(listen string) error {
+	_, port, err := net.SplitHostPort(listen)
 	if err == nil {
-		port, err = strconv.Atoi(text)
+		_, err = strconv.ParseUint(port, 10, 16)
 	}
 	if err != nil {
-		return "", 0, fmt.Errorf("listen %q: want HOST:PORT: %w", listen, err)
+		return fmt.Errorf("listen %q: want HOST:PORT: %w", listen, err)
 	}
-	return host, port, nil
+	return nil
 }
 
 // add gives the manager everything that runs.
@@ -154,14 +151,14 @@ func (s *server) add() error {
 		}}),
 		s.manager.Add(everywhere{func(ctx context.Context) error { s.watch.Draw(ctx); return nil }}),
 		s.manager.Add(everywhere{func(ctx context.Context) error { return s.serve(ctx, handler) }}),
-		s.addAudit(),
+		s.addAudit(clients),
 		s.addRotator(),
 		s.manager.AddHealthzCheck("alive", func(*http.Request) error { return nil }),
 		s.manager.AddReadyzCheck("register", s.ready),
 	)
 }
 
-// everywhere runs in every replica; what is not, in the leader alone.
+// everywhere is what a manager runs in every replica. It knows of no other: see lead.
 type everywhere struct{ run func(context.Context) error }
 
 // Start implements manager.Runnable.
@@ -208,14 +205,11 @@ func (s *server) serve(ctx context.Context, handler http.Handler) error {
 		return nil
 	case <-s.certified:
 	}
-	s.Log.Info("serving", "listen", s.Listen, "path", "/validate")
-	s.manager.GetWebhookServer().Register("/validate", handler) // the manager starts it
-	<-ctx.Done()
-	return nil
+	return s.front.serve(ctx, handler)
 }
 
 // ready tells whether decisions can be made: the register is there, and a certificate.
-func (s *server) ready(r *http.Request) error {
+func (s *server) ready(*http.Request) error {
 	if !isReady(s.watch) {
 		return errors.New("the register is not there yet")
 	}
@@ -224,7 +218,7 @@ func (s *server) ready(r *http.Request) error {
 	default:
 		return errors.New("there is no certificate yet")
 	}
-	return s.manager.GetWebhookServer().StartedChecker()(r)
+	return s.front.ready()
 }
 
 // addRotator makes the certificate and puts its authority into the webhook's
@@ -264,7 +258,7 @@ func (s *server) awaitCertificate(ctx context.Context) error {
 }
 
 // addAudit is for the leader alone.
-func (s *server) addAudit() error {
+func (s *server) addAudit(clients kubernetes.Interface) error {
 	publishers := []audit.Publisher{s.metrics, &audit.Events{Recorder: s.manager.GetEventRecorder(Name), Dropped: func(n int) { s.metrics.dropped.Add(float64(n)) }}}
 	if s.Reports != "none" {
 		dyn, err := dynamic.NewForConfig(s.Config)
@@ -280,6 +274,21 @@ func (s *server) addAudit() error {
 	if s.PolicyConfigMap != "" {
 		publishers = append(publishers, &parameters{client: s.manager.GetClient(), watch: s.watch, namespace: s.Namespace, name: s.PolicyConfigMap})
 	}
+	publishers = append(publishers, &tidy{})
 	a := &audit.Audit{Watch: s.watch, Publishers: publishers, Log: s.Log}
-	return s.manager.Add(manager.RunnableFunc(a.Run))
+	where := &placement{clients: clients, namespace: s.Namespace, recorder: s.manager.GetEventRecorder(Name), log: s.Log, every: placementEvery,
+		unsafe: func(is bool) { s.metrics.unsafe.Set(number(is)) }}
+	work := func(ctx context.Context) error {
+		var beside sync.WaitGroup
+		defer beside.Wait()
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
+		beside.Go(func() { where.run(ctx) })
+		return a.Run(ctx)
+	}
+	if s.Lease == "" {
+		return s.manager.Add(everywhere{work})
+	}
+	l := &leading{clients: clients, namespace: s.Namespace, lease: s.Lease, log: s.Log, lost: s.metrics.forget}
+	return s.manager.Add(everywhere{func(ctx context.Context) error { return l.run(ctx, work) }})
 }

@@ -130,6 +130,8 @@ type guarded struct {
 	metrics string
 	health  string
 	port    int
+	secret  string
+	wrap    func(http.RoundTripper) http.RoundTripper // of what the guard asks the apiserver
 	end     context.CancelFunc
 	ended   chan error
 }
@@ -146,7 +148,7 @@ func freePort(t *testing.T) int {
 
 func start(t *testing.T, failurePolicy string) *guarded {
 	t.Helper()
-	g := &guarded{Server: apiserver.Start(t), t: t, dir: t.TempDir(), port: freePort(t)}
+	g := &guarded{Server: apiserver.Start(t), t: t, dir: t.TempDir(), port: freePort(t), secret: "whohas-guard-cert"}
 	g.metrics, g.health = fmt.Sprintf("127.0.0.1:%d", freePort(t)), fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	g.KubectlInput(nodes+"---"+proxy+"---"+installation+"---"+poolCRD, "apply", "-f", "-")
 	g.KubectlInput(nodes, "apply", "--server-side", "--force-conflicts", "--subresource=status", "-f", "-")
@@ -163,6 +165,9 @@ func (g *guarded) run() {
 	if err != nil {
 		g.t.Fatal(err)
 	}
+	if g.wrap != nil {
+		cfg.Wrap(g.wrap)
+	}
 	reads, err := check.Reads()
 	if err != nil {
 		g.t.Fatal(err)
@@ -177,11 +182,13 @@ func (g *guarded) run() {
 		g.ended <- server.Run(ctx, server.Options{
 			Config: cfg, Watch: watch.Options{Reads: reads, Rules: rules.All()},
 			Listen: fmt.Sprintf("127.0.0.1:%d", g.port), MetricsListen: g.metrics, HealthListen: g.health,
-			Namespace: "whohas-system", Service: "whohas-guard", Names: []string{"localhost"}, Secret: "whohas-guard-cert", CertDir: g.dir,
+			Namespace: "whohas-system", Service: "whohas-guard", Names: []string{"localhost"}, Secret: g.secret, CertDir: g.dir,
 			PolicyConfigMap: "whohas-addresses", Reports: "auto", Lease: "whohas-guard", Log: log,
 		})
 	}()
-	go g.mount(ctx)
+	if g.secret != "" {
+		go g.mount(ctx)
+	}
 	g.t.Cleanup(g.stop)
 	g.eventually("ready", func() bool { return g.get(g.health, "/readyz") == "ok" })
 }

@@ -45,7 +45,6 @@ type Watch struct {
 	objects  map[snapshot.Ref]*snapshot.Object
 	pods     map[snapshot.Ref]snapshot.Pod
 	slices   map[snapshot.Ref]snapshot.EndpointSlice
-	parts    map[live.Part]map[snapshot.Ref]bool
 	cover    map[live.Part]snapshot.Coverage
 	lines    []snapshot.Coverage // cover, one line for each kind
 	facts    *rule.Facts
@@ -62,7 +61,7 @@ func New(o Options) *Watch {
 		Options: o, wants: live.Parts(o.Reads), basic: basicKinds(),
 		register: new(claim.Register), facts: &rule.Facts{},
 		objects: map[snapshot.Ref]*snapshot.Object{}, pods: map[snapshot.Ref]snapshot.Pod{}, slices: map[snapshot.Ref]snapshot.EndpointSlice{},
-		parts: map[live.Part]map[snapshot.Ref]bool{}, cover: map[live.Part]snapshot.Coverage{},
+		cover: map[live.Part]snapshot.Coverage{},
 		stale: make(chan struct{}, 1), changed: make(chan struct{}, 1), ready: make(chan struct{}),
 	}
 	for _, c := range o.Claims {
@@ -103,15 +102,18 @@ func (w *Watch) Facts() *rule.Facts {
 // Copy is everything that is known, to be looked at in peace, and the permissions
 // that count.
 func (w *Watch) Copy() (in check.Input, allows []rule.Allow) {
-	s, facts := w.snapshot(), w.Facts()
-	view := claimants.View(s, w.Claims...)
+	into := new(snapshot.Builder)
+	w.mu.Lock() // all of it is of one moment
+	view, facts := w.register.Clone(), w.facts
+	w.gather(into)
+	w.mu.Unlock()
+	into.TakenAt(time.Now())
+	s := into.Snapshot()
 	in = check.Input{View: view, Facts: facts, Objects: s, Coverage: check.Coverage(s, view, facts), Rules: w.Rules, Severities: w.Severities}
 	return in, append(check.ObjectAllows(s), w.Allows...)
 }
 
-func (w *Watch) snapshot() *snapshot.Snapshot {
-	into := new(snapshot.Builder)
-	w.mu.RLock()
+func (w *Watch) gather(into *snapshot.Builder) {
 	into.Expect(len(w.objects), len(w.pods), len(w.slices))
 	for _, o := range w.objects {
 		into.AddObject(o)
@@ -125,9 +127,6 @@ func (w *Watch) snapshot() *snapshot.Snapshot {
 	for _, c := range w.lines {
 		into.Cover(c)
 	}
-	w.mu.RUnlock()
-	into.TakenAt(time.Now())
-	return into.Snapshot()
 }
 
 // merged is one line for each kind. Of a kind of which only some names are wanted the
@@ -143,35 +142,102 @@ func (w *Watch) merged() []snapshot.Coverage {
 	return slices.SortedFunc(maps.Values(kinds), func(a, b snapshot.Coverage) int { return strings.Compare(a.Source, b.Source) })
 }
 
-// All implements live.Follower.
+// All implements live.Follower. What is new comes in piece by piece, as by single
+// changes: no decision waits for a whole list, and no second copy of all its claims is
+// made.
 func (w *Watch) All(p live.Part, s *snapshot.Snapshot) {
-	claims := claimsOf(s)
+	w.keep(p, s)
+	for piece := range pieces(s) {
+		claims := claimsOf(piece)
+		w.mu.Lock()
+		w.tell(w.put(piece, claims))
+		w.mu.Unlock()
+	}
+}
+
+// keep drops what a list of a part does not show any more.
+func (w *Watch) keep(p live.Part, s *snapshot.Snapshot) {
+	now := make(map[snapshot.Ref]bool, s.Count())
+	for r := range refs(s) {
+		now[r] = true
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	before := w.parts[p]
-	w.parts[p] = make(map[snapshot.Ref]bool, s.Count())
 	changed := false
-	for r := range refs(s) {
-		w.parts[p][r] = true
-		delete(before, r)
+	for r := range w.held(p) {
+		if !now[r] {
+			changed = w.drop(r) || changed
+		}
 	}
-	for r := range before {
-		changed = w.drop(r) || changed
+	w.tell(changed)
+}
+
+// pieceSize is how many objects come in at once.
+const pieceSize = 200
+
+// pieces take a list apart. A Pod and its tree stay together: one without the other is
+// another Pod.
+func pieces(s *snapshot.Snapshot) iter.Seq[*snapshot.Snapshot] {
+	return func(yield func(*snapshot.Snapshot) bool) {
+		into, n := new(snapshot.Builder), 0
+		full := func() bool {
+			if n++; n%pieceSize != 0 {
+				return true
+			}
+			done := into.Snapshot()
+			into = new(snapshot.Builder)
+			return yield(done)
+		}
+		for _, o := range s.Objects {
+			if o.Ref.Kind == snapshot.PodKind.Kind && o.Ref.Group == snapshot.PodKind.Group {
+				continue
+			}
+			if into.AddObject(o); !full() {
+				return
+			}
+		}
+		for _, p := range s.Pods {
+			into.AddPod(p)
+			for _, o := range s.Of(p.Ref()) {
+				into.AddObject(o)
+			}
+			if !full() {
+				return
+			}
+		}
+		for _, e := range s.Slices {
+			if into.AddSlice(e); !full() {
+				return
+			}
+		}
+		if n%pieceSize != 0 {
+			yield(into.Snapshot())
+		}
 	}
-	w.tell(w.put(s, claims) || changed)
+}
+
+// held are the objects of a part that are known. Lists are rare, so that no table of
+// them is kept; they may be dropped meanwhile.
+func (w *Watch) held(p live.Part) iter.Seq[snapshot.Ref] {
+	of := func(r snapshot.Ref) bool {
+		return r.Kind == p.Kind.Kind && r.Group == p.Kind.Group && (p.Name == "" || p.Name == r.Namespace+"/"+r.Name)
+	}
+	return func(yield func(snapshot.Ref) bool) {
+		for _, all := range []iter.Seq[snapshot.Ref]{maps.Keys(w.objects), maps.Keys(w.pods), maps.Keys(w.slices)} {
+			for r := range all {
+				if of(r) && !yield(r) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // One implements live.Follower.
-func (w *Watch) One(p live.Part, s *snapshot.Snapshot) {
+func (w *Watch) One(_ live.Part, s *snapshot.Snapshot) {
 	claims := claimsOf(s)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.parts[p] == nil {
-		w.parts[p] = map[snapshot.Ref]bool{}
-	}
-	for r := range refs(s) {
-		w.parts[p][r] = true
-	}
 	if w.known(s) {
 		return
 	}
@@ -179,10 +245,9 @@ func (w *Watch) One(p live.Part, s *snapshot.Snapshot) {
 }
 
 // Gone implements live.Follower.
-func (w *Watch) Gone(p live.Part, r snapshot.Ref) {
+func (w *Watch) Gone(_ live.Part, r snapshot.Ref) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	delete(w.parts[p], r)
 	w.tell(w.drop(r))
 }
 
@@ -289,6 +354,10 @@ func (w *Watch) claim(r snapshot.Ref, now []claim.Claim) bool {
 // claimsOf lists what each object of a snapshot claims.
 func claimsOf(s *snapshot.Snapshot) map[snapshot.Ref][]claim.Claim {
 	out := map[snapshot.Ref][]claim.Claim{}
+	if len(s.Objects) == 1 && len(s.Pods) == 0 && len(s.Slices) == 0 { // a register for one is most of a change's cost
+		out[s.Objects[0].Ref] = claimants.Claims(s.Objects[0])
+		return out
+	}
 	for c := range claimants.Register(s).All() {
 		out[c.By] = append(out[c.By], c)
 	}

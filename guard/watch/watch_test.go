@@ -173,7 +173,7 @@ func become(t *rapid.T, w *Watch, p live.Part, s *snapshot.Snapshot) {
 		}
 		now[r] = true
 	}
-	for r := range w.parts[p] {
+	for r := range w.held(p) {
 		if !now[r] {
 			events = append(events, r)
 		}

@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"whohas/guard"
@@ -39,6 +40,9 @@ const (
 	atOnce = 32
 	// warningSize is what the API's reference asks of a warning; longer ones are cut.
 	warningSize = 256
+	// maxHeld bounds the bytes of all questions that are not answered yet. They are
+	// read before their turn comes, so that who sends one slowly holds up nobody.
+	maxHeld = 64 << 20
 )
 
 // Outcome is what became of a question; the values are those of a metric's label.
@@ -53,6 +57,7 @@ const (
 	Unread    Outcome = "unread"  // admitted, because it could not be read
 	Malformed Outcome = "malformed"
 	NotReady  Outcome = "not-ready"
+	Busy      Outcome = "busy"   // too many bytes of other questions are held
 	Failed    Outcome = "failed" // the guard itself broke
 )
 
@@ -81,6 +86,7 @@ type Handler struct {
 	Now      func() time.Time // nil: the clock
 
 	slots chan struct{}
+	held  *atomic.Int64 // bytes of questions
 }
 
 // New makes a Handler ready to serve.
@@ -97,7 +103,7 @@ func New(h Handler) *Handler {
 	if h.Now == nil {
 		h.Now = time.Now
 	}
-	h.slots = make(chan struct{}, atOnce)
+	h.slots, h.held = make(chan struct{}, atOnce), new(atomic.Int64)
 	return &h
 }
 
@@ -108,22 +114,26 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "an AdmissionReview is posted here", http.StatusMethodNotAllowed)
 		return
 	}
+	if !h.Ready() {
+		h.Answered(Answered{Outcome: NotReady})
+		http.Error(w, "the register is not there yet", http.StatusServiceUnavailable)
+		return
+	}
+	body := &counted{Reader: http.MaxBytesReader(w, r.Body, maxReview), held: h.held}
+	defer body.release()
+	text, err := io.ReadAll(body)
 	select {
 	case h.slots <- struct{}{}:
 		defer func() { <-h.slots }()
 	case <-r.Context().Done():
 		return
 	}
-	if !h.Ready() {
-		h.Answered(Answered{Outcome: NotReady})
-		http.Error(w, "the register is not there yet", http.StatusServiceUnavailable)
-		return
+	var review *admission.AdmissionReview
+	if err == nil {
+		review, err = readReview(text)
 	}
-	review, err := readReview(http.MaxBytesReader(w, r.Body, maxReview))
 	if err != nil {
-		h.Answered(Answered{Outcome: Malformed})
-		h.Log.Warn("malformed review", "error", err)
-		http.Error(w, "admission review: "+err.Error(), http.StatusBadRequest)
+		h.unread(w, err)
 		return
 	}
 	review.Response = h.answer(r.Context(), review.Request)
@@ -146,11 +156,41 @@ func (h *Handler) recovered(w http.ResponseWriter) {
 	}
 }
 
-func readReview(body io.Reader) (*admission.AdmissionReview, error) {
-	text, err := io.ReadAll(body)
-	if err != nil {
-		return nil, err
+// unread answers what is no question, or could not be taken.
+func (h *Handler) unread(w http.ResponseWriter, err error) {
+	if errors.Is(err, errBusy) {
+		h.Answered(Answered{Outcome: Busy})
+		h.Log.Warn("too much at once", "error", err)
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
 	}
+	h.Answered(Answered{Outcome: Malformed})
+	h.Log.Warn("malformed review", "error", err)
+	http.Error(w, "admission review: "+err.Error(), http.StatusBadRequest)
+}
+
+var errBusy = errors.New("too many questions are being read")
+
+// counted counts what is held of a question beside what is held of all.
+type counted struct {
+	io.Reader
+	held *atomic.Int64
+	mine int64
+}
+
+// Read implements io.Reader.
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.mine += int64(n)
+	if c.held.Add(int64(n)) > maxHeld {
+		return n, errBusy
+	}
+	return n, err
+}
+
+func (c *counted) release() { c.held.Add(-c.mine) }
+
+func readReview(text []byte) (*admission.AdmissionReview, error) {
 	var review admission.AdmissionReview
 	if err := json.Unmarshal(text, &review); err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package apiserver runs a real etcd and kube-apiserver on loopback for tests.
+// Package apiserver runs a real etcd and kube-apiserver on loopback for tests, and
+// for what is measured.
 //
 // There is no controller manager, scheduler or kubelet: what a test applies is
 // what it reads back, and nothing moves on its own.
@@ -23,7 +24,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"testing"
 	"time"
 )
 
@@ -49,28 +49,49 @@ const (
 	Limited = "limited"
 )
 
+// TB is what a server runs for: a test, or a program that measures with one. It is
+// the part of testing.TB that is needed.
+type TB interface {
+	Helper()
+	TempDir() string
+	Context() context.Context
+	Cleanup(func())
+	Logf(format string, args ...any)
+	Fatalf(format string, args ...any) // does not return
+	Skipf(format string, args ...any)  // does not return
+}
+
 // Server is a running kube-apiserver with an empty etcd of its own.
 type Server struct {
-	tb      testing.TB
+	tb      TB
 	dir     string
 	url     string
 	kubectl string
 	ca      []byte
 	tokens  map[string]string
+	api     *command
+}
+
+// command is a program that can be started again as it was.
+type command struct {
+	path    string
+	args    []string
+	running *process
 }
 
 // Start returns a server that is ready, and stops it when tb ends. It fails tb
-// with the end of the servers' logs when they are not ready in time.
+// with the end of the servers' logs when they are not ready in time. More flags of
+// kube-apiserver can be given; they beat the server's own.
 //
 // Binaries missing from the cache are built with tools/build, which takes
 // longer than the default timeout of go test on a small machine: run
 // tools/build first. With -short they are not built and tb is skipped, as it is
 // on systems other than Linux. Flags are given to kube-apiserver after its own, and
 // take their place.
-func Start(tb testing.TB, flags ...string) *Server {
+func Start(tb TB, flags ...string) *Server {
 	tb.Helper()
 	if runtime.GOOS != "linux" {
-		tb.Skip("SKIPPED: a real kube-apiserver is run on Linux only")
+		tb.Skipf("SKIPPED: a real kube-apiserver is run on Linux only")
 	}
 	bin := components(tb)
 	for attempt := 1; ; attempt++ {
@@ -85,10 +106,54 @@ func Start(tb testing.TB, flags ...string) *Server {
 }
 
 // With returns the same server reporting its failures to tb, for a subtest.
-func (s *Server) With(tb testing.TB) *Server {
+func (s *Server) With(tb TB) *Server {
 	c := *s
 	c.tb = tb
 	return &c
+}
+
+// Stop ends kube-apiserver as a crash does. Its etcd stays.
+func (s *Server) Stop() {
+	s.tb.Helper()
+	s.api.running.end()
+}
+
+// Again starts the kube-apiserver that was stopped, on the same port, with the same
+// etcd and certificate, and returns when it is ready. Only the test in which the
+// server was started may call it: the server ends with that one.
+func (s *Server) Again() {
+	s.tb.Helper()
+	ctx, cancel := context.WithTimeout(s.tb.Context(), startTimeout)
+	defer cancel()
+	var err error
+	if s.api.running, err = run(s.tb, s.dir, s.api.path, s.api.args...); err == nil {
+		err = s.api.running.await(ctx, func() error { return s.ready(ctx) })
+	}
+	if err != nil {
+		s.tb.Fatalf("start kube-apiserver again: %v", err)
+	}
+}
+
+// Client returns a client that may do what user may. Requests go to URL.
+func (s *Server) Client(user string) *http.Client {
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(s.ca)
+	return &http.Client{Transport: &bearer{s.tokens[user], &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true,
+	}}, Timeout: time.Minute}
+}
+
+// bearer adds a token to each request.
+type bearer struct {
+	token string
+	http.RoundTripper
+}
+
+// RoundTrip implements http.RoundTripper.
+func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+b.token)
+	return b.RoundTripper.RoundTrip(r)
 }
 
 // URL is the address of the server, https://127.0.0.1:port.
@@ -174,7 +239,7 @@ func (s *Server) KubectlAs(user, stdin string, args ...string) (string, error) {
 var errPortTaken = errors.New("port taken by another process")
 
 // start runs both servers once and waits until they are ready.
-func start(tb testing.TB, bin binaries, flags []string) (*Server, error) {
+func start(tb TB, bin binaries, flags []string) (*Server, error) {
 	// Asked for before any process is started: cleanups run in reverse, and
 	// the directory must not be removed under a running server.
 	dir := tb.TempDir()
@@ -210,11 +275,11 @@ func start(tb testing.TB, bin binaries, flags []string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	api, err := run(tb, dir, bin.apiserver, append(args, flags...)...)
-	if err != nil {
+	s.api = &command{path: bin.apiserver, args: append(args, flags...)}
+	if s.api.running, err = run(tb, dir, s.api.path, s.api.args...); err != nil {
 		return nil, err
 	}
-	if err := api.await(ctx, func() error { return s.ready(ctx) }); err != nil {
+	if err := s.api.running.await(ctx, func() error { return s.ready(ctx) }); err != nil {
 		return nil, err
 	}
 	return s, nil

@@ -109,6 +109,13 @@ func TestServer(t *testing.T) {
 	t.Run("unknown user", func(t *testing.T) {
 		refused(t, server.With(t), "nobody-known", "Unauthorized")
 	})
+	// Last: nothing answers in between.
+	server.Stop()
+	if res, err := server.Client(apiserver.Admin).Get(server.URL() + "/readyz"); err == nil {
+		t.Errorf("a stopped server answers: %s", res.Status)
+	}
+	server.Again()
+	want(t, server.Kubectl("get", "service", "web", "-o", "jsonpath={.spec.clusterIP}"), "10.96.7.7")
 }
 
 func want(t *testing.T, got, want string) {

@@ -19,7 +19,7 @@ type binaries struct {
 }
 
 // components returns the cached programs, building those that are missing.
-func components(tb testing.TB) binaries {
+func components(tb TB) binaries {
 	tb.Helper()
 	tool, err := buildTool()
 	if err != nil {
@@ -31,7 +31,7 @@ func components(tb testing.TB) binaries {
 		tb.Fatalf("find components: %v", err)
 	}
 	if absent := missing(paths); len(absent) > 0 {
-		if testing.Short() {
+		if testing.Testing() && testing.Short() {
 			tb.Skipf("SKIPPED: not built: %s; run %s %s, or test without -short",
 				strings.Join(absent, " "), tool, strings.Join(names, " "))
 		}
@@ -58,7 +58,7 @@ func cached(tool string, names []string) ([]string, error) {
 
 // build runs tool under a lock in cache: go test runs the tests of packages in
 // parallel, and one build is enough for all of them.
-func build(tb testing.TB, tool string, names []string, cache string) error {
+func build(tb TB, tool string, names []string, cache string) error {
 	if err := os.MkdirAll(cache, 0o777); err != nil {
 		return err
 	}

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"testing"
 	"time"
 )
 
@@ -19,12 +18,13 @@ import (
 type process struct {
 	name string
 	log  string
+	cmd  *exec.Cmd
 	done chan struct{} // closed once the process is gone
 }
 
 // run starts the program at path, with its output in a file in dir, and kills
 // it at the end of tb or when the test binary dies, whichever is first.
-func run(tb testing.TB, dir, path string, args ...string) (*process, error) {
+func run(tb TB, dir, path string, args ...string) (*process, error) {
 	name := filepath.Base(path)
 	logFile, err := os.Create(filepath.Join(dir, name+".log"))
 	if err != nil {
@@ -37,7 +37,7 @@ func run(tb testing.TB, dir, path string, args ...string) (*process, error) {
 	cmd.Env = []string{"HOME=" + dir, "PATH=" + os.Getenv("PATH")}
 	die(cmd)
 
-	p := &process{name: name, log: logFile.Name(), done: make(chan struct{})}
+	p := &process{name: name, log: logFile.Name(), cmd: cmd, done: make(chan struct{})}
 	started := make(chan error)
 	go func() {
 		// The kernel ties the process to the thread that started it, not to
@@ -54,15 +54,18 @@ func run(tb testing.TB, dir, path string, args ...string) (*process, error) {
 	if err := <-started; err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	tb.Cleanup(func() {
-		select {
-		case <-p.done: // its process id may be another's by now
-		default:
-			kill(cmd)
-			<-p.done
-		}
-	})
+	tb.Cleanup(p.end)
 	return p, nil
+}
+
+// end kills the process, and returns when it is gone.
+func (p *process) end() {
+	select {
+	case <-p.done: // its process id may be another's by now
+	default:
+		kill(p.cmd)
+		<-p.done
+	}
 }
 
 // await polls until ready succeeds, the process exits or ctx ends.

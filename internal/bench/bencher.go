@@ -12,6 +12,8 @@ import (
 // bencher measures one thing after the other. Only one process runs at a time.
 type bencher struct {
 	runs                int
+	decisions, asking   int // of the guard's: how many, how many seconds
+	root                string
 	sizes               samples
 	temp, kept          string
 	whohas, kubeconform string
@@ -19,15 +21,23 @@ type bencher struct {
 	wrong               []string // what is not merely slow
 }
 
-func (b *bencher) all() error {
-	if err := b.prepare(); err != nil {
+func (b *bencher) all(what []string) error {
+	parts := map[string]func() error{"commands": b.commands, "guard": b.guard}
+	for _, w := range what {
+		if parts[w] == nil {
+			return fmt.Errorf("%s: nothing of that name is measured; see -h", w)
+		}
+	}
+	if err := b.buildPrograms(); err != nil {
 		return err
 	}
-	for _, measure := range []func() error{b.snapshots, b.dumps, b.trees} {
-		if err := measure(); err != nil {
+	b.table.load("before")
+	for _, w := range what {
+		if err := parts[w](); err != nil {
 			return err
 		}
 	}
+	b.table.load("after")
 	if err := b.table.print(os.Stdout); err != nil {
 		return err
 	}
@@ -37,18 +47,19 @@ func (b *bencher) all() error {
 	return nil
 }
 
-// prepare builds the programs and makes what they shall read.
-func (b *bencher) prepare() error {
-	root, err := moduleRoot()
-	if err != nil {
-		return err
+// commands measures those that read a whole cluster.
+func (b *bencher) commands() (err error) {
+	if b.kubeconform, err = buildTool(b.root, "kubeconform"); err != nil {
+		saying("no kubeconform to compare with: %v", err)
 	}
-	if err := b.buildPrograms(root); err != nil {
-		return err
-	}
-	s := store{dir: b.kept, root: root}
+	s := store{dir: b.kept, root: b.root}
 	for _, d := range b.sizes.all() {
 		if d.files, err = s.ensure(d); err != nil {
+			return err
+		}
+	}
+	for _, measure := range []func() error{b.snapshots, b.dumps, b.trees} {
+		if err := measure(); err != nil {
 			return err
 		}
 	}

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command bench measures what the program promises about speed and memory, as
-// whole processes on a large made-up cluster, and prints one table.
+// whole processes on a large made-up cluster, and prints one table. It is told what
+// to measure, commands or guard; without, it measures both.
 //
 // A figure never fails the run, as it depends on the machine. A wrong finding
 // does: what is planted in the cluster must be found, and nothing else.
@@ -20,6 +21,8 @@ import (
 var children = map[string]func(args []string) error{
 	"generate": generate,
 	"register": register,
+	"decide":   decide,
+	"serve":    serve,
 }
 
 func main() {
@@ -39,9 +42,15 @@ func bench() (err error) {
 	dir := flag.String("dir", "", "where the generated clusters are kept (default whohas/bench in the user's cache; 4.5 GB)")
 	runs := flag.Int("runs", 5, "how often each measurement is repeated")
 	small := flag.Bool("small", false, "a fiftieth of the size, to see that everything works")
+	decisions := flag.Int("decisions", 1_000_000, "how many decisions of the guard are made")
+	asking := flag.Int("seconds", 60, "how long questions are put to the guard's webhook")
 	flag.Parse()
-	if flag.NArg() > 0 || *runs < 1 {
-		return fmt.Errorf("no arguments, and -runs of 1 or more; see -h")
+	what := flag.Args()
+	if len(what) == 0 {
+		what = []string{"commands", "guard"}
+	}
+	if *runs < 1 || *decisions < 100*decisionParts || *asking < *runs {
+		return errors.New("-runs of 1 or more, -decisions of 500 or more, -seconds no less than -runs; see -h")
 	}
 	kept, err := keptIn(*dir)
 	if err != nil {
@@ -52,8 +61,8 @@ func bench() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
-	b := &bencher{runs: *runs, sizes: sizes(*small), temp: temp, kept: kept, table: table{goals: !*small}}
-	return b.all()
+	b := &bencher{runs: *runs, decisions: *decisions, asking: *asking, sizes: sizes(*small), temp: temp, kept: kept, table: table{goals: !*small}}
+	return b.all(what)
 }
 
 // keptIn is the folder for what is generated: beside the programs that

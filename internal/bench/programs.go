@@ -22,21 +22,19 @@ func moduleRoot() (string, error) {
 	return filepath.Dir(mod), nil
 }
 
-// buildPrograms makes whohas as it is released, and kubeconform to compare with.
-func (b *bencher) buildPrograms(root string) error {
+// buildPrograms makes whohas as it is released.
+func (b *bencher) buildPrograms() (err error) {
+	if b.root, err = moduleRoot(); err != nil {
+		return err
+	}
 	b.whohas = b.tempFile("whohas")
 	saying("building whohas")
 	cmd := exec.Command("go", "build", "-trimpath", "-o", b.whohas, "./cmd/whohas")
-	cmd.Dir, cmd.Stderr = root, os.Stderr
+	cmd.Dir, cmd.Stderr = b.root, os.Stderr
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("build whohas: %w", err)
 	}
-	path, err := buildTool(root, "kubeconform")
-	if err != nil {
-		saying("no kubeconform to compare with: %v", err)
-	}
-	b.kubeconform = path
 	return nil
 }
 

@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ type unit string
 const (
 	seconds   unit = "s"
 	millis    unit = "ms"
+	micros    unit = "µs"
 	megabytes unit = "MB/s"
 	objects   unit = "objects/s"
 	mebibytes unit = "MiB"
@@ -57,6 +59,16 @@ type table struct {
 	goals    bool
 	rows     []row
 	verdicts []string
+	loads    []string
+}
+
+// load notes how busy the machine is: figures from a busy one say little, and those of
+// the slowest in a hundred nothing.
+func (t *table) load(when string) {
+	text, err := os.ReadFile("/proc/loadavg")
+	if fields := strings.Fields(string(text)); err == nil && len(fields) > 2 {
+		t.loads = append(t.loads, "load average "+when+" "+strings.Join(fields[:3], " "))
+	}
 }
 
 // verdict adds a line about what was found.
@@ -81,7 +93,8 @@ func (t *table) print(w io.Writer) error {
 	if err := tab.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "\n%s\n%s, %s/%s, GOMAXPROCS %d\n", strings.Join(t.verdicts, "\n"), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0))
+	machine := append([]string{runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH, fmt.Sprintf("GOMAXPROCS %d", runtime.GOMAXPROCS(0))}, t.loads...)
+	_, err := fmt.Fprintf(w, "\n%s\n%s\n", strings.Join(t.verdicts, "\n"), strings.Join(machine, ", "))
 	return err
 }
 

@@ -52,8 +52,12 @@ them is installed). It keeps the ConfigMap of the policy's form map-param.
 The certificate is made and renewed, in the Secret that is mounted at --cert-dir, unless
 --secret "" leaves that to somebody else, as cert-manager. Deploy it with deploy/.
 
+With failurePolicy Fail it looks whether two replicas are ready, on different nodes, with
+a PodDisruptionBudget, and says what is missing: in its log, by an Event on the webhook's
+configuration and by the metric whohas_guard_fail_closed_unsafe. It serves all the same.
+
 To switch the webhook off in an emergency:
-  kubectl delete validatingwebhookconfiguration whohas-guard`,
+  ` + server.SwitchOff,
 		Example: `  whohas guard serve                                       # in a Pod, as deploy/base does
   whohas guard serve --proxy-mode ipvs                     # where the mode cannot be read
   whohas guard serve --secret "" --cert-dir /certificates  # with cert-manager's certificate`,

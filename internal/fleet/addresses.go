@@ -29,6 +29,10 @@ const (
 	systemServices = 2
 )
 
+// ServiceCIDR is the range that the Services of every fleet are in: an apiserver that
+// shall hold one must be told of it.
+const ServiceCIDR = serviceSubnet
+
 // at is the address n after first.
 func at(first [4]byte, n int) netip.Addr {
 	var b [4]byte
