@@ -175,6 +175,14 @@ func (b *Builder) AddObject(o *Object) {
 	b.addObject(o)
 }
 
+// Hold adds an object that is held elsewhere, too, and that others may be looking at:
+// nothing of it is changed.
+func (b *Builder) Hold(o *Object) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.snap.Objects = append(b.snap.Objects, o)
+}
+
 // Cover records what was read or not.
 func (b *Builder) Cover(c Coverage) {
 	b.mu.Lock()

@@ -35,6 +35,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsregistry "sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -108,6 +109,7 @@ func newServer(o Options) (*server, error) {
 	var err error
 	s.manager, err = manager.New(o.Config, manager.Options{
 		Scheme: scheme, Logger: logr.FromSlogHandler(o.Log.Handler()),
+		Controller:              config.Controller{SkipNameValidation: new(true)}, // one process may serve again
 		Metrics:                 metricsserver.Options{BindAddress: orOff(o.MetricsListen)},
 		HealthProbeBindAddress:  orOff(o.HealthListen),
 		GracefulShutdownTimeout: &limit,

@@ -79,7 +79,7 @@ func (w *Watch) basis() *snapshot.Snapshot {
 	defer w.mu.RUnlock()
 	for r, o := range w.objects {
 		if w.bearsFacts(r) {
-			into.AddObject(o)
+			into.Hold(o)
 		}
 	}
 	for r, p := range w.pods {

@@ -116,7 +116,7 @@ func (w *Watch) Copy() (in check.Input, allows []rule.Allow) {
 func (w *Watch) gather(into *snapshot.Builder) {
 	into.Expect(len(w.objects), len(w.pods), len(w.slices))
 	for _, o := range w.objects {
-		into.AddObject(o)
+		into.Hold(o)
 	}
 	for _, p := range w.pods {
 		into.AddPod(p)
@@ -192,14 +192,14 @@ func pieces(s *snapshot.Snapshot) iter.Seq[*snapshot.Snapshot] {
 			if o.Ref.Kind == snapshot.PodKind.Kind && o.Ref.Group == snapshot.PodKind.Group {
 				continue
 			}
-			if into.AddObject(o); !full() {
+			if into.Hold(o); !full() {
 				return
 			}
 		}
 		for _, p := range s.Pods {
 			into.AddPod(p)
 			for _, o := range s.Of(p.Ref()) {
-				into.AddObject(o)
+				into.Hold(o)
 			}
 			if !full() {
 				return

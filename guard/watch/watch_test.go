@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -19,6 +20,7 @@ import (
 	"whohas/rule"
 	"whohas/rules"
 	"whohas/snapshot"
+	"whohas/source/document"
 	"whohas/source/live"
 )
 
@@ -190,6 +192,36 @@ func become(t *rapid.T, w *Watch, p live.Part, s *snapshot.Snapshot) {
 			w.One(p, only(s, r))
 			if rapid.Bool().Draw(t, "twice") {
 				w.One(p, only(s, r))
+			}
+		}
+	}
+}
+
+// TestHeldIsNotChanged: neither a copy nor a drawing touches what is held, which
+// decisions look at meanwhile.
+func TestHeldIsNotChanged(t *testing.T) {
+	w := New(Options{Reads: reads(t), Rules: rules.All()})
+	part := live.Part{Kind: cluster.NodeKind}
+	var held []*snapshot.Object
+	for _, name := range []string{"a", "b"} { // of one shape, and decoded apart
+		o, faults := document.Reading{Reads: w.Reads}.Object([]byte(`{"apiVersion":"v1","kind":"Node","metadata":{"name":"` + name + `"},"status":{"addresses":[{"type":"InternalIP","address":"192.168.10.1"}]}}`))
+		if o == nil || len(faults) > 0 {
+			t.Fatal(faults)
+		}
+		into := new(snapshot.Builder)
+		into.Add(o)
+		w.One(part, into.Snapshot())
+		held = append(held, o)
+	}
+	before := []*string{unsafe.SliceData(held[0].Root.Keys), unsafe.SliceData(held[1].Root.Keys)}
+	if before[0] == before[1] {
+		t.Fatal("the two share their keys already: this shows nothing")
+	}
+	for what, do := range map[string]func(){"copy": func() { w.Copy() }, "drawing": func() { w.basis() }} {
+		do()
+		for i, o := range held {
+			if unsafe.SliceData(o.Root.Keys) != before[i] {
+				t.Errorf("a %s changes %s", what, o.Ref)
 			}
 		}
 	}
