@@ -39,7 +39,10 @@ func (p *player) diagnose(ctx context.Context, h *site.Host) (string, error) {
 	defer stop()
 	_ = cmd.Wait() // its status is its verdict
 	took := time.Since(began)
-	p.note(fmt.Sprintf("    %s: whohas diagnose took %.1f s, exit status %d", h.Name, took.Seconds(), cmd.ProcessState.ExitCode()))
+	// The whole cluster shares the kernel's one processor: what the program itself needed
+	// is said beside what it had to wait for.
+	worked := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	p.note(fmt.Sprintf("    %s: whohas diagnose took %.1f s, %.1f s of them on the processor; exit status %d", h.Name, took.Seconds(), worked.Seconds(), cmd.ProcessState.ExitCode()))
 	for line := range strings.Lines(text.String() + notes.String()) {
 		p.note("    " + strings.TrimRight(line, "\n"))
 	}
