@@ -105,6 +105,7 @@ const (
 	pool   = `{"apiVersion":"metallb.io/v1beta1","kind":"IPAddressPool","metadata":{"name":"pool","namespace":"metallb-system"},"spec":{"addresses":["192.168.10.200-192.168.10.220"]}}`
 	dns    = `{"apiVersion":"v1","kind":"Service","metadata":{"name":"kube-dns","namespace":"kube-system"},"spec":{"type":"ClusterIP","clusterIP":"10.96.0.10","ports":[{"port":53,"protocol":"UDP"}]}}`
 	cidr   = `{"apiVersion":"networking.k8s.io/v1","kind":"ServiceCIDR","metadata":{"name":"kubernetes"},"spec":{"cidrs":["10.96.0.0/12"]}}`
+	plane  = `{"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice","metadata":{"name":"kubernetes","namespace":"default","labels":{"kubernetes.io/service-name":"kubernetes"}},"endpoints":[{"addresses":["192.168.10.60"]}],"ports":[{"port":6443,"protocol":"TCP"}]}`
 	other  = `{"apiVersion":"v1","kind":"Service","metadata":{"name":"other","namespace":"demo"},"spec":{"type":"ClusterIP","clusterIP":"10.96.7.7","externalIPs":["192.168.10.50"],"ports":[{"port":80,"protocol":"TCP"}]}}`
 )
 
@@ -149,7 +150,7 @@ func all(d guard.Decision) []string {
 func short(f *rule.Finding) string { return f.Rule.ID + " " + f.Severity.String() + " " + f.Place() }
 
 func TestDecide(t *testing.T) {
-	world := []string{cdev01, cdev02, pool, dns, cidr, other}
+	world := []string{cdev01, cdev02, pool, dns, cidr, other, plane}
 	request := func(op guard.Operation, before, after string) guard.Request {
 		return guard.Request{Operation: op, Before: object(t, before), After: object(t, after), Now: today}
 	}
@@ -204,26 +205,28 @@ func TestDecide(t *testing.T) {
 		"a pool is handed out":            {dataplane.IPVS, update(strings.Replace(pool, `"spec":{`, `"spec":{"autoAssign":false,`, 1), pool), nil},
 		"a bad pool is handed out": {dataplane.IPVS, update(strings.Replace(strings.Replace(pool, "200", "114", 1), `"spec":{`, `"spec":{"autoAssign":false,`, 1), strings.Replace(pool, "200", "114", 1)),
 			[]string{"! WH104 critical 192.168.10.114-192.168.10.220"}},
-		"a Gateway":            {dataplane.IPVS, create(`{"apiVersion":"gateway.networking.k8s.io/v1","kind":"Gateway","metadata":{"name":"g","namespace":"demo"},"spec":{"addresses":[{"value":"192.168.10.114"}],"listeners":[{"port":80,"protocol":"HTTP"}]}}`), []string{"! WH401 critical 192.168.10.114"}},
-		"Calico's pool":        {"", create(`{"apiVersion":"crd.projectcalico.org/v1","kind":"IPPool","metadata":{"name":"p"},"spec":{"cidr":"192.168.10.192/26"}}`), []string{"! WH205 error 192.168.10.200-192.168.10.220"}},
-		"MetalLB's ConfigMap":  {dataplane.IPTables, create(configMap("metallb-system", "config", "layer2", "192.168.10.114/31")), []string{"! WH104 critical 192.168.10.114/31"}},
-		"it is announced":      {dataplane.IPTables, update(configMap("metallb-system", "config", "bgp", "192.168.10.114/31"), configMap("metallb-system", "config", "layer2", "192.168.10.114/31")), []string{"! WH104 critical 192.168.10.114/31"}},
-		"another ConfigMap":    {dataplane.IPVS, create(configMap("demo", "config", "layer2", "192.168.10.114/31")), nil},
-		"kube-vip's pool":      {dataplane.IPVS, create(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"kubevip","namespace":"kube-system"},"data":{"range-global":"192.168.10.110-192.168.10.114"}}`), []string{"! WH104 critical 192.168.10.110-192.168.10.114"}},
-		"Cilium's pool":        {dataplane.IPVS, create(`{"apiVersion":"cilium.io/v2","kind":"CiliumLoadBalancerIPPool","metadata":{"name":"c"},"spec":{"blocks":[{"cidr":"192.168.10.112/30"}]}}`), []string{"! WH104 critical 192.168.10.112/30"}},
-		"a ServiceCIDR":        {dataplane.IPVS, create(strings.Replace(strings.Replace(cidr, "10.96.0.0/12", "192.168.10.192/26", 1), `"kubernetes"`, `"more"`, 1)), []string{"! WH204 error 192.168.10.200-192.168.10.220"}},
-		"the endpoints":        {dataplane.IPVS, create(`{"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice","metadata":{"name":"e","namespace":"demo"},"endpoints":[{"addresses":["192.168.10.50"]}],"ports":[{"port":80}]}`), nil},
-		"the apiserver's own":  {dataplane.IPVS, create(`{"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice","metadata":{"name":"kubernetes","namespace":"default","labels":{"kubernetes.io/service-name":"kubernetes"}},"endpoints":[{"addresses":["192.168.10.50"]}],"ports":[{"port":6443}]}`), nil},
-		"a Node":               {dataplane.IPVS, create(strings.Replace(cdev02, "10.115", "10.50", 1)), nil},
-		"a Pod":                {dataplane.IPVS, create(`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p","namespace":"demo"},"spec":{"nodeName":"cdev01"},"status":{"podIPs":[{"ip":"192.168.10.50"}]}}`), nil},
-		"a lease":              {dataplane.IPVS, create(`{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"p","namespace":"demo"}}`), nil},
-		"excused":              {dataplane.IPVS, may(create(service(allow, stolen, ""))), []string{"+ WH101 critical 192.168.10.114"}},
-		"not permitted":        {dataplane.IPVS, create(service(allow, stolen, "")), []string{"! WH101 critical 192.168.10.114", "- counts only with the permission override on claims.whohas.io"}},
-		"expired":              {dataplane.IPVS, may(create(service(strings.Replace(allow, "-12-31", "-11-28", 1), stolen, ""))), []string{"! WH101 critical 192.168.10.114", "- expired on 2026-11-28"}},
-		"the last day":         {dataplane.IPVS, may(create(service(strings.Replace(allow, "-12-31", "-11-29", 1), stolen, ""))), []string{"+ WH101 critical 192.168.10.114"}},
-		"without a reason":     {dataplane.IPVS, may(create(service(strings.Replace(allow, " reason=a test", "", 1), stolen, ""))), []string{"! WH101 critical 192.168.10.114", "- gives no reason"}},
-		"another rule excused": {dataplane.IPVS, may(create(service(strings.Replace(allow, "WH101", "WH102", 1), stolen, ""))), []string{"! WH101 critical 192.168.10.114"}},
-		"no rule excused":      {dataplane.IPVS, may(create(service(`"whohas.io/allow":"reason=because"`, stolen, ""))), []string{"! WH101 critical 192.168.10.114", "- names no rule"}},
+		"a Gateway":                    {dataplane.IPVS, create(`{"apiVersion":"gateway.networking.k8s.io/v1","kind":"Gateway","metadata":{"name":"g","namespace":"demo"},"spec":{"addresses":[{"value":"192.168.10.114"}],"listeners":[{"port":80,"protocol":"HTTP"}]}}`), []string{"! WH401 critical 192.168.10.114"}},
+		"Calico's pool":                {"", create(`{"apiVersion":"crd.projectcalico.org/v1","kind":"IPPool","metadata":{"name":"p"},"spec":{"cidr":"192.168.10.192/26"}}`), []string{"! WH205 error 192.168.10.200-192.168.10.220"}},
+		"MetalLB's ConfigMap":          {dataplane.IPTables, create(configMap("metallb-system", "config", "layer2", "192.168.10.114/31")), []string{"! WH104 critical 192.168.10.114/31"}},
+		"it is announced":              {dataplane.IPTables, update(configMap("metallb-system", "config", "bgp", "192.168.10.114/31"), configMap("metallb-system", "config", "layer2", "192.168.10.114/31")), []string{"! WH104 critical 192.168.10.114/31"}},
+		"another ConfigMap":            {dataplane.IPVS, create(configMap("demo", "config", "layer2", "192.168.10.114/31")), nil},
+		"kube-vip's pool":              {dataplane.IPVS, create(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"kubevip","namespace":"kube-system"},"data":{"range-global":"192.168.10.110-192.168.10.114"}}`), []string{"! WH104 critical 192.168.10.110-192.168.10.114"}},
+		"Cilium's pool":                {dataplane.IPVS, create(`{"apiVersion":"cilium.io/v2","kind":"CiliumLoadBalancerIPPool","metadata":{"name":"c"},"spec":{"blocks":[{"cidr":"192.168.10.112/30"}]}}`), []string{"! WH104 critical 192.168.10.112/30"}},
+		"a ServiceCIDR":                {dataplane.IPVS, create(strings.Replace(strings.Replace(cidr, "10.96.0.0/12", "192.168.10.192/26", 1), `"kubernetes"`, `"more"`, 1)), []string{"! WH204 error 192.168.10.200-192.168.10.220"}},
+		"the endpoints":                {dataplane.IPVS, create(`{"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice","metadata":{"name":"e","namespace":"demo"},"endpoints":[{"addresses":["192.168.10.50"]}],"ports":[{"port":80}]}`), nil},
+		"an endpoint at the apiserver": {dataplane.IPTables, create(`{"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice","metadata":{"name":"e","namespace":"demo"},"endpoints":[{"addresses":["192.168.10.60"]}],"ports":[{"port":6443,"protocol":"TCP"}]}`), []string{"! WH211 error 192.168.10.60"}},
+		"an endpoint at a ClusterIP":   {dataplane.IPTables, create(`{"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice","metadata":{"name":"e","namespace":"demo"},"endpoints":[{"addresses":["10.96.0.10"]}],"ports":[{"port":53,"protocol":"UDP"}]}`), []string{"~ WH211 warning 10.96.0.10"}},
+		"the apiserver's own":          {dataplane.IPVS, create(`{"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice","metadata":{"name":"kubernetes","namespace":"default","labels":{"kubernetes.io/service-name":"kubernetes"}},"endpoints":[{"addresses":["192.168.10.50"]}],"ports":[{"port":6443}]}`), nil},
+		"a Node":                       {dataplane.IPVS, create(strings.Replace(cdev02, "10.115", "10.50", 1)), nil},
+		"a Pod":                        {dataplane.IPVS, create(`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p","namespace":"demo"},"spec":{"nodeName":"cdev01"},"status":{"podIPs":[{"ip":"192.168.10.50"}]}}`), nil},
+		"a lease":                      {dataplane.IPVS, create(`{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"p","namespace":"demo"}}`), nil},
+		"excused":                      {dataplane.IPVS, may(create(service(allow, stolen, ""))), []string{"+ WH101 critical 192.168.10.114"}},
+		"not permitted":                {dataplane.IPVS, create(service(allow, stolen, "")), []string{"! WH101 critical 192.168.10.114", "- counts only with the permission override on claims.whohas.io"}},
+		"expired":                      {dataplane.IPVS, may(create(service(strings.Replace(allow, "-12-31", "-11-28", 1), stolen, ""))), []string{"! WH101 critical 192.168.10.114", "- expired on 2026-11-28"}},
+		"the last day":                 {dataplane.IPVS, may(create(service(strings.Replace(allow, "-12-31", "-11-29", 1), stolen, ""))), []string{"+ WH101 critical 192.168.10.114"}},
+		"without a reason":             {dataplane.IPVS, may(create(service(strings.Replace(allow, " reason=a test", "", 1), stolen, ""))), []string{"! WH101 critical 192.168.10.114", "- gives no reason"}},
+		"another rule excused":         {dataplane.IPVS, may(create(service(strings.Replace(allow, "WH101", "WH102", 1), stolen, ""))), []string{"! WH101 critical 192.168.10.114"}},
+		"no rule excused":              {dataplane.IPVS, may(create(service(`"whohas.io/allow":"reason=because"`, stolen, ""))), []string{"! WH101 critical 192.168.10.114", "- names no rule"}},
 		"a rival is excused alone": {dataplane.IPVS, may(create(service(strings.Replace(allow, "WH101", "WH201", 1), strings.Replace(strings.Replace(stolen, "10.114", "10.50", 1), "8080", "80", 1), ""))),
 			[]string{"~ WH202 warning 192.168.10.50", "+ WH201 error 192.168.10.50"}},
 		"excused where the mode is unknown": {"", may(create(service(allow, stolen, ""))), []string{"+ WH101 critical 192.168.10.114"}},
