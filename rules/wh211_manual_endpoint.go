@@ -5,6 +5,7 @@ package rules
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"whohas/claim"
 	"whohas/explain"
@@ -27,20 +28,31 @@ var ManualEndpoint = add(rule.Rule{
 	Subject: claim.Endpoint,
 	Against: claim.ControlPlane | claim.ServiceRange | claim.PodIP,
 	Check: func(p *rule.Pass) {
+		var astray []misled
 		if to, owners := apiEndpoints(p); len(owners) > 0 {
-			misled(p, rule.Error, to, owners, "the apiserver's address and port", "the Service's clients reach the apiserver, which sees a node's or the balancer's address instead of theirs")
-			return
+			astray = append(astray, misled{rule.Error, to, owners, "the apiserver's address and port",
+				"the Service's clients reach the apiserver, which sees a node's or the balancer's address instead of theirs"})
 		}
-		led := p.Subjects()
 		if ranges := covering(p, p.Others(claim.ServiceRange)); len(ranges) > 0 {
-			misled(p, rule.Warning, led, ranges, "in the ServiceCIDR "+ranges[0].Range.String(), "the address is no endpoint's: nobody answers, or the Service to which it is allocated")
-			return
+			astray = append(astray, misled{rule.Warning, p.Subjects(), ranges, "in the ServiceCIDR " + ranges[0].Range.String(),
+				"the address is no endpoint's: nobody answers, or the Service to which it is allocated"})
 		}
-		if to, pods := foreignPods(p, led); len(pods) > 0 {
-			misled(p, rule.Warning, to, pods, "the address of "+names(pods), "the Service's clients reach a Pod of another namespace, past what guards that namespace")
+		if to, pods := foreignPods(p, p.Subjects()); len(pods) > 0 {
+			astray = append(astray, misled{rule.Warning, to, pods, "the address of " + names(pods),
+				"the Service's clients reach a Pod of another namespace, past what guards that namespace"})
+		}
+		if len(astray) > 0 {
+			leadsAstray(p, astray)
 		}
 	},
 })
+
+// misled is what leads to whom it was not meant for, and what comes of that.
+type misled struct {
+	severity     rule.Severity
+	to, owners   []claim.Claim
+	what, effect string
+}
 
 // apiEndpoints lists what leads to a port on which the apiserver is reached, and what
 // says so. Other ports of such a host are left alone: monitoring names etcd and the
@@ -75,14 +87,37 @@ func foreignPods(p *rule.Pass, subjects []claim.Claim) (to, pods []claim.Claim) 
 	return to, pods
 }
 
-func misled(p *rule.Pass, severity rule.Severity, to, owners []claim.Claim, what, effect string) {
+// leadsAstray reports all of it as one finding, the gravest first: without its gravest
+// part it is still there, and not a new one.
+func leadsAstray(p *rule.Pass, astray []misled) {
+	var to, owners []claim.Claim
+	var what []string
+	var chain explain.Chain
+	for _, m := range astray {
+		to, owners, what = append(to, m.to...), append(owners, m.owners...), append(what, m.what)
+		chain.Losses = append(chain.Losses, explain.Loss{Text: m.effect, Certainty: explain.Derived, Evidence: evidence(m.to)})
+	}
+	to = once(to)
+	is := strings.Join(what, ", ")
+	chain.Cause = explain.Link{Text: fmt.Sprintf("%s, which no controller keeps, names %s: %s", names(to), p.Key.Range, is), Evidence: evidence(to)}
+	chain.Fixes = []explain.Fix{{Text: "delete what nobody keeps", Steps: deletions(to)}}
 	p.Report(rule.Finding{
-		Severity:  severity,
-		Title:     fmt.Sprintf("%s leads to %s, %s", names(to), p.Key.Range, what),
+		Severity:  astray[0].severity,
+		Title:     fmt.Sprintf("%s leads to %s, %s", names(to), p.Key.Range, is),
 		Claimants: append(rule.Claimants(rule.Intruder, to...), rule.Claimants(rule.Owner, owners...)...),
-		Chain: simpleChain(fmt.Sprintf("%s, which no controller keeps, names %s: %s", names(to), p.Key.Range, what), effect, to,
-			explain.Fix{Text: "delete what nobody keeps", Steps: deletions(to)}),
+		Chain:     chain,
 	})
+}
+
+// once keeps the first claim of each object.
+func once(claims []claim.Claim) []claim.Claim {
+	var out []claim.Claim
+	for _, c := range claims {
+		if !slices.ContainsFunc(out, func(o claim.Claim) bool { return o.By == c.By }) {
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 // deletions are the steps that delete the objects which make claims.

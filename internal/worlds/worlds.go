@@ -153,6 +153,9 @@ func (o Thing) Manifest(w World) tree {
 			addresses = append(addresses, tree{"value": text})
 		}
 		spec["addresses"], spec["listeners"] = addresses, o.ports()
+	case "EndpointSlice":
+		m["apiVersion"] = "discovery.k8s.io/v1"
+		m["endpoints"], m["ports"] = []tree{{"addresses": o.All("address")}}, o.ports()
 	}
 	return m
 }
@@ -365,6 +368,12 @@ func kinds() func(func(string, maker) bool) {
 				traits["node"] = rapid.SampledFrom([]string{"no0", "no1", "no9"}).Draw(t, "node")
 				return traits
 			}, claimsIn(1, address(), "podIP")}) &&
+			yield("EndpointSlice", maker{1, func(t *rapid.T) map[string]string {
+				return map[string]string{
+					"namespace": rapid.SampledFrom([]string{"default", "other"}).Draw(t, "namespace"),
+					"ports":     rapid.SampledFrom([]string{"80/TCP", "6443/TCP", "6443/TCP 80/TCP"}).Draw(t, "ports"),
+				}
+			}, claimsIn(2, address(), "address")}) &&
 			yield("Gateway", maker{2, func(*rapid.T) map[string]string { return map[string]string{"ports": "443/TCP"} }, claimsIn(2, address(), "address")})
 	}
 }
