@@ -63,15 +63,13 @@ func apiEndpoints(p *rule.Pass) (to, owners []claim.Claim) {
 			if shared, whole := s.Ports.Meet(plane.Ports); plane.Range != p.Key.Range || len(plane.Ports) == 0 || len(shared) == 0 && !whole {
 				continue
 			}
-			if !slices.ContainsFunc(to, func(c claim.Claim) bool { return c.By == s.By }) {
-				to = append(to, s)
-			}
+			to = append(to, s)
 			if !slices.ContainsFunc(owners, func(c claim.Claim) bool { return claim.Compare(c, plane) == 0 }) {
 				owners = append(owners, plane)
 			}
 		}
 	}
-	return to, owners
+	return once(to), owners
 }
 
 // foreignPods lists what leads to Pods of other namespaces, and these.
@@ -81,10 +79,10 @@ func foreignPods(p *rule.Pass, subjects []claim.Claim) (to, pods []claim.Claim) 
 			return c.Range != p.Key.Range || c.By.Namespace == "" || c.By.Namespace == s.By.Namespace
 		})
 		if len(others) > 0 {
-			to, pods = append(to, s), others
+			to, pods = append(to, s), append(pods, others...)
 		}
 	}
-	return to, pods
+	return to, once(pods)
 }
 
 // leadsAstray reports all of it as one finding, the gravest first: without its gravest
