@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 .DEFAULT_GOAL := help
-.PHONY: help build image check test lab lint bench bench-guard docs fuzz diff-policy tools
+.PHONY: help build image check test lab lint bench bench-guard docs fuzz diff-policy nightly tools
 lint := $(shell tools/build --path golangci-lint)
 # What the lab runs beside etcd and kube-apiserver.
 components := kube-controller-manager kube-proxy kube-proxy-1.25 kubemark kubectl
@@ -49,14 +49,13 @@ docs: ## the rule pages, from the rules
 	go run ./internal/ruledoc
 
 fuzz: ## each fuzz target for a while (FUZZTIME=20s)
-	@for dir in $$(grep -rl '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u); do \
-		for f in $$(grep -ho '^func Fuzz[A-Za-z0-9]*' $$dir/*_test.go | cut -c6-); do \
-			go test -run xxx -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-20s} -fuzzminimizetime 10x $$dir || exit 1; \
-		done; \
-	done
+	FUZZTIME=$${FUZZTIME:-20s} tools/nightly fuzz
+
+nightly: tools ## what is too long for check: every fuzz target, the whole lab, the differential
+	tools/nightly
 
 diff-policy: ## 100,000 random writes: the policy's verdict against the engine's
-	WHOHAS_DIFF_OBJECTS=100000 go test -timeout 120m -run TestDifferential -v ./guard/policy | grep -v '^I[0-9]'
+	tools/nightly differential
 
 tools: ## what tests and checks need: packages, and programs built once into a cache
 	@tools/packages

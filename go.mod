@@ -2,6 +2,8 @@ module whohas
 
 go 1.26.0
 
+toolchain go1.26.8
+
 require (
 	github.com/gaissmai/bart v0.30.0
 	github.com/go-json-experiment/json v1.27.2

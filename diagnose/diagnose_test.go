@@ -300,7 +300,7 @@ func text(d diagnose.Diagnosis) string {
 		lines = append(lines, l.Text)
 	}
 	for _, s := range d.Next {
-		lines = append(lines, s.Text+": "+s.Line())
+		lines = append(lines, s.Text+": "+s.Line().String())
 	}
 	return strings.Join(lines, "\n")
 }

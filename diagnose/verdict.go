@@ -10,6 +10,7 @@ import (
 
 	"whohas/claim"
 	"whohas/cluster"
+	"whohas/command"
 	"whohas/explain"
 	"whohas/rule"
 )
@@ -76,11 +77,11 @@ func (l *look) conclude(d *Diagnosis) {
 		d.Verdict, d.Title = NotThis, notThis(worst)
 	case blind != "":
 		d.Verdict, d.Title = Unknown, "what would show a taken address could not be read: "+blind
-		d.Next = []explain.Step{{Where: l.host.Name, Text: "run it as root, in the host's own network namespace", Command: "sudo whohas diagnose"}}
+		d.Next = []explain.Step{{Where: l.host.Name, Text: "run it as root, in the host's own network namespace", Command: command.Shell("sudo whohas diagnose")}}
 		return
 	case worst.Name == lostNodes:
 		d.Verdict, d.Title = Unknown, worst.Text
-		d.Next = []explain.Step{{Where: explain.Names(worst.who), Text: "only they can show which; by the console, or from another machine than this one", Command: "sudo whohas diagnose"}}
+		d.Next = []explain.Step{{Where: explain.Names(worst.who), Text: "only they can show which; by the console, or from another machine than this one", Command: command.Shell("sudo whohas diagnose")}}
 		return
 	case worst.importance() > byItself:
 		d.Verdict, d.Title = NotThis, notThis(worst)
@@ -148,21 +149,21 @@ func (l *look) next(cause *rule.Finding) []explain.Step {
 	ip := cause.Address()
 	if slices.Contains(l.mine, ip) && len(l.held)+len(l.back) == 0 {
 		return []explain.Step{
-			{Where: "each machine that answers, or does not", Text: "run the same there: the address must go from there, never from here", Command: "sudo whohas diagnose"},
-			{Where: l.host.Name, Text: "see the plan for the whole cluster; it changes nothing", Command: "sudo whohas repair"},
+			{Where: "each machine that answers, or does not", Text: "run the same there: the address must go from there, never from here", Command: command.Shell("sudo whohas diagnose")},
+			{Where: l.host.Name, Text: "see the plan for the whole cluster; it changes nothing", Command: command.Shell("sudo whohas repair")},
 		}
 	}
 	if slices.Contains(l.back, ip) {
 		return []explain.Step{
-			{Where: l.host.Name, Text: "see the plan for this node and the cluster; it changes nothing", Command: "sudo whohas repair"},
-			{Where: l.host.Name, Text: "keep the address off until kube-proxy has heard of the change, if no other repair is at work here", Command: "sudo whohas repair --apply"},
+			{Where: l.host.Name, Text: "see the plan for this node and the cluster; it changes nothing", Command: command.Shell("sudo whohas repair")},
+			{Where: l.host.Name, Text: "keep the address off until kube-proxy has heard of the change, if no other repair is at work here", Command: command.Shell("sudo whohas repair --apply")},
 		}
 	}
 	if !slices.Contains(l.held, ip) { // a port is taken, and no address: rules are a person's to delete
-		return []explain.Step{{Where: l.host.Name, Text: "see the plan for this node and the cluster; it changes nothing", Command: "sudo whohas repair"}}
+		return []explain.Step{{Where: l.host.Name, Text: "see the plan for this node and the cluster; it changes nothing", Command: command.Shell("sudo whohas repair")}}
 	}
 	return []explain.Step{
-		{Where: l.host.Name, Text: "see the plan for this node and the cluster; it changes nothing", Command: "sudo whohas repair"},
-		{Where: l.host.Name, Text: "take the address off here, and keep it off until kube-proxy has heard of the change", Command: "sudo whohas repair --apply"},
+		{Where: l.host.Name, Text: "see the plan for this node and the cluster; it changes nothing", Command: command.Shell("sudo whohas repair")},
+		{Where: l.host.Name, Text: "take the address off here, and keep it off until kube-proxy has heard of the change", Command: command.Shell("sudo whohas repair --apply")},
 	}
 }

@@ -9,6 +9,7 @@ package explain
 import (
 	"strings"
 
+	"whohas/command"
 	"whohas/dataplane"
 	"whohas/snapshot"
 )
@@ -73,11 +74,11 @@ type Step struct {
 	Text    string
 	Where   string         // the node, or "anywhere kubectl works"
 	Edit    *snapshot.Edit // nil for a step that is no edit of an object or of a host
-	Command string         // only of a step without an Edit
+	Command command.Line   // only of a step without an Edit
 }
 
-// Line is the step's command.
-func (s Step) Line() string {
+// Line is the step's command, or the reason why it has none.
+func (s Step) Line() command.Line {
 	if s.Edit != nil {
 		return s.Edit.Command()
 	}

@@ -207,7 +207,7 @@ func TestConnectAnew(t *testing.T) {
 		loses   []string
 		command string
 	}{
-		{dataplane.IPTables, 6443, []string{"apiserver", "node-lease", "kube-proxy-watch"}, "iptables -t nat -S KUBE-SERVICES | grep -F -- ' 192.168.10.114/32 ' | sed 's/^-A/iptables -t nat -D/' | sh"},
+		{dataplane.IPTables, 6443, []string{"apiserver", "node-lease", "kube-proxy-watch"}, "iptables -t nat -S KUBE-SERVICES | grep -F -- ' 192.168.10.114/32 ' | sed 's/^-A /-D /' | xargs -r -L 1 iptables -t nat"},
 		{dataplane.NFTables, 6443, []string{"apiserver", "node-lease", "kube-proxy-watch"}, "nft delete element ip kube-proxy service-ips '{ 192.168.10.114 . tcp . 6443 }'"},
 		{dataplane.NFTables, 80, nil, ""},
 	} {
@@ -230,7 +230,7 @@ func TestConnectAnew(t *testing.T) {
 		if tt.command == "" {
 			continue
 		}
-		if steps := explain.ForgetRules(f, netip.AddrPortFrom(target.Address, 6443), []string{"cdev02", "cdev03"}); len(steps) != 1 || steps[0].Line() != tt.command {
+		if steps := explain.ForgetRules(f, netip.AddrPortFrom(target.Address, 6443), []string{"cdev02", "cdev03"}); len(steps) != 1 || steps[0].Line().String() != tt.command {
 			t.Errorf("%s: steps %+v, want %s", tt.mode, steps, tt.command)
 		}
 		want := "cdev01, with kubectl --server=https://127.0.0.1:6443 --tls-server-name=192.168.10.114 (the apiserver's loopback, which the Service does not take)"

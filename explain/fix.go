@@ -6,10 +6,12 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"whohas/claim"
 	"whohas/cluster"
+	"whohas/command"
 	"whohas/dataplane"
 	"whohas/snapshot"
 )
@@ -90,13 +92,10 @@ func standsIn(o snapshot.Origin) string {
 // repair-once: sometimes it does).
 func KeepOff(f *cluster.Facts, c claim.Range, nodes []string) Step {
 	era := EraOf(f)
-	ip := c.From
-	bits := ip.BitLen()
 	return Step{
-		Where: eachOf(nodes),
-		Text:  fmt.Sprintf("keep %s off %s for two minutes, until kube-proxy has heard of the change (after a single deletion its next sync may come first)", ip, era.Device),
-		Command: fmt.Sprintf("for i in $(seq 1200); do ip addr del %s/%d dev %s 2>/dev/null; sleep 0.1; done",
-			ip, bits, era.Device),
+		Where:   eachOf(nodes),
+		Text:    fmt.Sprintf("keep %s off %s for two minutes, until kube-proxy has heard of the change (after a single deletion its next sync may come first)", c.From, era.Device),
+		Command: command.KeepOff(c.From, era.Device),
 	}
 }
 
@@ -106,8 +105,9 @@ func KeepOff(f *cluster.Facts, c claim.Range, nodes []string) Step {
 // iptables-1.36, phase port-6443; IPVS takes what a host sends to itself as well, linux
 // net/netfilter/ipvs/ip_vs_core.c on LOCAL_OUT).
 func ByLoopback(f *cluster.Facts, t Target) string {
-	return fmt.Sprintf("%s, with kubectl --server=https://127.0.0.1:%d --tls-server-name=%s (the apiserver's loopback, which the Service does not take)",
-		cmp.Or(t.Owner.Name, "a host that runs an apiserver"), t.APIPort(f), t.Address)
+	kubectl := command.Shell("kubectl --server=https://127.0.0.1:{} --tls-server-name={}", strconv.Itoa(int(t.APIPort(f))), t.Address.String())
+	return fmt.Sprintf("%s, with %s (the apiserver's loopback, which the Service does not take)",
+		cmp.Or(t.Owner.Name, "a host that runs an apiserver"), kubectl)
 }
 
 // ForgetRules are the steps for nodes whose kube-proxy has connected anew since a
@@ -125,9 +125,11 @@ func ForgetRules(f *cluster.Facts, at netip.AddrPort, nodes []string) []Step {
 	}
 	switch f.Mode {
 	case dataplane.IPTables:
-		step.Command = fmt.Sprintf("%[1]s -t nat -S KUBE-SERVICES | grep -F -- ' %[2]s/%[3]d ' | sed 's/^-A/%[1]s -t nat -D/' | sh", program, at.Addr(), at.Addr().BitLen())
+		// xargs and no shell takes the rules apart: their comments are others' words.
+		step.Command = command.Shell("{} -t nat -S KUBE-SERVICES | grep -F -- {} | sed 's/^-A /-D /' | xargs -r -L 1 {} -t nat",
+			program, fmt.Sprintf(" %s/%d ", at.Addr(), at.Addr().BitLen()), program)
 	case dataplane.NFTables:
-		step.Command = fmt.Sprintf("nft delete element %s kube-proxy service-ips '{ %s . tcp . %d }'", table, at.Addr(), at.Port())
+		step.Command = command.Shell("nft delete element {} kube-proxy service-ips {}", table, fmt.Sprintf("{ %s . tcp . %d }", at.Addr(), at.Port()))
 	default:
 		return nil
 	}
@@ -151,9 +153,9 @@ func RestartProxy(f *cluster.Facts, hosts []string) Step {
 	switch {
 	case f.KubeRouter:
 		step.Text = "restart kube-router: it holds to what it heard last"
-		step.Command = "crictl stop $(crictl ps -q --name kube-router)"
+		step.Command = command.Shell("crictl stop $(crictl ps -q --name kube-router)")
 	default:
-		step.Command = "crictl stop $(crictl ps -q --name kube-proxy) || docker restart $(docker ps -q --filter name=k8s_kube-proxy)"
+		step.Command = command.Shell("crictl stop $(crictl ps -q --name kube-proxy) || docker restart $(docker ps -q --filter name=k8s_kube-proxy)")
 	}
 	return step
 }
@@ -164,6 +166,6 @@ func ForgetNeighbour(ip netip.Addr) Step {
 	return Step{
 		Where:   "the other hosts of the network",
 		Text:    "let them ask anew who has " + ip.String() + ", the gateway too",
-		Command: "ip neigh flush to " + ip.String(),
+		Command: command.Shell("ip neigh flush to {}", ip.String()),
 	}
 }

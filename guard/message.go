@@ -103,7 +103,7 @@ func (d *Decision) instead(f *rule.Finding) string {
 	}
 	fix := f.Chain.Fixes[0]
 	for _, s := range fix.Steps {
-		if line := s.Line(); line != "" {
+		if line := s.Line().String(); line != "" {
 			return fix.Text + ": " + line
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"whohas/claim"
 	"whohas/claimants"
 	"whohas/cluster"
+	"whohas/command"
 	"whohas/dataplane"
 	"whohas/diagnose"
 	"whohas/explain"
@@ -167,7 +168,7 @@ func (m *maker) claims() (steps []explain.Step, withdrawals []Withdrawal) {
 	if len(steps) == 0 {
 		steps = append(steps, explain.Step{Where: where,
 			Text:    fmt.Sprintf("see which Service claims %s, and take it out of that one (kubectl edit, or where it comes from)", m.ip),
-			Command: "kubectl get services -A -o wide | grep -F " + m.ip.String()})
+			Command: command.Shell("kubectl get services -A -o wide | grep -F {}", m.ip.String())})
 	}
 	return steps, withdrawals
 }
@@ -227,10 +228,10 @@ func (m *maker) hosts() []explain.Step {
 	reach := "log in there from a machine that is not the owner, or by the console: they drop what the owner sends from this address"
 	return []explain.Step{
 		{Where: each, Text: reach},
-		{Where: each, Text: fmt.Sprintf("see that it is there, on %s and on no card", device), Command: "ip -o addr show to " + m.ip.String()},
-		{Where: each, Text: "take it off and keep it off, until kube-proxy there has heard of the change", Command: "sudo whohas repair --apply"},
+		{Where: each, Text: fmt.Sprintf("see that it is there, on %s and on no card", device), Command: command.Shell("ip -o addr show to {}", m.ip.String())},
+		{Where: each, Text: "take it off and keep it off, until kube-proxy there has heard of the change", Command: command.Shell("sudo whohas repair --apply")},
 		{Where: each, Text: "or, without whohas, the same for two minutes; one deletion is a race with kube-proxy's next sync",
-			Command: fmt.Sprintf("for i in $(seq 1200); do ip addr del %s/%d dev %s 2>/dev/null; sleep 0.1; done", m.ip, m.ip.BitLen(), device)},
+			Command: command.KeepOff(m.ip, device)},
 	}
 }
 
@@ -265,8 +266,8 @@ func (m *maker) victims() []string {
 // after is how to see that it worked.
 func (m *maker) after() []explain.Step {
 	return []explain.Step{
-		{Where: "each host", Text: "see that it is gone, and stays gone for a minute: this prints nothing but on the owner", Command: "ip -o addr show to " + m.ip.String()},
-		{Where: explain.Anywhere, Text: "see that every Node is Ready", Command: "kubectl get nodes"},
+		{Where: "each host", Text: "see that it is gone, and stays gone for a minute: this prints nothing but on the owner", Command: command.Shell("ip -o addr show to {}", m.ip.String())},
+		{Where: explain.Anywhere, Text: "see that every Node is Ready", Command: command.Shell("kubectl get nodes")},
 		explain.ForgetNeighbour(m.ip),
 	}
 }

@@ -132,7 +132,7 @@ func TestPlan(t *testing.T) {
 	}
 	var got [][]string
 	for _, s := range append(append(p.Claims, p.Hosts...), p.After...) {
-		got = append(got, []string{s.Where, s.Line()})
+		got = append(got, []string{s.Where, s.Line().String()})
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("steps (-want +got):\n%s", diff)
@@ -145,7 +145,7 @@ func TestPlan(t *testing.T) {
 // TestScript: a shell takes it, and it names the address and nothing unfilled.
 func TestScript(t *testing.T) {
 	for _, ip := range []string{"192.168.10.114", "2001:db8::114"} {
-		text := repair.Script(addr(ip))
+		text := repair.Script(repair.Plan{Address: addr(ip)})
 		if !strings.Contains(text, "ip="+ip+" bits=") || strings.Contains(text, "%!") {
 			t.Errorf("%s: %s", ip, text)
 		}

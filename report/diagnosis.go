@@ -90,10 +90,7 @@ func (t *textWriter) steps(title string, steps []explain.Step) {
 	t.printf("\n")
 	t.heading(title)
 	for i, s := range steps {
-		t.wrap(fmt.Sprintf("    %d. ", i+1), "       ", stepText(s))
-		if line := s.Line(); line != "" {
-			t.printf("       %s\n", t.bold(t.clean(line)))
-		}
+		t.step(i, s)
 	}
 }
 
@@ -212,7 +209,7 @@ func DiagnosisJSON(w io.Writer, d *Diagnosis) error {
 func jsonSteps(steps []explain.Step) []jsonFix {
 	out := make([]jsonFix, len(steps))
 	for i, s := range steps {
-		out[i] = jsonFix{Text: s.Text, Command: s.Line(), Where: s.Where}
+		out[i] = jsonStep(s)
 	}
 	return out
 }

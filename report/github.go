@@ -51,7 +51,7 @@ func annotationProperties(f *rule.Finding) string {
 		if !inFile(c.Origin.File) {
 			continue
 		}
-		props = append(props, "file="+propertyEscapes.Replace(filepath.ToSlash(c.Origin.File)))
+		props = append(props, "file="+Shown(propertyEscapes.Replace(filepath.ToSlash(c.Origin.File))))
 		if c.Origin.Line > 0 {
 			props = append(props, fmt.Sprintf("line=%d", c.Origin.Line))
 		}

@@ -12,8 +12,8 @@ import (
 	"whohas/snapshot"
 )
 
-// command is the form that the runner reads (actions/runner ActionCommand.cs).
-var command = regexp.MustCompile(`^::(error|warning|notice) ((?:file|line|title)=[^:,]+(?:,(?:file|line|title)=[^:,]+)*)::(.+)$`)
+// annotation is the form that the runner reads (actions/runner ActionCommand.cs).
+var annotation = regexp.MustCompile(`^::(error|warning|notice) ((?:file|line|title)=[^:,]+(?:,(?:file|line|title)=[^:,]+)*)::(.+)$`)
 
 func TestGitHub(t *testing.T) {
 	for name, r := range reports(t) {
@@ -26,7 +26,7 @@ func TestGitHub(t *testing.T) {
 				t.Errorf("%d lines for %d findings", n, len(r.Findings))
 			}
 			for line := range strings.Lines(got) {
-				if !command.MatchString(strings.TrimSuffix(line, "\n")) {
+				if !annotation.MatchString(strings.TrimSuffix(line, "\n")) {
 					t.Errorf("no workflow command: %s", line)
 				}
 			}
@@ -45,7 +45,7 @@ func TestGitHubEscapes(t *testing.T) {
 	if want := "::error file=a%2Cb%3Ac%25d%0A%3A%3Aerror%3A%3Ax.yaml,line=3,title=WH110 stolen-address"; first != want {
 		t.Errorf("properties:\n got %s\nwant %s", first, want)
 	}
-	if want := "%0A::error::x%0D%0Ay%0A"; !strings.HasPrefix(rest, want) || strings.Count(got, "\n") != 1 || strings.Contains(got, "\r") {
+	if want := "\ufffd: :error::x\ufffd\ufffdy%0A"; !strings.HasPrefix(rest, want) || strings.Count(got, "\n") != 1 || strings.Contains(got, "\r") {
 		t.Errorf("message: %s", rest)
 	}
 }

@@ -120,8 +120,10 @@ type jsonNote struct {
 type jsonFix struct {
 	Text    string `json:"text"`
 	Command string `json:"command"`
-	Where   string `json:"where"`
-	Way     string `json:"way,omitempty"`
+
+	NoCommand string `json:"noCommand,omitempty"` // why there is none
+	Where     string `json:"where"`
+	Way       string `json:"way,omitempty"`
 }
 
 type jsonSuppressed struct {
@@ -147,7 +149,7 @@ func JSON(w io.Writer, r *Report) error {
 	if err != nil {
 		return err
 	}
-	s := jsonStream{w: w}
+	s := jsonStream{w: shownJSON{w}}
 	s.text(strings.TrimSuffix(string(head), "\n}"))
 	s.list("findings", len(r.Findings), func(i int) any { return jsonFindingOf(&r.Findings[i]) })
 	if len(r.Hidden) > 0 {
@@ -204,7 +206,7 @@ func (s *jsonStream) value(v any) {
 }
 
 func encode(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
+	enc := json.NewEncoder(shownJSON{w})
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
@@ -272,13 +274,19 @@ func jsonFindingOf(f *rule.Finding) jsonFinding {
 	return j
 }
 
+func jsonStep(s explain.Step) jsonFix {
+	line := s.Line()
+	return jsonFix{Text: s.Text, Command: line.String(), NoCommand: line.Refused(), Where: s.Where}
+}
+
 func jsonFixesOf(f explain.Fix) []jsonFix {
 	if len(f.Steps) == 0 {
 		return []jsonFix{{Text: f.Text}}
 	}
 	out := make([]jsonFix, len(f.Steps))
 	for i, s := range f.Steps {
-		out[i] = jsonFix{Text: s.Text, Command: s.Line(), Where: s.Where, Way: f.Text}
+		out[i] = jsonStep(s)
+		out[i].Way = f.Text
 	}
 	return out
 }

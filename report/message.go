@@ -34,7 +34,13 @@ type prose struct {
 	markdown bool
 }
 
-func (m *prose) text() string { return strings.TrimRight(strings.Join(m.lines, "\n"), "\n") }
+func (m *prose) text() string {
+	lines := make([]string, len(m.lines))
+	for i, line := range m.lines {
+		lines[i] = Shown(line)
+	}
+	return strings.TrimRight(strings.Join(lines, "\n"), "\n")
+}
 
 func (m *prose) finding(f *rule.Finding) {
 	if m.markdown {
@@ -81,7 +87,7 @@ func (m *prose) fix(i int, fix explain.Fix) {
 	m.paragraph(label + fix.Text)
 	for k, s := range fix.Steps {
 		m.item(fmt.Sprintf("%d. ", k+1), stepText(s))
-		if line := s.Line(); line != "" {
+		if line := s.Line().String(); line != "" {
 			m.command(line)
 		}
 	}

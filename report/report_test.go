@@ -18,6 +18,7 @@ import (
 	"whohas/claim"
 	"whohas/claimants"
 	"whohas/cluster"
+	"whohas/command"
 	"whohas/explain"
 	"whohas/internal/scenario"
 	"whohas/report"
@@ -125,7 +126,7 @@ func kernel() *report.Report {
 			Cause:  explain.Link{Text: "kube-proxy put the address there", Evidence: []string{"ip addr: inet 192.168.10.114/32 scope global kube-ipvs0"}},
 			Losses: []explain.Loss{{Text: "cdev02 talks to itself instead of cdev01", Nodes: []string{"cdev02"}, Loses: []string{"apiserver"}, Certainty: explain.Observed, Evidence: []string{"ip route get 192.168.10.114: local"}}},
 			Fixes: []explain.Fix{
-				{Text: "keep it off", Steps: []explain.Step{{Where: "cdev02", Text: "delete the address", Command: "ip addr del 192.168.10.114/32 dev kube-ipvs0"}}},
+				{Text: "keep it off", Steps: []explain.Step{{Where: "cdev02", Text: "delete the address", Command: command.Shell("ip addr del 192.168.10.114/32 dev kube-ipvs0")}}},
 				{Text: "or restart the node, once the claim is gone"},
 			},
 		},

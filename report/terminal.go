@@ -5,7 +5,6 @@ package report
 import (
 	"bufio"
 	"fmt"
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -116,9 +115,7 @@ func (t *textWriter) paint(code, s string) string {
 // characters, those that turn the direction of the text, and bytes that are no
 // text. The writer's own colours stay.
 func (t *textWriter) clean(s string) string {
-	if strings.Contains(s, "::") {
-		s = runnerCommand.ReplaceAllString(s, "$1: :$2")
-	}
+	s = broken(s)
 	if utf8.ValidString(s) && !strings.ContainsFunc(s, obeyed) {
 		return s
 	}
@@ -138,12 +135,6 @@ func (t *textWriter) clean(s string) string {
 	}
 	return out.String()
 }
-
-// runnerCommand is what a CI runner takes for a command when it stands first on a
-// line of its log; a name in a manifest may be made to stand there.
-var runnerCommand = regexp.MustCompile(`(^|\s)::(add-mask|add-matcher|add-path|debug|echo|endgroup|error|group|notice|remove-matcher|save-state|set-env|set-output|stop-commands|warning)\b`)
-
-func obeyed(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }
 
 // code is the length of the writer's own colour code at the start of s, or 0.
 func (t *textWriter) code(s string) int {

@@ -290,23 +290,32 @@ func (t *textWriter) fixes(f *rule.Finding) {
 			t.wrap("    ", "    ", fix.Text)
 		}
 		for k, s := range fix.Steps {
-			t.wrap(fmt.Sprintf("    %d. ", k+1), "       ", stepText(s))
-			if line := s.Line(); line != "" {
-				t.printf("       %s\n", t.bold(t.clean(line)))
-			}
+			t.step(k, s)
 		}
 	}
 }
 
-// stepText says where a step is done and what it does.
+// step writes a step of a list, and its command on a line of its own.
+func (t *textWriter) step(i int, s explain.Step) {
+	t.wrap(fmt.Sprintf("    %d. ", i+1), "       ", stepText(s))
+	if line := s.Line().String(); line != "" {
+		t.printf("       %s\n", t.bold(t.clean(line)))
+	}
+}
+
+// stepText says where a step is done, what it does, and why it has no command.
 func stepText(s explain.Step) string {
+	text := s.Text
+	if why := s.Line().Refused(); why != "" {
+		text += " (no command is printed: " + why + ")"
+	}
 	switch s.Where {
 	case "":
-		return s.Text
+		return text
 	case explain.Anywhere:
-		return s.Where + ": " + s.Text
+		return s.Where + ": " + text
 	}
-	return "on " + s.Where + ": " + s.Text
+	return "on " + s.Where + ": " + text
 }
 
 // hidden names the findings that are only symptoms of those above.

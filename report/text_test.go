@@ -8,6 +8,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"whohas/command"
 	"whohas/report"
 	"whohas/rule"
 )
@@ -78,7 +79,7 @@ func commands(t *testing.T, f *rule.Finding, text string) {
 	t.Helper()
 	for _, fix := range f.Chain.Fixes {
 		for _, s := range fix.Steps {
-			if s.Line() != "" && !strings.Contains(text, "\n       "+s.Line()+"\n") {
+			if !s.Line().IsZero() && !strings.Contains(text, "\n       "+s.Line().String()+"\n") {
 				t.Errorf("not on a line of its own: %s", s.Line())
 			}
 		}
@@ -92,7 +93,7 @@ func tooWide(t *testing.T, r *report.Report, text string, width int) {
 	for _, f := range r.Findings {
 		for _, fix := range f.Chain.Fixes {
 			for _, s := range fix.Steps {
-				whole[s.Line()] = true
+				whole[s.Line().String()] = true
 			}
 		}
 		for _, c := range f.Claimants {
@@ -133,7 +134,7 @@ func TestTextObeysNobody(t *testing.T) {
 	f.Title = "evil \x1b[2J\x1b]0;x\a \u202etxt \x9b31m end"
 	f.Claimants[0].By.Name = "a\x1b[1A"
 	f.Claimants[0].Origin.Table = "b\rc\nd"
-	f.Chain.Fixes[0].Steps[0].Command = "echo \x1b[2K\u2066"
+	f.Chain.Fixes[0].Steps[0].Command = command.Shell("echo {}", "\x1b[2K\u2066")
 	for _, color := range []bool{false, true} {
 		got := withoutCodes(written(t, report.Text(report.TextOptions{Width: 80, Color: color}), r))
 		if strings.ContainsAny(got, "\x1b\a\r\u202e\u2066\u009b") || !utf8.ValidString(got) {

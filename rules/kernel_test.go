@@ -110,7 +110,7 @@ func said(f *rule.Finding) string {
 	for _, fix := range f.Chain.Fixes {
 		lines = append(lines, fix.Text)
 		for _, s := range fix.Steps {
-			lines = append(lines, s.Where+": "+s.Text, s.Line())
+			lines = append(lines, s.Where+": "+s.Text, s.Line().String())
 		}
 	}
 	return strings.Join(lines, "\n")

@@ -51,8 +51,8 @@ func removals(p *rule.Pass, claims []claim.Claim) []explain.Step {
 		if !ok {
 			continue
 		}
-		if line := step.Line(); !seen[line] {
-			seen[line] = true
+		if does := cmp.Or(step.Line().String(), step.Text); !seen[does] {
+			seen[does] = true
 			steps = append(steps, step)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"whohas/claim"
 	"whohas/claimants"
 	"whohas/cluster"
+	"whohas/command"
 	"whohas/explain"
 	"whohas/rule"
 	"whohas/snapshot"
@@ -171,7 +172,7 @@ func takeoverFix(p *rule.Pass, subjects []claim.Claim, t explain.Target) explain
 	if era.Binds && t.Address.IsValid() {
 		f.Steps = append(f.Steps, explain.Step{
 			Where: "each node", Text: "see that it is gone: this prints nothing",
-			Command: fmt.Sprintf("ip -o addr show dev %s to %s", era.Device, t.Address),
+			Command: command.Shell("ip -o addr show dev {} to {}", era.Device, t.Address.String()),
 		})
 	}
 	return f

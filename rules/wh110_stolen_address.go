@@ -10,6 +10,7 @@ import (
 	"whohas/claim"
 	"whohas/claimants"
 	"whohas/cluster"
+	"whohas/command"
 	"whohas/explain"
 	"whohas/rule"
 	"whohas/snapshot"
@@ -157,7 +158,7 @@ func stolenFix(p *rule.Pass, t theft, services []claim.Claim, goal explain.Targe
 			Text: "a ClusterIP cannot be changed: delete the Service and make it anew, and keep the range of ClusterIPs off the hosts' addresses"})
 	case len(services) == 0 && goal.Held.Proxy && !snapshot.Complete(p.Coverage, cluster.ServiceKind):
 		f.Steps = append(f.Steps, explain.Step{Where: explain.Anywhere, Text: "see which Service claims the address, and take it out of that one",
-			Command: "kubectl get services -A -o wide | grep -F " + p.Key.Range.String()})
+			Command: command.Shell("kubectl get services -A -o wide | grep -F {}", p.Key.Range.String())})
 	case len(services) == 0 && goal.Held.Proxy:
 		f.Text = "the claim is gone already; kube-proxy must start anew, and then the address must go, on every host that holds it"
 	}

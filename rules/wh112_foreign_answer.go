@@ -10,6 +10,7 @@ import (
 
 	"whohas/claim"
 	"whohas/claimants"
+	"whohas/command"
 	"whohas/dataplane"
 	"whohas/explain"
 	"whohas/rule"
@@ -73,7 +74,7 @@ func foreignAnswer(p *rule.Pass, answers, owners []claim.Claim, strange []string
 		}},
 		Fixes: []explain.Fix{{Text: "look at each machine that answers", Steps: []explain.Step{{
 			Where: explain.Names(who), Text: "see on which device it has the address; whohas diagnose tells why, if it is a node",
-			Command: "ip -o addr show to " + p.Key.Range.String(),
+			Command: command.Shell("ip -o addr show to {}", p.Key.Range.String()),
 		}}}},
 	}
 	return f

@@ -11,6 +11,7 @@ import (
 	"whohas/claim"
 	"whohas/claimants"
 	"whohas/cluster"
+	"whohas/command"
 	"whohas/dataplane"
 	"whohas/explain"
 	"whohas/rule"
@@ -336,7 +337,7 @@ func endpointFix(p *rule.Pass, taken []taking, services []claim.Claim, ip netip.
 					Steps: anew}
 			}
 		}
-		f.Steps = []explain.Step{{Where: explain.Names(hosts), Text: "find who makes it: the evidence names the chain", Command: "iptables-save -t nat; nft list ruleset; ipvsadm -Ln"}}
+		f.Steps = []explain.Step{{Where: explain.Names(hosts), Text: "find who makes it: the evidence names the chain", Command: command.Shell("iptables-save -t nat; nft list ruleset; ipvsadm -Ln")}}
 		return f
 	}
 	f := explain.Fix{Text: "take the claim away; then make sure that every node has heard of it", Steps: removals(p, inRole(services, claim.VIP))}

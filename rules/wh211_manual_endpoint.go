@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"whohas/claim"
+	"whohas/command"
 	"whohas/explain"
 	"whohas/rule"
 )
@@ -123,7 +124,7 @@ func deletions(claims []claim.Claim) []explain.Step {
 	var steps []explain.Step
 	for _, c := range claims {
 		steps = append(steps, explain.Step{Where: explain.Anywhere, Text: "see what it is for, and delete " + c.By.String(),
-			Command: fmt.Sprintf("kubectl -n %s delete endpointslice %s", c.By.Namespace, c.By.Name)})
+			Command: command.Object{Resource: "endpointslice", Namespace: c.By.Namespace, Name: c.By.Name}.Delete()})
 	}
 	return steps
 }

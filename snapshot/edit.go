@@ -3,12 +3,13 @@
 package snapshot
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+
+	"whohas/command"
 )
 
 // Op is one operation of a JSON patch (RFC 6902): test, remove, add or replace.
@@ -33,41 +34,16 @@ type Edit struct {
 }
 
 // Command is the edit as a person types it.
-func (e Edit) Command() string {
+func (e Edit) Command() command.Line {
 	if e.Host != nil {
 		return e.Host.command()
 	}
-	var b strings.Builder
-	b.WriteString("kubectl ")
-	if e.On.Namespace != "" {
-		b.WriteString("-n " + quoted(e.On.Namespace) + " ")
-	}
+	on := command.Object{Resource: e.resource(), Namespace: e.On.Namespace, Name: e.On.Name}
 	if e.Delete {
-		return b.String() + "delete " + quoted(e.resource()) + " " + quoted(e.On.Name)
+		return on.Delete()
 	}
-	b.WriteString("patch " + quoted(e.resource()) + " " + quoted(e.On.Name) + " ")
-	if e.Subresource != "" {
-		b.WriteString("--subresource=" + e.Subresource + " ")
-	}
-	patch, err := json.Marshal(e.Ops)
-	if err != nil { // strings and lists of strings always encode
-		return ""
-	}
-	return b.String() + "--type=json -p " + quote(string(patch))
+	return on.Patch(e.Subresource, e.Ops)
 }
-
-// quoted is a word as a shell takes it: names come from manifests, and people
-// are told to copy the command.
-func quoted(word string) string {
-	for _, r := range word {
-		if !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_", r) {
-			return quote(word)
-		}
-	}
-	return word
-}
-
-func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
 
 func (e Edit) resource() string {
 	if e.Kind.Group == "" {

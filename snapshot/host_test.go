@@ -92,7 +92,7 @@ func TestHostEdit(t *testing.T) {
 		{snapshot.HostEdit{Host: "b", Link: "kube-ipvs0", Prefix: ip}, "ip addr del 192.168.10.114/32 dev kube-ipvs0", "no such host", 0, 0},
 	} {
 		e := snapshot.Edit{Host: &tt.edit}
-		if got := e.Command(); got != tt.command {
+		if got := e.Command().String(); got != tt.command {
 			t.Errorf("command %q, want %q", got, tt.command)
 		}
 		before := hosts(host("a"))

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"whohas/command"
 	"whohas/dataplane"
 )
 
@@ -19,15 +20,11 @@ type HostEdit struct {
 	Table  int          // of a route of type local; 0: the address is on Link
 }
 
-func (e *HostEdit) command() string {
+func (e *HostEdit) command() command.Line {
 	if e.Table == 0 {
-		return fmt.Sprintf("ip addr del %s dev %s", e.Prefix, quoted(e.Link))
+		return command.DeleteAddress(e.Prefix, e.Link)
 	}
-	command := "ip route del local " + e.Prefix.String()
-	if e.Link != "" {
-		command += " dev " + quoted(e.Link)
-	}
-	return fmt.Sprintf("%s table %d", command, e.Table)
+	return command.DeleteLocalRoute(e.Prefix, e.Link, e.Table)
 }
 
 // applyHost edits a host. With an address goes its route in the local table

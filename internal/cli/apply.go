@@ -84,7 +84,7 @@ func (e *env) apply(ctx context.Context, f *repairFlags, seen diagnose.Seen, r *
 func (a *applying) tell(what, text string) {
 	at := a.now()
 	a.report.Events = append(a.report.Events, report.RepairEvent{At: at, What: what, Text: text})
-	fmt.Fprintf(a.to, "%s  %s\n", at.Format(time.TimeOnly), printable(text))
+	fmt.Fprintf(a.to, "%s  %s\n", at.Format(time.TimeOnly), report.Shown(text))
 }
 
 func (a *applying) withdraw(ctx context.Context, cfg *rest.Config) (withdraw.Outcome, error) {
@@ -281,7 +281,7 @@ func (e *env) undo(ctx context.Context, f *repairFlags) error {
 	if err != nil {
 		return withHint(fmt.Errorf("read kubeconfig: %w", err), "name the cluster with --kubeconfig or --context")
 	}
-	return withdraw.Undo(ctx, cfg, f.undo, func(ev withdraw.Event) { fmt.Fprintln(e.stdout, printable(said(ev))) })
+	return withdraw.Undo(ctx, cfg, f.undo, func(ev withdraw.Event) { fmt.Fprintln(e.stdout, report.Shown(said(ev))) })
 }
 
 // undoConfig is the cluster that the command line names, else an administrator's file

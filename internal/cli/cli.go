@@ -17,10 +17,11 @@ import (
 	"strings"
 	"syscall"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"whohas/report"
 )
 
 // The exit statuses of the contract.
@@ -79,18 +80,9 @@ func (e *env) fail(err error) {
 func (e *env) hint(text string) { e.note("hint: %s", text) }
 
 // note writes one line about the run. Names of files and a parser's words come
-// from others: what a terminal or a CI runner would obey in them is replaced.
+// from others: they are shown and not obeyed.
 func (e *env) note(format string, args ...any) {
-	fmt.Fprintf(e.stderr, "whohas: %s\n", printable(fmt.Sprintf(format, args...)))
-}
-
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, text)
+	fmt.Fprintf(e.stderr, "whohas: %s\n", report.Shown(fmt.Sprintf(format, args...)))
 }
 
 // terminal tells whether a stream is one, and how wide.

@@ -19,6 +19,7 @@ import (
 	"whohas/claim"
 	"whohas/claimants"
 	"whohas/cluster"
+	"whohas/command"
 	"whohas/dataplane"
 	"whohas/diagnose"
 	"whohas/report"
@@ -201,9 +202,18 @@ func theHost(s *snapshot.Snapshot, node string) (*dataplane.Host, error) {
 	case node == "" && len(names) == 1:
 		return &s.Hosts[0], nil
 	case node == "":
-		return nil, withHint(fmt.Errorf("%d hosts were read: which one is meant?", len(names)), "--node %s", strings.Join(names, " | "))
+		return nil, withHint(fmt.Errorf("%d hosts were read: which one is meant?", len(names)), "--node %s", strings.Join(quoted(names), " | "))
 	}
 	return nil, withHint(fmt.Errorf("--node %s: no such host was read", node), "one of %s", strings.Join(names, ", "))
+}
+
+// quoted are names as a shell takes them.
+func quoted(names []string) []string {
+	out := make([]string, len(names))
+	for i, name := range names {
+		out[i] = command.Quote(name)
+	}
+	return out
 }
 
 // declaredOwners are the claims of --owner.

@@ -7,6 +7,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"whohas/report"
 )
 
 // progress shows on a terminal what is being read: nothing in the first half
@@ -49,7 +51,7 @@ func (p *progress) show(line string) {
 		return
 	}
 	p.last, p.shown = now, true
-	fmt.Fprintf(p.w, "\r\x1b[K%.78s", printable(line))
+	fmt.Fprintf(p.w, "\r\x1b[K%.78s", report.Shown(line))
 }
 
 func (p *progress) done() {

@@ -72,7 +72,7 @@ yet; 2 it could not work.`,
 	flags.DurationVar(&f.limit, "limit", 10*time.Minute, "how long to keep an address off, and to wait for the Nodes")
 	flags.StringVar(&f.undo, "undo", "", "put back what an earlier run took away, from its undo file")
 	flags.StringVar(&f.undoFile, "undo-file", "", "where to keep what was taken away (default whohas-undo-TIME.json)")
-	flags.BoolVar(&f.printScript, "print-script", false, "print a sh script that does the same on a host, and needs nothing but ip")
+	flags.BoolVar(&f.printScript, "print-script", false, "print a sh script that does the same on a host, and needs no more than ip and grep")
 	flags.StringArrayVarP(&f.outputs, "output", "o", nil, "text or json; FORMAT=FILE writes to a file; repeatable (default text)")
 	return cmd
 }
@@ -164,7 +164,7 @@ func (e *env) script(plan repair.Plan) error {
 	if !plan.Address.IsValid() {
 		return withHint(errors.New("no address to write a script about: "+plan.Title), "--owner ADDRESS names one that this host holds and that is another's")
 	}
-	_, err := io.WriteString(e.stdout, repair.Script(plan.Address))
+	_, err := io.WriteString(e.stdout, repair.Script(plan))
 	return err
 }
 

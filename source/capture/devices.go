@@ -84,11 +84,13 @@ func (r *deviceReader) head(f []string) bool {
 		return false
 	}
 	name, parent, _ := strings.Cut(strings.TrimSuffix(f[1], ":"), "@")
-	r.name = name
+	if r.name = name; name == "" { // no kernel has a device without a name
+		return false
+	}
 	if f[2] == "inet" || f[2] == "inet6" {
 		return r.address(f[2:])
 	}
-	if !strings.HasSuffix(f[1], ":") || !strings.HasPrefix(f[2], "<") || !strings.HasSuffix(f[2], ">") || name == "" {
+	if !strings.HasSuffix(f[1], ":") || !strings.HasPrefix(f[2], "<") || !strings.HasSuffix(f[2], ">") {
 		return false
 	}
 	d := device{Link: dataplane.Link{Index: index, Name: name, Parent: parent}}

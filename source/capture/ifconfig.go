@@ -73,6 +73,9 @@ func (r *ifconfigReader) head(f []string) bool {
 		return false
 	}
 	base, _, alias := strings.Cut(name, ":")
+	if base == "" { // no kernel has a device without a name (linux net/core/dev.c dev_valid_name)
+		return false
+	}
 	r.name, r.b.facts.any = base, true
 	if alias {
 		return true
