@@ -374,6 +374,8 @@ inside() {
 
 # told FORM PROGRAM FILE
 told() {
+	case $3 in *"
+"*) return 0 ;; esac # its name would be read as lines of this script's
 	real=$(inside "$3")
 	[ -f "$real" ] || return 0
 	say run told "$1" "$2" "${3#"$root"}"
