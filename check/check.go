@@ -59,6 +59,7 @@ func Finish(in Input, res Result, allows []rule.Allow, now time.Time) Result {
 
 type engine struct {
 	in       Input
+	pools    map[claim.Range][]claim.Claim // by their very ranges
 	findings []rule.Finding
 	unsure   []rule.Doubt
 	allows   []rule.AllowState
@@ -81,9 +82,13 @@ func (e *engine) visit() {
 	rangeRoles, objectRoles := subjects(e.rulesOn(rule.OnRange)), subjects(e.rulesOn(rule.OnObject))
 	ranges := map[claim.Range]bool{}
 	objects := map[snapshot.Ref]bool{}
-	for c := range e.in.View.In(rangeRoles | objectRoles) {
+	var pools []claim.Claim
+	for c := range e.in.View.In(rangeRoles | objectRoles | claim.Pool) {
 		if c.Role&rangeRoles != 0 && c.Range.IsValid() {
 			ranges[c.Range] = true
+		}
+		if c.Role == claim.Pool && c.Range.IsValid() {
+			pools = append(pools, c)
 		}
 		if c.Role&objectRoles != 0 {
 			objects[c.By] = true
@@ -96,7 +101,30 @@ func (e *engine) visit() {
 	for ref := range objects {
 		keys = append(keys, rule.Key{Ref: ref})
 	}
+	e.gather(pools)
 	e.share(keys)
+	e.overlap(pools, func(claim.Range) bool { return true })
+}
+
+// gather lists the pools, of which thousands may lie over each of thousands of
+// addresses: a range is asked about with those that are on exactly it. What several
+// share is asked about once, as their overlap; what lies in one, from that one.
+func (e *engine) gather(pools []claim.Claim) {
+	e.pools = map[claim.Range][]claim.Claim{}
+	for _, c := range pools {
+		e.pools[c.Range] = append(e.pools[c.Range], c)
+	}
+}
+
+// overlap asks where pools lie over each other.
+func (e *engine) overlap(pools []claim.Claim, asked func(claim.Range) bool) {
+	p := e.pass()
+	list := overlaps(pools, asked)
+	for _, r := range e.rulesOn(rule.OnOverlap) {
+		for _, o := range list {
+			p.Ask(r, rule.Key{Range: o.shared}, o.claims)
+		}
+	}
 }
 
 // share has the keys' questions answered on all processors. The answers are sorted
@@ -111,7 +139,7 @@ func (e *engine) share(keys []rule.Key) {
 	parts := make([]engine, n)
 	var under sync.WaitGroup
 	for i := range parts {
-		parts[i] = engine{in: e.in, allows: e.allows}
+		parts[i] = engine{in: e.in, pools: e.pools, allows: e.allows}
 		mine := keys[i*len(keys)/n : (i+1)*len(keys)/n]
 		under.Go(func() { parts[i].answer(mine) })
 	}
@@ -129,9 +157,10 @@ func (e *engine) answer(keys []rule.Key) {
 	for _, key := range keys {
 		rules, claims := onObject, e.in.View.Of(key.Ref)
 		if key.Range.IsValid() {
-			rules, claims = onRange, e.in.View.Overlapping(key.Range)
+			rules, claims = onRange, e.in.View.OverlappingIn(key.Range, ^claim.Pool)
 		}
 		touching = slices.AppendSeq(touching[:0], claims)
+		touching = append(touching, e.pools[key.Range]...)
 		own, met := claim.Roles(0), claim.Roles(0) // of the key's very claims, and of all
 		for i := range touching {
 			met |= touching[i].Role

@@ -150,6 +150,9 @@ func sameView(t *rapid.T, got, want claim.View) {
 	}
 	for _, r := range append(probes, drawRange(t)) {
 		same(t, "Overlapping "+r.String(), got.Overlapping(r), want.Overlapping(r))
+		for _, roles := range []claim.Roles{claim.Pool, ^claim.Pool, claim.Host | claim.Pool, claim.VIP | claim.Request} {
+			same(t, "OverlappingIn "+r.String()+" "+roles.String(), got.OverlappingIn(r, roles), want.OverlappingIn(r, roles))
+		}
 	}
 	for _, by := range append(owners, snapshot.Ref{Kind: "Node", Name: "stranger"}) {
 		same(t, "Of "+by.String(), got.Of(by), want.Of(by))
