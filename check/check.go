@@ -7,7 +7,6 @@ package check
 
 import (
 	"cmp"
-	"net/netip"
 	"runtime"
 	"slices"
 	"strings"
@@ -213,7 +212,7 @@ func (e *engine) result() Result {
 	var res Result
 	causes := causesOf(e.findings)
 	for _, f := range e.findings {
-		if causes.explain(f) {
+		if causes.explain(f, e.findings) {
 			res.Hidden = append(res.Hidden, f)
 		} else {
 			res.Findings = append(res.Findings, f)
@@ -226,22 +225,18 @@ func (e *engine) result() Result {
 	return res
 }
 
-// causes are the findings that may explain others: the many on one address by
-// it, and the few on ranges.
-type causes struct {
-	at   map[netip.Addr][]rule.Finding
-	wide []rule.Finding
-	all  []rule.Finding
-}
+// causes are the findings that may explain others, by rule: the many on one address by
+// it, and those on ranges in the order of these.
+type causes map[*rule.Rule]*places
 
 func causesOf(findings []rule.Finding) causes {
-	c := causes{at: map[netip.Addr][]rule.Finding{}, all: findings}
-	for _, f := range findings {
-		if ip := f.Address(); ip.IsValid() {
-			c.at[ip] = append(c.at[ip], f)
-		} else {
-			c.wide = append(c.wide, f)
+	c := causes{}
+	for i := range findings {
+		f := &findings[i]
+		if c[f.Rule] == nil {
+			c[f.Rule] = &places{}
 		}
+		c[f.Rule].add(f.Range, i)
 	}
 	return c
 }
@@ -249,22 +244,30 @@ func causesOf(findings []rule.Finding) causes {
 // explain tells whether another finding explains this one: a rule that it comes
 // after speaks of the same address, is at least as severe, and blames everybody
 // whom this one blames.
-func (c causes) explain(f rule.Finding) bool {
-	explains := func(cause rule.Finding) bool {
-		return slices.Contains(f.Rule.After, cause.Rule) && cause.Severity >= f.Severity && cause.Range.Overlaps(f.Range) && blames(cause, f)
+func (c causes) explain(f rule.Finding, among []rule.Finding) bool {
+	if len(f.Rule.After) == 0 {
+		return false
 	}
-	if ip := f.Address(); ip.IsValid() {
-		return slices.ContainsFunc(c.at[ip], explains) || slices.ContainsFunc(c.wide, explains)
-	}
-	return slices.ContainsFunc(c.all, explains)
-}
-
-func blames(cause, f rule.Finding) bool {
-	accused := cause.Intruders()
-	for _, c := range f.Intruders() {
-		if !slices.ContainsFunc(accused, func(a rule.Claimant) bool { return a.Owner == c.Owner }) {
-			return false
+	intruders := f.Intruders()
+	for _, r := range f.Rule.After {
+		if c[r] == nil || !f.Range.IsValid() {
+			continue
+		}
+		for i := range c[r].meeting(f.Range) {
+			if cause := &among[i]; cause.Severity >= f.Severity && blames(cause, intruders) {
+				return true
+			}
 		}
 	}
-	return true
+	return false
+}
+
+func blames(cause *rule.Finding, intruders []rule.Claimant) bool {
+	accused := map[snapshot.Ref]bool{}
+	for i := range cause.Claimants {
+		if c := &cause.Claimants[i]; c.Part == rule.Intruder || c.Part == rule.Rival {
+			accused[c.Owner] = true
+		}
+	}
+	return !slices.ContainsFunc(intruders, func(c rule.Claimant) bool { return !accused[c.Owner] })
 }

@@ -4,8 +4,8 @@ package check
 
 import (
 	"iter"
-	"net/netip"
 	"slices"
+	"strings"
 
 	"whohas/rule"
 	"whohas/snapshot"
@@ -31,13 +31,17 @@ func Worse(before, after Result) Result {
 		return Result{Unsure: after.Unsure}
 	}
 	old := recall(before)
+	kin := map[*rule.Rule][]*rule.Rule{}
 	worse := func(f rule.Finding) bool {
 		if ofKernels(&f) {
 			return false
 		}
-		was := old.of(f.Rule, &f)
-		for _, kin := range kindred(f.Rule, before) {
-			was = append(was, old.of(kin, &f)...)
+		if kin[f.Rule] == nil {
+			kin[f.Rule] = append(kindred(f.Rule, before), f.Rule)
+		}
+		var was []*said
+		for _, r := range kin[f.Rule] {
+			was = append(was, old.of(r, &f)...)
 		}
 		return !tolerated(&f, was)
 	}
@@ -66,40 +70,51 @@ func kindred(r *rule.Rule, before Result) []*rule.Rule {
 	return kin
 }
 
-// memory is what was said before, by rule: the many findings on an address by the
-// address, and the few on a range, or on none.
+// memory is what was said before, by rule and place; on no address, under none.
 type memory struct {
-	at   map[*rule.Rule]map[netip.Addr][]said
-	wide map[*rule.Rule][]said
+	said     []said
+	at       map[*rule.Rule]*places
+	unplaced map[*rule.Rule][]*said
 }
 
-func recall(before Result) memory {
-	m := memory{map[*rule.Rule]map[netip.Addr][]said{}, map[*rule.Rule][]said{}}
+func recall(before Result) *memory {
+	m := &memory{at: map[*rule.Rule]*places{}, unplaced: map[*rule.Rule][]*said{}}
+	type text struct {
+		of       *rule.Rule
+		severity rule.Severity
+		owners   string
+	}
+	known := map[text]bool{}
 	for _, f := range slices.Concat(before.Findings, before.Hidden) {
-		s := said{Finding: f, owners: f.Owners()}
-		ip := f.Address()
-		if !ip.IsValid() {
-			m.wide[f.Rule] = append(m.wide[f.Rule], s)
+		m.said = append(m.said, said{Finding: f, owners: f.Owners()})
+	}
+	for i := range m.said {
+		s := &m.said[i]
+		if !s.Range.IsValid() {
+			// What is on no address says no more than who is meant: once is enough.
+			if t := (text{s.Rule, s.Severity, strings.Join(s.owners, "\n")}); !known[t] {
+				known[t] = true
+				m.unplaced[s.Rule] = append(m.unplaced[s.Rule], s)
+			}
 			continue
 		}
-		if m.at[f.Rule] == nil {
-			m.at[f.Rule] = map[netip.Addr][]said{}
+		if m.at[s.Rule] == nil {
+			m.at[s.Rule] = &places{}
 		}
-		m.at[f.Rule][ip] = append(m.at[f.Rule][ip], s)
+		m.at[s.Rule].add(s.Range, i)
 	}
 	return m
 }
 
-// of lists what a rule said of f's address, or of the addresses in its range, and
-// of ranges.
-func (m memory) of(r *rule.Rule, f *rule.Finding) []said {
-	if ip := f.Address(); ip.IsValid() {
-		return slices.Concat(m.at[r][ip], m.wide[r])
+// of lists what a rule said of f's addresses, or of ranges that share some with it.
+func (m *memory) of(r *rule.Rule, f *rule.Finding) []*said {
+	if !f.Range.IsValid() {
+		return m.unplaced[r]
 	}
-	out := slices.Clone(m.wide[r])
-	for ip, list := range m.at[r] {
-		if f.Range.Contains(ip) {
-			out = append(out, list...)
+	var out []*said
+	if m.at[r] != nil {
+		for i := range m.at[r].meeting(f.Range) {
+			out = append(out, &m.said[i])
 		}
 	}
 	return out
@@ -111,6 +126,9 @@ type said struct {
 	owners []string
 	by     map[snapshot.Ref][]rule.Claimant // by owner, where there are many; made when it is asked for
 }
+
+// crowd is how many claimants are still held up against each other two by two.
+const crowd = 256
 
 // many claimants are looked up and not gone through: each is held up against each.
 const many = 16
@@ -146,23 +164,40 @@ func (s *said) holds(c *rule.Claimant) bool {
 	})
 }
 
+func (s *said) holdsAll(claimants []rule.Claimant) bool {
+	for i := range claimants {
+		if !s.holds(&claimants[i]) {
+			return false
+		}
+	}
+	return true
+}
+
 // tolerated tells whether findings before say all that f says.
-func tolerated(f *rule.Finding, before []said) bool {
+func tolerated(f *rule.Finding, before []*said) bool {
 	all := f.Owners()
 	// Names, not claims: a finding shows one claim of an owner, and which one may
 	// change when it loses another.
-	if slices.ContainsFunc(before, func(s said) bool {
+	if slices.ContainsFunc(before, func(s *said) bool {
 		return s.Severity >= f.Severity && (s.Range == f.Range || s.Range.Covers(f.Range)) && s.names(all)
 	}) {
 		return true
 	}
 	// A pool that shrinks to the address of a Service, or to another pool's range,
 	// joins its finding: there is one where there were two.
+	if slices.ContainsFunc(before, func(s *said) bool { return s.Severity >= f.Severity && s.holdsAll(f.Claimants) }) {
+		return true
+	}
+	// Of very many two by two is not asked: they are one finding, and what is taken out
+	// of it leaves it holding the rest.
+	if len(f.Claimants) > crowd {
+		return false
+	}
 	severe := false
 	for a, b := range conflicts(f) {
 		known := false
-		for i := range before {
-			if s := &before[i]; s.holds(a) && s.holds(b) {
+		for _, s := range before {
+			if s.holds(a) && s.holds(b) {
 				known, severe = true, severe || s.Severity >= f.Severity
 			}
 		}
