@@ -3,7 +3,9 @@
 package check
 
 import (
+	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 
@@ -39,11 +41,7 @@ func Worse(before, after Result) Result {
 		if kin[f.Rule] == nil {
 			kin[f.Rule] = append(kindred(f.Rule, before), f.Rule)
 		}
-		var was []*said
-		for _, r := range kin[f.Rule] {
-			was = append(was, old.of(r, &f)...)
-		}
-		return !tolerated(&f, was)
+		return !old.tolerates(&f, kin[f.Rule])
 	}
 	return Result{Findings: filter(after.Findings, worse), Hidden: filter(after.Hidden, worse), Unsure: after.Unsure}
 }
@@ -70,52 +68,67 @@ func kindred(r *rule.Rule, before Result) []*rule.Rule {
 	return kin
 }
 
-// memory is what was said before, by rule and place; on no address, under none.
+// memory is what was said before, by rule and by whom it names; what names nobody by the
+// zero name.
 type memory struct {
-	said     []said
-	at       map[*rule.Rule]*places
-	unplaced map[*rule.Rule][]*said
+	by    map[*rule.Rule]map[snapshot.Ref][]*said
+	known map[string]bool // keys of what was said
 }
 
-func recall(before Result) *memory {
-	m := &memory{at: map[*rule.Rule]*places{}, unplaced: map[*rule.Rule][]*said{}}
-	type text struct {
-		of       *rule.Rule
-		severity rule.Severity
-		owners   string
-	}
-	known := map[text]bool{}
+func recall(before Result) memory {
+	m := memory{map[*rule.Rule]map[snapshot.Ref][]*said{}, map[string]bool{}}
 	for _, f := range slices.Concat(before.Findings, before.Hidden) {
-		m.said = append(m.said, said{Finding: f, owners: f.Owners()})
-	}
-	for i := range m.said {
-		s := &m.said[i]
-		if !s.Range.IsValid() {
-			// What is on no address says no more than who is meant: once is enough.
-			if t := (text{s.Rule, s.Severity, strings.Join(s.owners, "\n")}); !known[t] {
-				known[t] = true
-				m.unplaced[s.Rule] = append(m.unplaced[s.Rule], s)
-			}
+		s := &said{Finding: f, owners: f.Owners()}
+		// Of an object that says the same thing in a thousand fields once is enough.
+		k := key(&f)
+		if m.known[k] {
 			continue
 		}
-		if m.at[s.Rule] == nil {
-			m.at[s.Rule] = &places{}
+		m.known[k] = true
+		if m.by[f.Rule] == nil {
+			m.by[f.Rule] = map[snapshot.Ref][]*said{}
 		}
-		m.at[s.Rule].add(s.Range, i)
+		for owner := range ownersOf(&f) {
+			m.by[f.Rule][owner] = append(m.by[f.Rule][owner], s)
+		}
 	}
 	return m
 }
 
-// of lists what a rule said of f's addresses, or of ranges that share some with it.
-func (m *memory) of(r *rule.Rule, f *rule.Finding) []*said {
-	if !f.Range.IsValid() {
-		return m.unplaced[r]
+// key is all that is asked of what a finding says.
+func key(f *rule.Finding) string {
+	var b strings.Builder
+	fmt.Fprintln(&b, f.Rule.ID, f.Severity, f.Range)
+	for i := range f.Claimants {
+		c := &f.Claimants[i]
+		fmt.Fprintln(&b, c.Owner.Group, c.Owner, c.Range)
 	}
+	return b.String()
+}
+
+func ownersOf(f *rule.Finding) map[snapshot.Ref]bool {
+	owners := map[snapshot.Ref]bool{}
+	for i := range f.Claimants {
+		owners[f.Claimants[i].Owner] = true
+	}
+	if len(owners) == 0 {
+		owners[snapshot.Ref{}] = true
+	}
+	return owners
+}
+
+// of lists what some rules said of all of some owners: no less, and perhaps more. It is
+// what they said of that one of whom they said least.
+func (m memory) of(rules []*rule.Rule, owners ...snapshot.Ref) []*said {
 	var out []*said
-	if m.at[r] != nil {
-		for i := range m.at[r].meeting(f.Range) {
-			out = append(out, &m.said[i])
+	for _, r := range rules {
+		var least []*said
+		for i, o := range owners {
+			if list := m.by[r][o]; i == 0 || len(list) < len(least) {
+				least = list
+			}
 		}
+		out = append(out, least...)
 	}
 	return out
 }
@@ -165,6 +178,9 @@ func (s *said) holds(c *rule.Claimant) bool {
 }
 
 func (s *said) holdsAll(claimants []rule.Claimant) bool {
+	if len(claimants) == 0 {
+		return false
+	}
 	for i := range claimants {
 		if !s.holds(&claimants[i]) {
 			return false
@@ -173,19 +189,18 @@ func (s *said) holdsAll(claimants []rule.Claimant) bool {
 	return true
 }
 
-// tolerated tells whether findings before say all that f says.
-func tolerated(f *rule.Finding, before []*said) bool {
+// tolerates tells whether findings before say all that f says.
+func (m memory) tolerates(f *rule.Finding, kin []*rule.Rule) bool {
+	if m.known[key(f)] {
+		return true
+	}
 	all := f.Owners()
+	before := m.of(kin, slices.Collect(maps.Keys(ownersOf(f)))...)
 	// Names, not claims: a finding shows one claim of an owner, and which one may
 	// change when it loses another.
 	if slices.ContainsFunc(before, func(s *said) bool {
-		return s.Severity >= f.Severity && (s.Range == f.Range || s.Range.Covers(f.Range)) && s.names(all)
+		return s.Severity >= f.Severity && (s.Range == f.Range || s.Range.Covers(f.Range)) && s.names(all) || s.Severity >= f.Severity && s.holdsAll(f.Claimants)
 	}) {
-		return true
-	}
-	// A pool that shrinks to the address of a Service, or to another pool's range,
-	// joins its finding: there is one where there were two.
-	if slices.ContainsFunc(before, func(s *said) bool { return s.Severity >= f.Severity && s.holdsAll(f.Claimants) }) {
 		return true
 	}
 	// Of very many two by two is not asked: they are one finding, and what is taken out
@@ -193,10 +208,12 @@ func tolerated(f *rule.Finding, before []*said) bool {
 	if len(f.Claimants) > crowd {
 		return false
 	}
+	// A pool that shrinks to the address of a Service, or to another pool's range,
+	// joins its finding: there is one where there were two.
 	severe := false
 	for a, b := range conflicts(f) {
 		known := false
-		for _, s := range before {
+		for _, s := range m.of(kin, a.Owner, b.Owner) {
 			if s.holds(a) && s.holds(b) {
 				known, severe = true, severe || s.Severity >= f.Severity
 			}
