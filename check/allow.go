@@ -122,8 +122,9 @@ func suppress(findings []rule.Finding, allows []rule.Allow, now time.Time) (keep
 	for i, a := range allows {
 		states[i] = rule.AllowState{Allow: a, Fault: a.Fault(now)}
 	}
+	places := permissionsOf(states)
 	for _, f := range findings {
-		if by, ok := permission(&f, states); ok {
+		if by, ok := permission(&f, states, places); ok {
 			allowed = append(allowed, Allowed{f, by})
 		} else {
 			keep = append(keep, f)
@@ -136,24 +137,41 @@ func suppress(findings []rule.Finding, allows []rule.Allow, now time.Time) (keep
 // covers it alone; one on an object covers only that object's part, and the
 // finding is allowed when every intruder's part is: else a second Service could
 // hide behind the first one's permission.
-func permission(f *rule.Finding, states []rule.AllowState) (rule.Allow, bool) {
+func permission(f *rule.Finding, states []rule.AllowState, by map[snapshot.Ref][]int) (rule.Allow, bool) {
 	intruders := f.Intruders()
-	covered := make([]bool, len(intruders))
-	var by rule.Allow
-	for i := range states {
+	may := slices.Clone(by[snapshot.Ref{}])
+	names := map[snapshot.Ref]bool{{}: true}
+	for _, c := range intruders {
+		for _, r := range []snapshot.Ref{c.By, c.Owner} {
+			if !names[r] {
+				names[r] = true
+				may = append(may, by[r]...)
+			}
+		}
+	}
+	slices.Sort(may)
+	covering := map[snapshot.Ref]bool{}
+	var last rule.Allow
+	for _, i := range may {
 		s := &states[i]
 		if s.Fault != "" || !s.Matches(f) {
 			continue
 		}
+		s.Used = true
 		if s.Object.IsZero() {
-			s.Used = true
 			return s.Allow, true
 		}
-		for k, c := range intruders {
-			if c.By == s.Object || c.Owner == s.Object {
-				covered[k], s.Used, by = true, true, s.Allow
-			}
-		}
+		covering[s.Object], last = true, s.Allow
 	}
-	return by, len(intruders) > 0 && !slices.Contains(covered, false)
+	return last, len(intruders) > 0 && !slices.ContainsFunc(intruders, func(c rule.Claimant) bool { return !covering[c.By] && !covering[c.Owner] })
+}
+
+// permissionsOf lists the permissions by the object that gives them; of the
+// configuration under none.
+func permissionsOf(states []rule.AllowState) map[snapshot.Ref][]int {
+	by := map[snapshot.Ref][]int{}
+	for i := range states {
+		by[states[i].Object] = append(by[states[i].Object], i)
+	}
+	return by
 }

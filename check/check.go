@@ -7,7 +7,6 @@ package check
 
 import (
 	"cmp"
-	"net/netip"
 	"runtime"
 	"slices"
 	"strings"
@@ -59,6 +58,7 @@ func Finish(in Input, res Result, allows []rule.Allow, now time.Time) Result {
 
 type engine struct {
 	in       Input
+	pools    map[claim.Range][]claim.Claim // by their very ranges
 	findings []rule.Finding
 	unsure   []rule.Doubt
 	allows   []rule.AllowState
@@ -81,9 +81,13 @@ func (e *engine) visit() {
 	rangeRoles, objectRoles := subjects(e.rulesOn(rule.OnRange)), subjects(e.rulesOn(rule.OnObject))
 	ranges := map[claim.Range]bool{}
 	objects := map[snapshot.Ref]bool{}
-	for c := range e.in.View.In(rangeRoles | objectRoles) {
+	var pools []claim.Claim
+	for c := range e.in.View.In(rangeRoles | objectRoles | claim.Pool) {
 		if c.Role&rangeRoles != 0 && c.Range.IsValid() {
 			ranges[c.Range] = true
+		}
+		if c.Role == claim.Pool && c.Range.IsValid() {
+			pools = append(pools, c)
 		}
 		if c.Role&objectRoles != 0 {
 			objects[c.By] = true
@@ -96,7 +100,30 @@ func (e *engine) visit() {
 	for ref := range objects {
 		keys = append(keys, rule.Key{Ref: ref})
 	}
+	e.gather(pools)
 	e.share(keys)
+	e.overlap(pools, func(claim.Range) bool { return true })
+}
+
+// gather lists the pools, of which thousands may lie over each of thousands of
+// addresses: a range is asked about with those that are on exactly it. What several
+// share is asked about once, as their overlap; what lies in one, from that one.
+func (e *engine) gather(pools []claim.Claim) {
+	e.pools = map[claim.Range][]claim.Claim{}
+	for _, c := range pools {
+		e.pools[c.Range] = append(e.pools[c.Range], c)
+	}
+}
+
+// overlap asks where pools lie over each other.
+func (e *engine) overlap(pools []claim.Claim, asked func(claim.Range) bool) {
+	p := e.pass()
+	list := overlaps(pools, asked)
+	for _, r := range e.rulesOn(rule.OnOverlap) {
+		for _, o := range list {
+			p.Ask(r, rule.Key{Range: o.shared}, o.claims)
+		}
+	}
 }
 
 // share has the keys' questions answered on all processors. The answers are sorted
@@ -111,7 +138,7 @@ func (e *engine) share(keys []rule.Key) {
 	parts := make([]engine, n)
 	var under sync.WaitGroup
 	for i := range parts {
-		parts[i] = engine{in: e.in, allows: e.allows}
+		parts[i] = engine{in: e.in, pools: e.pools, allows: e.allows}
 		mine := keys[i*len(keys)/n : (i+1)*len(keys)/n]
 		under.Go(func() { parts[i].answer(mine) })
 	}
@@ -129,9 +156,10 @@ func (e *engine) answer(keys []rule.Key) {
 	for _, key := range keys {
 		rules, claims := onObject, e.in.View.Of(key.Ref)
 		if key.Range.IsValid() {
-			rules, claims = onRange, e.in.View.Overlapping(key.Range)
+			rules, claims = onRange, e.in.View.OverlappingIn(key.Range, ^claim.Pool)
 		}
 		touching = slices.AppendSeq(touching[:0], claims)
+		touching = append(touching, e.pools[key.Range]...)
 		own, met := claim.Roles(0), claim.Roles(0) // of the key's very claims, and of all
 		for i := range touching {
 			met |= touching[i].Role
@@ -184,7 +212,7 @@ func (e *engine) result() Result {
 	var res Result
 	causes := causesOf(e.findings)
 	for _, f := range e.findings {
-		if causes.explain(f) {
+		if causes.explain(f, e.findings) {
 			res.Hidden = append(res.Hidden, f)
 		} else {
 			res.Findings = append(res.Findings, f)
@@ -197,22 +225,18 @@ func (e *engine) result() Result {
 	return res
 }
 
-// causes are the findings that may explain others: the many on one address by
-// it, and the few on ranges.
-type causes struct {
-	at   map[netip.Addr][]rule.Finding
-	wide []rule.Finding
-	all  []rule.Finding
-}
+// causes are the findings that may explain others, by rule: the many on one address by
+// it, and those on ranges in the order of these.
+type causes map[*rule.Rule]*places
 
 func causesOf(findings []rule.Finding) causes {
-	c := causes{at: map[netip.Addr][]rule.Finding{}, all: findings}
-	for _, f := range findings {
-		if ip := f.Address(); ip.IsValid() {
-			c.at[ip] = append(c.at[ip], f)
-		} else {
-			c.wide = append(c.wide, f)
+	c := causes{}
+	for i := range findings {
+		f := &findings[i]
+		if c[f.Rule] == nil {
+			c[f.Rule] = &places{}
 		}
+		c[f.Rule].add(f.Range, i)
 	}
 	return c
 }
@@ -220,22 +244,30 @@ func causesOf(findings []rule.Finding) causes {
 // explain tells whether another finding explains this one: a rule that it comes
 // after speaks of the same address, is at least as severe, and blames everybody
 // whom this one blames.
-func (c causes) explain(f rule.Finding) bool {
-	explains := func(cause rule.Finding) bool {
-		return slices.Contains(f.Rule.After, cause.Rule) && cause.Severity >= f.Severity && cause.Range.Overlaps(f.Range) && blames(cause, f)
+func (c causes) explain(f rule.Finding, among []rule.Finding) bool {
+	if len(f.Rule.After) == 0 {
+		return false
 	}
-	if ip := f.Address(); ip.IsValid() {
-		return slices.ContainsFunc(c.at[ip], explains) || slices.ContainsFunc(c.wide, explains)
-	}
-	return slices.ContainsFunc(c.all, explains)
-}
-
-func blames(cause, f rule.Finding) bool {
-	accused := cause.Intruders()
-	for _, c := range f.Intruders() {
-		if !slices.ContainsFunc(accused, func(a rule.Claimant) bool { return a.Owner == c.Owner }) {
-			return false
+	intruders := f.Intruders()
+	for _, r := range f.Rule.After {
+		if c[r] == nil || !f.Range.IsValid() {
+			continue
+		}
+		for i := range c[r].meeting(f.Range) {
+			if cause := &among[i]; cause.Severity >= f.Severity && blames(cause, intruders) {
+				return true
+			}
 		}
 	}
-	return true
+	return false
+}
+
+func blames(cause *rule.Finding, intruders []rule.Claimant) bool {
+	accused := map[snapshot.Ref]bool{}
+	for i := range cause.Claimants {
+		if c := &cause.Claimants[i]; c.Part == rule.Intruder || c.Part == rule.Rival {
+			accused[c.Owner] = true
+		}
+	}
+	return !slices.ContainsFunc(intruders, func(c rule.Claimant) bool { return !accused[c.Owner] })
 }

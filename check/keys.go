@@ -4,6 +4,7 @@ package check
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"whohas/claim"
@@ -14,8 +15,35 @@ import (
 // objects. Symptoms are hidden as far as the same keys show their causes.
 func On(in Input, keys []rule.Key) Result {
 	e := engine{in: in}
+	asked := map[claim.Range]bool{}
+	for _, k := range keys {
+		asked[k.Range] = k.Range.IsValid()
+	}
+	var pools []claim.Claim
+	for _, r := range merged(slices.Collect(maps.Keys(asked))) {
+		pools = slices.AppendSeq(pools, in.View.OverlappingIn(r, claim.Pool))
+	}
+	e.gather(pools)
 	e.share(keys)
+	e.overlap(pools, func(r claim.Range) bool { return asked[r] })
 	return e.result()
+}
+
+// merged joins ranges that meet, so that whoever meets several of them is found less
+// often; the invalid one is left out.
+func merged(ranges []claim.Range) []claim.Range {
+	slices.SortFunc(ranges, claim.Range.Compare)
+	var out []claim.Range
+	for _, r := range ranges {
+		switch n := len(out); {
+		case !r.IsValid():
+		case n == 0 || !out[n-1].Overlaps(r):
+			out = append(out, r)
+		case out[n-1].To.Less(r.To):
+			out[n-1].To = r.To
+		}
+	}
+	return out
 }
 
 // Keys lists the keys on which rules may answer otherwise once some claims, and the
@@ -51,7 +79,7 @@ func (k *keying) claim(x *claim.Claim, earlier []claim.Claim) {
 	if slices.ContainsFunc(earlier, func(e claim.Claim) bool { return e.Range == x.Range && e.Role == x.Role }) {
 		return
 	}
-	ranges, objects := k.moved(x.Role, rule.OnRange), k.moved(x.Role, rule.OnObject)
+	ranges, objects := k.moved(x.Role, rule.OnRange)|k.moved(x.Role, rule.OnOverlap), k.moved(x.Role, rule.OnObject)
 	if ranges|objects == 0 {
 		return
 	}

@@ -3,9 +3,11 @@
 package check
 
 import (
+	"fmt"
 	"iter"
-	"net/netip"
+	"maps"
 	"slices"
+	"strings"
 
 	"whohas/rule"
 	"whohas/snapshot"
@@ -31,15 +33,15 @@ func Worse(before, after Result) Result {
 		return Result{Unsure: after.Unsure}
 	}
 	old := recall(before)
+	kin := map[*rule.Rule][]*rule.Rule{}
 	worse := func(f rule.Finding) bool {
 		if ofKernels(&f) {
 			return false
 		}
-		was := old.of(f.Rule, &f)
-		for _, kin := range kindred(f.Rule, before) {
-			was = append(was, old.of(kin, &f)...)
+		if kin[f.Rule] == nil {
+			kin[f.Rule] = append(kindred(f.Rule, before), f.Rule)
 		}
-		return !tolerated(&f, was)
+		return !old.tolerates(&f, kin[f.Rule])
 	}
 	return Result{Findings: filter(after.Findings, worse), Hidden: filter(after.Hidden, worse), Unsure: after.Unsure}
 }
@@ -66,41 +68,67 @@ func kindred(r *rule.Rule, before Result) []*rule.Rule {
 	return kin
 }
 
-// memory is what was said before, by rule: the many findings on an address by the
-// address, and the few on a range, or on none.
+// memory is what was said before, by rule and by whom it names; what names nobody by the
+// zero name.
 type memory struct {
-	at   map[*rule.Rule]map[netip.Addr][]said
-	wide map[*rule.Rule][]said
+	by    map[*rule.Rule]map[snapshot.Ref][]*said
+	known map[string]bool // keys of what was said
 }
 
 func recall(before Result) memory {
-	m := memory{map[*rule.Rule]map[netip.Addr][]said{}, map[*rule.Rule][]said{}}
+	m := memory{map[*rule.Rule]map[snapshot.Ref][]*said{}, map[string]bool{}}
 	for _, f := range slices.Concat(before.Findings, before.Hidden) {
-		s := said{Finding: f, owners: f.Owners()}
-		ip := f.Address()
-		if !ip.IsValid() {
-			m.wide[f.Rule] = append(m.wide[f.Rule], s)
+		s := &said{Finding: f, owners: f.Owners()}
+		// Of an object that says the same thing in a thousand fields once is enough.
+		k := key(&f)
+		if m.known[k] {
 			continue
 		}
-		if m.at[f.Rule] == nil {
-			m.at[f.Rule] = map[netip.Addr][]said{}
+		m.known[k] = true
+		if m.by[f.Rule] == nil {
+			m.by[f.Rule] = map[snapshot.Ref][]*said{}
 		}
-		m.at[f.Rule][ip] = append(m.at[f.Rule][ip], s)
+		for owner := range ownersOf(&f) {
+			m.by[f.Rule][owner] = append(m.by[f.Rule][owner], s)
+		}
 	}
 	return m
 }
 
-// of lists what a rule said of f's address, or of the addresses in its range, and
-// of ranges.
-func (m memory) of(r *rule.Rule, f *rule.Finding) []said {
-	if ip := f.Address(); ip.IsValid() {
-		return slices.Concat(m.at[r][ip], m.wide[r])
+// key is all that is asked of what a finding says.
+func key(f *rule.Finding) string {
+	var b strings.Builder
+	fmt.Fprintln(&b, f.Rule.ID, f.Severity, f.Range)
+	for i := range f.Claimants {
+		c := &f.Claimants[i]
+		fmt.Fprintln(&b, c.Owner.Group, c.Owner, c.Range)
 	}
-	out := slices.Clone(m.wide[r])
-	for ip, list := range m.at[r] {
-		if f.Range.Contains(ip) {
-			out = append(out, list...)
+	return b.String()
+}
+
+func ownersOf(f *rule.Finding) map[snapshot.Ref]bool {
+	owners := map[snapshot.Ref]bool{}
+	for i := range f.Claimants {
+		owners[f.Claimants[i].Owner] = true
+	}
+	if len(owners) == 0 {
+		owners[snapshot.Ref{}] = true
+	}
+	return owners
+}
+
+// of lists what some rules said of all of some owners: no less, and perhaps more. It is
+// what they said of that one of whom they said least.
+func (m memory) of(rules []*rule.Rule, owners ...snapshot.Ref) []*said {
+	var out []*said
+	for _, r := range rules {
+		var least []*said
+		for i, o := range owners {
+			if list := m.by[r][o]; i == 0 || len(list) < len(least) {
+				least = list
+			}
 		}
+		out = append(out, least...)
 	}
 	return out
 }
@@ -111,6 +139,9 @@ type said struct {
 	owners []string
 	by     map[snapshot.Ref][]rule.Claimant // by owner, where there are many; made when it is asked for
 }
+
+// crowd is how many claimants are still held up against each other two by two.
+const crowd = 256
 
 // many claimants are looked up and not gone through: each is held up against each.
 const many = 16
@@ -146,23 +177,44 @@ func (s *said) holds(c *rule.Claimant) bool {
 	})
 }
 
-// tolerated tells whether findings before say all that f says.
-func tolerated(f *rule.Finding, before []said) bool {
+func (s *said) holdsAll(claimants []rule.Claimant) bool {
+	if len(claimants) == 0 {
+		return false
+	}
+	for i := range claimants {
+		if !s.holds(&claimants[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// tolerates tells whether findings before say all that f says.
+func (m memory) tolerates(f *rule.Finding, kin []*rule.Rule) bool {
+	if m.known[key(f)] {
+		return true
+	}
 	all := f.Owners()
+	before := m.of(kin, slices.Collect(maps.Keys(ownersOf(f)))...)
 	// Names, not claims: a finding shows one claim of an owner, and which one may
 	// change when it loses another.
-	if slices.ContainsFunc(before, func(s said) bool {
-		return s.Severity >= f.Severity && (s.Range == f.Range || s.Range.Covers(f.Range)) && s.names(all)
+	if slices.ContainsFunc(before, func(s *said) bool {
+		return s.Severity >= f.Severity && (s.Range == f.Range || s.Range.Covers(f.Range)) && s.names(all) || s.Severity >= f.Severity && s.holdsAll(f.Claimants)
 	}) {
 		return true
+	}
+	// Of very many two by two is not asked: they are one finding, and what is taken out
+	// of it leaves it holding the rest.
+	if len(f.Claimants) > crowd {
+		return false
 	}
 	// A pool that shrinks to the address of a Service, or to another pool's range,
 	// joins its finding: there is one where there were two.
 	severe := false
 	for a, b := range conflicts(f) {
 		known := false
-		for i := range before {
-			if s := &before[i]; s.holds(a) && s.holds(b) {
+		for _, s := range m.of(kin, a.Owner, b.Owner) {
+			if s.holds(a) && s.holds(b) {
 				known, severe = true, severe || s.Severity >= f.Severity
 			}
 		}

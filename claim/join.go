@@ -18,6 +18,9 @@ func (j joined) On(ip netip.Addr) iter.Seq[Claim] { return chain(j.a.On(ip), j.b
 func (j joined) Overlapping(r Range) iter.Seq[Claim] {
 	return chain(j.a.Overlapping(r), j.b.Overlapping(r))
 }
+func (j joined) OverlappingIn(r Range, roles Roles) iter.Seq[Claim] {
+	return chain(j.a.OverlappingIn(r, roles), j.b.OverlappingIn(r, roles))
+}
 func (j joined) Of(by snapshot.Ref) iter.Seq[Claim] { return chain(j.a.Of(by), j.b.Of(by)) }
 func (j joined) All() iter.Seq[Claim]               { return chain(j.a.All(), j.b.All()) }
 func (j joined) In(roles Roles) iter.Seq[Claim]     { return chain(j.a.In(roles), j.b.In(roles)) }

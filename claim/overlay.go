@@ -55,6 +55,10 @@ func (o *overlay) Overlapping(r Range) iter.Seq[Claim] {
 	return o.join(o.base.Overlapping(r), o.add.Overlapping(r))
 }
 
+func (o *overlay) OverlappingIn(r Range, roles Roles) iter.Seq[Claim] {
+	return o.join(o.base.OverlappingIn(r, roles), o.add.OverlappingIn(r, roles))
+}
+
 func (o *overlay) Of(by snapshot.Ref) iter.Seq[Claim] {
 	return o.join(o.base.Of(by), o.add.Of(by))
 }
@@ -87,6 +91,10 @@ func (l listed) On(ip netip.Addr) iter.Seq[Claim] {
 
 func (l listed) Overlapping(r Range) iter.Seq[Claim] {
 	return l.where(func(c *Claim) bool { return c.Range.Overlaps(r) })
+}
+
+func (l listed) OverlappingIn(r Range, roles Roles) iter.Seq[Claim] {
+	return l.where(func(c *Claim) bool { return c.Role&roles != 0 && c.Range.Overlaps(r) })
 }
 
 func (l listed) Of(by snapshot.Ref) iter.Seq[Claim] {

@@ -20,6 +20,9 @@ type View interface {
 	On(netip.Addr) iter.Seq[Claim]
 	// Overlapping yields the claims whose range shares an address with r, each once.
 	Overlapping(r Range) iter.Seq[Claim]
+	// OverlappingIn yields those of them that are in some roles. Pools are not even
+	// looked at where the roles do not ask for them: thousands may lie over one address.
+	OverlappingIn(r Range, roles Roles) iter.Seq[Claim]
 	// Of yields the claims that one object makes, also those on no valid address.
 	Of(by snapshot.Ref) iter.Seq[Claim]
 	// All yields every claim.
@@ -37,7 +40,8 @@ type Register struct {
 	free   []int32
 	by     map[snapshot.Ref]int32 // head of the chain of one object's claims
 	nextBy []int32
-	index  *bart.Table[int32] // head of the chain of one prefix's claims; nil: none yet
+	index  *bart.Table[int32] // head of the chain of one prefix's claims but pools'; nil: none yet
+	pools  *bart.Table[int32] // the same of pools
 	shared []bool             // blocks that a clone has, too: copied before they are changed
 	nextAt []int32            // chain of claims on one address, which have one prefix each
 	wide   []wideEntry        // chain of claims with ranges: several prefixes each
@@ -83,6 +87,9 @@ func (r *Register) Clone() *Register {
 	if r.index != nil {
 		c.index = r.index.Clone()
 	}
+	if r.pools != nil {
+		c.pools = r.pools.Clone()
+	}
 	return c
 }
 
@@ -100,11 +107,11 @@ func (r *Register) Add(c Claim) {
 	r.by[c.By] = i
 	switch {
 	case c.Range.IsSingle():
-		r.nextAt[i] = r.link(netip.PrefixFrom(c.Range.From, c.Range.From.BitLen()), i)
+		r.nextAt[i] = link(r.table(c.Role), netip.PrefixFrom(c.Range.From, c.Range.From.BitLen()), i)
 	case c.Range.IsValid():
 		for p := range c.Range.Prefixes() {
 			e := r.entry(i)
-			r.wide[e].next = r.link(p, wideLink(e))
+			r.wide[e].next = link(r.table(c.Role), p, wideLink(e))
 		}
 	}
 }
@@ -138,13 +145,22 @@ func (r *Register) entry(claim int32) int32 {
 	return int32(len(r.wide) - 1)
 }
 
-// link makes v the head of the prefix's chain and gives the head before.
-func (r *Register) link(p netip.Prefix, v int32) (before int32) {
-	before = none
-	if r.index == nil {
-		r.index = new(bart.Table[int32])
+// table is the index of a role's claims, made if there is none yet.
+func (r *Register) table(role Role) *bart.Table[int32] {
+	t := &r.index
+	if role == Pool {
+		t = &r.pools
 	}
-	r.index.Modify(p, func(old int32, ok bool) (int32, bool) {
+	if *t == nil {
+		*t = new(bart.Table[int32])
+	}
+	return *t
+}
+
+// link makes v the head of the prefix's chain and gives the head before.
+func link(t *bart.Table[int32], p netip.Prefix, v int32) (before int32) {
+	before = none
+	t.Modify(p, func(old int32, ok bool) (int32, bool) {
 		if ok {
 			before = old
 		}
@@ -174,10 +190,10 @@ func (r *Register) remove(i int32) {
 	c := r.at(i)
 	switch {
 	case c.Range.IsSingle():
-		r.unlink(netip.PrefixFrom(c.Range.From, c.Range.From.BitLen()), i)
+		r.unlink(r.table(c.Role), netip.PrefixFrom(c.Range.From, c.Range.From.BitLen()), i)
 	case c.Range.IsValid():
 		for p := range c.Range.Prefixes() {
-			r.unlink(p, i)
+			r.unlink(r.table(c.Role), p, i)
 		}
 	}
 	*r.own(i) = Claim{}
@@ -185,8 +201,8 @@ func (r *Register) remove(i int32) {
 }
 
 // unlink takes claim i out of a prefix's chain.
-func (r *Register) unlink(p netip.Prefix, i int32) {
-	head, ok := r.index.Get(p)
+func (r *Register) unlink(t *bart.Table[int32], p netip.Prefix, i int32) {
+	head, ok := t.Get(p)
 	if !ok {
 		return
 	}
@@ -198,12 +214,12 @@ func (r *Register) unlink(p netip.Prefix, i int32) {
 			r.freeWd = append(r.freeWd, wideLink(v))
 		}
 	}
-	r.relink(p, keep)
+	r.relink(t, p, keep)
 }
 
-func (r *Register) relink(p netip.Prefix, chain []int32) {
+func (r *Register) relink(t *bart.Table[int32], p netip.Prefix, chain []int32) {
 	if len(chain) == 0 {
-		r.index.Delete(p)
+		t.Delete(p)
 		return
 	}
 	for k, v := range chain {
@@ -217,7 +233,7 @@ func (r *Register) relink(p netip.Prefix, chain []int32) {
 			r.nextAt[v] = next
 		}
 	}
-	r.index.Insert(p, chain[0])
+	t.Insert(p, chain[0])
 }
 
 func (r *Register) next(v int32) int32 {
@@ -238,12 +254,16 @@ func (r *Register) claimAt(v int32) int32 {
 // can come twice.
 func (r *Register) On(ip netip.Addr) iter.Seq[Claim] {
 	return func(yield func(Claim) bool) {
-		if !ip.IsValid() || r.index == nil {
+		if !ip.IsValid() {
 			return
 		}
-		for _, head := range r.index.Supernets(netip.PrefixFrom(ip, ip.BitLen())) {
-			for v := head; v != none; v = r.next(v) {
-				if !yield(*r.at(r.claimAt(v))) {
+		take := func(v int32) bool { return yield(*r.at(r.claimAt(v))) }
+		for _, t := range []*bart.Table[int32]{r.index, r.pools} {
+			if t == nil {
+				continue
+			}
+			for _, head := range t.Supernets(netip.PrefixFrom(ip, ip.BitLen())) {
+				if !r.chain(head, take) {
 					return
 				}
 			}
@@ -252,41 +272,53 @@ func (r *Register) On(ip netip.Addr) iter.Seq[Claim] {
 }
 
 // Overlapping implements View.
-func (r *Register) Overlapping(rg Range) iter.Seq[Claim] {
+func (r *Register) Overlapping(rg Range) iter.Seq[Claim] { return r.OverlappingIn(rg, ^Roles(0)) }
+
+// OverlappingIn implements View.
+func (r *Register) OverlappingIn(rg Range, roles Roles) iter.Seq[Claim] {
 	return func(yield func(Claim) bool) {
-		var seen []int32 // only ranges can come twice, and they are few
-		once := func(v int32) bool {
-			i := r.claimAt(v)
-			if v < none {
-				if slices.Contains(seen, i) {
-					return true
-				}
-				seen = append(seen, i)
-			}
-			return yield(*r.at(i))
+		take := func(p, q netip.Prefix, v int32) bool {
+			c := r.at(r.claimAt(v))
+			return c.Role&roles == 0 || v < none && !speaks(c.Range, rg, p, q) || yield(*c)
 		}
-		for p := range rg.Prefixes() {
-			if !r.overlappingPrefix(p, once) {
-				return
-			}
+		if roles&^Pool != 0 && !r.overlapping(r.index, rg, take) || roles&Pool == 0 {
+			return
 		}
+		r.overlapping(r.pools, rg, take)
 	}
 }
 
-func (r *Register) overlappingPrefix(p netip.Prefix, yield func(int32) bool) bool {
-	if r.index == nil {
+// speaks reports whether a range that has several prefixes is met here and not
+// elsewhere: where p of what is asked about, and q of its own, hold the first address
+// that the two share.
+func speaks(own, asked Range, p, q netip.Prefix) bool {
+	first := maxAddr(own.From, asked.From)
+	return p.Contains(first) && q.Contains(first)
+}
+
+func (r *Register) overlapping(t *bart.Table[int32], rg Range, yield func(p, q netip.Prefix, v int32) bool) bool {
+	if t == nil {
 		return true
 	}
-	for q, head := range r.index.Supernets(p) {
-		if q == p {
-			continue // Subnets yields it as well
-		}
-		if !r.chain(head, yield) {
+	for p := range rg.Prefixes() {
+		if !r.overlappingPrefix(t, p, yield) {
 			return false
 		}
 	}
-	for _, head := range r.index.Subnets(p) {
-		if !r.chain(head, yield) {
+	return true
+}
+
+func (r *Register) overlappingPrefix(t *bart.Table[int32], p netip.Prefix, yield func(p, q netip.Prefix, v int32) bool) bool {
+	chain := func(q netip.Prefix, head int32) bool {
+		return r.chain(head, func(v int32) bool { return yield(p, q, v) })
+	}
+	for q, head := range t.Supernets(p) {
+		if q != p && !chain(q, head) { // Subnets yields p as well
+			return false
+		}
+	}
+	for q, head := range t.Subnets(p) {
+		if !chain(q, head) {
 			return false
 		}
 	}

@@ -150,6 +150,9 @@ func sameView(t *rapid.T, got, want claim.View) {
 	}
 	for _, r := range append(probes, drawRange(t)) {
 		same(t, "Overlapping "+r.String(), got.Overlapping(r), want.Overlapping(r))
+		for _, roles := range []claim.Roles{claim.Pool, ^claim.Pool, claim.Host | claim.Pool, claim.VIP | claim.Request} {
+			same(t, "OverlappingIn "+r.String()+" "+roles.String(), got.OverlappingIn(r, roles), want.OverlappingIn(r, roles))
+		}
 	}
 	for _, by := range append(owners, snapshot.Ref{Kind: "Node", Name: "stranger"}) {
 		same(t, "Of "+by.String(), got.Of(by), want.Of(by))
@@ -172,11 +175,11 @@ func same(t *rapid.T, what string, got, want iter.Seq[claim.Claim]) {
 func TestBreak(t *testing.T) {
 	var base claim.Register
 	for i, s := range []string{"10.0.0.0/8", "10.0.0.1-10.0.0.6", "10.0.0.5", "10.0.0.5", "10.0.0.4/30", "0.0.0.0/0"} {
-		base.Add(claim.Claim{Range: rng(s), By: owners[1], Origin: snapshot.Origin{Line: i}})
+		base.Add(claim.Claim{Range: rng(s), Role: claim.VIP, By: owners[1], Origin: snapshot.Origin{Line: i}})
 	}
 	for name, v := range map[string]claim.View{
 		"register": &base,
-		"overlay":  claim.Overlay(&base, nil, []claim.Claim{{Range: rng("10.0.0.5"), By: owners[1]}}),
+		"overlay":  claim.Overlay(&base, nil, []claim.Claim{{Range: rng("10.0.0.5"), Role: claim.VIP, By: owners[1]}}),
 	} {
 		for what, seq := range map[string]iter.Seq[claim.Claim]{
 			"On": v.On(addr("10.0.0.5")), "Overlapping": v.Overlapping(rng("10.0.0.3-10.0.0.9")), "Of": v.Of(owners[1]), "All": v.All(),

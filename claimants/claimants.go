@@ -23,6 +23,7 @@ type Claimant struct {
 	Doc    string // one sentence: what is claimed by this, and who acts on it
 	Of     snapshot.Kind
 	Names  []string
+	Filed  bool // where it stands in a file, also those of other names; no guard is asked
 	Fields []string
 
 	Object func(*snapshot.Object, Yield)
@@ -57,7 +58,7 @@ func Reads() []snapshot.Read {
 		if c.Host != nil {
 			continue
 		}
-		reads = append(reads, snapshot.Read{Kind: c.Of, Names: c.Names, Fields: c.Fields, Traced: c.traced()})
+		reads = append(reads, snapshot.Read{Kind: c.Of, Names: c.Names, Filed: c.Filed, Fields: c.Fields, Traced: c.traced()})
 	}
 	return reads
 }
@@ -117,7 +118,7 @@ const takes = claim.VIP | claim.Request | claim.Pool | claim.Endpoint
 // never true of Nodes, Pods and leases.
 func Takes(r snapshot.Ref) bool {
 	return slices.ContainsFunc(all, func(c *Claimant) bool {
-		return (c.Role&takes != 0 || c == ServiceCIDR) && c.of(r)
+		return (c.Role&takes != 0 && !c.Filed || c == ServiceCIDR) && c.of(r)
 	})
 }
 
@@ -147,7 +148,7 @@ func registerObjects(s *snapshot.Snapshot, r *claim.Register) {
 }
 
 func (c *Claimant) reads(r snapshot.Ref) bool {
-	return len(c.Names) == 0 || slices.Contains(c.Names, r.Namespace+"/"+r.Name)
+	return len(c.Names) == 0 || c.Filed || slices.Contains(c.Names, r.Namespace+"/"+r.Name)
 }
 
 func registerPods(s *snapshot.Snapshot, list []*Claimant, r *claim.Register) {

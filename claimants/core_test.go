@@ -2,6 +2,8 @@
 
 package claimants
 
+import "strings"
+
 var coreScenes = []scene{
 	{"the Service's and its Gateway's", "service.clusterIP", `
 apiVersion: v1
@@ -139,6 +141,25 @@ metadata:
 addressType: IPv4
 endpoints: [{addresses: [10.244.1.5]}]
 `, nil},
+	{"a name that anyone can write", "endpointslice.namedAddress", namedSliceText, []string{"endpoint 10.0.0.9 80/TCP by me for Service default/ext"}},
+	{"a controller's", "endpointslice.namedAddress", strings.Replace(namedSliceText, "metadata:", "metadata:\n  ownerReferences: [{apiVersion: v1, kind: Service, name: ext, uid: u, controller: true}]", 1), nil},
+	{"by hand", "endpoints.address", `
+apiVersion: v1
+kind: Endpoints
+metadata: {name: ext}
+subsets: [{addresses: [{ip: 10.0.0.9}], ports: [{port: 80}]}]
+`, []string{"endpoint 10.0.0.9 80/TCP for Service default/ext"}},
+	{"a lock, and not mirrored", "endpoints.address", `
+apiVersion: v1
+kind: Endpoints
+metadata: {name: lock, annotations: {control-plane.alpha.kubernetes.io/leader: "{}"}}
+subsets: [{addresses: [{ip: 10.0.0.9}]}]
+---
+apiVersion: v1
+kind: Endpoints
+metadata: {name: own, labels: {endpointslice.kubernetes.io/skip-mirror: "true"}}
+subsets: [{addresses: [{ip: 10.0.0.9}]}]
+`, nil},
 	{"where the apiservers listen", "endpoints.kubernetes", `
 apiVersion: v1
 kind: Endpoints
@@ -214,6 +235,9 @@ addressType: IPv4
 endpoints: [{addresses: [10.0.0.1]}]
 ports: [{port: 6443}]
 `
+
+// namedSliceText names a keeper, who may be anybody.
+var namedSliceText = strings.Replace(manualSliceText, "name: ext}", "name: ext, endpointslice.kubernetes.io/managed-by: me}", 1)
 
 const manualSliceText = `
 apiVersion: discovery.k8s.io/v1

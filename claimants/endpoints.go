@@ -46,10 +46,53 @@ var ManualEndpoint = add(Claimant{
 	},
 })
 
+// NamedEndpoint is an EndpointSlice of which only a label says who keeps it, or a mirror
+// of Endpoints: the mirroring controller makes those of Endpoints that no controller
+// keeps (kubernetes pkg/controller/endpointslicemirroring syncEndpoints: its Service has
+// no selector).
+var NamedEndpoint = add(Claimant{
+	Kind: "endpointslice.namedAddress",
+	Role: claim.Endpoint,
+	Doc:  "An EndpointSlice of which a label names the keeper, which anyone can write, or the mirror of Endpoints written by hand.",
+	Of:   snapshot.EndpointSliceKind,
+	Slice: func(e *snapshot.EndpointSlice, yield Yield) {
+		mirror := e.Controller.Kind == snapshot.EndpointsKind.Kind && e.Controller.Group == ""
+		if e.ManagedBy != "" && (e.Controller.IsZero() || mirror) && !cluster.IsKubernetesEndpoints(e) {
+			sliceAddresses(e, yield, ofService(e))
+		}
+	},
+})
+
+// ManualEndpoints are Endpoints that may be written by hand: whether a controller keeps
+// them only their Service shows (kubernetes pkg/controller/endpoint syncService: those of
+// Services with a selector). A live cluster shows them by their mirrors.
+var ManualEndpoints = add(Claimant{
+	Kind:  "endpoints.address",
+	Role:  claim.Endpoint,
+	Doc:   "Endpoints of a Service without a selector: somebody sends its traffic to an address of their choice.",
+	Of:    snapshot.EndpointsKind,
+	Names: []string{"default/kubernetes"},
+	Filed: true,
+	Slice: func(e *snapshot.EndpointSlice, yield Yield) {
+		if e.Service != "" && e.Controller.IsZero() && !cluster.IsKubernetesEndpoints(e) {
+			sliceAddresses(e, yield, ofService(e))
+		}
+	},
+})
+
+// ofService is a claim made on behalf of the Service that the traffic is for.
+func ofService(e *snapshot.EndpointSlice) claim.Claim {
+	return claim.Claim{Ports: claim.Ports(e.Ports), Agent: e.ManagedBy, Owner: serviceKind.Ref(e.Ref.Namespace, e.Service)}
+}
+
 func sliceAddresses(e *snapshot.EndpointSlice, yield Yield, c claim.Claim) {
+	field := "endpoints[].addresses"
+	if e.Ref.Kind == snapshot.EndpointsKind.Kind && c.Owner != controlPlane {
+		field = "subsets[].addresses[].ip"
+	}
 	for _, ip := range e.Addresses {
 		c.Range, c.Text = claim.Single(ip), ip.String()
-		c.Origin = snapshot.Origin{File: e.File, Line: e.Line, Field: "endpoints[].addresses"}
+		c.Origin = snapshot.Origin{File: e.File, Line: e.Line, Field: field}
 		yield(c)
 	}
 }

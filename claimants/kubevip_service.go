@@ -30,6 +30,13 @@ var KubeVIPRequestedIP = add(Claimant{
 	Object: kubeVIPRequested("kube-vip.io/requestedIP"),
 })
 
+// asksDHCP tells whether a Service's address is kube-vip's word for "ask DHCP": it
+// looks for these very texts in the annotation, else in the status, else in
+// spec.loadBalancerIP (kube-vip pkg/instance/instance.go FetchServiceAddresses,
+// initialize, v1.2.3). It is nobody's address then, and many Services may say it.
+// MetalLB's and Cilium's annotations it does not read.
+func asksDHCP(text string) bool { return text == "0.0.0.0" || text == "::" }
+
 // kubeVIPRequested leaves out what is no address, which kube-vip takes for a
 // name to resolve, and 0.0.0.0 and ::, which stand for DHCP.
 func kubeVIPRequested(key string) func(*snapshot.Object, Yield) {

@@ -19,7 +19,7 @@ var ServiceIngress = add(Claimant{
 			return
 		}
 		for f := range o.Field("status", "loadBalancer", "ingress").Items() {
-			if !given(f.Get("ip")) {
+			if !given(f.Get("ip")) || asksDHCP(f.Get("ip").Text()) {
 				continue
 			}
 			c := serviceClaim(o, addr(f.Get("ip")))

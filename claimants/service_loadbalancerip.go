@@ -16,7 +16,7 @@ var ServiceLoadBalancerIP = add(Claimant{
 	Fields: service("spec.loadBalancerIP"),
 	Object: func(o *snapshot.Object, yield Yield) {
 		// Another type's loadBalancerIP is ignored by everybody.
-		if f := o.Field("spec", "loadBalancerIP"); given(f) && o.Field("spec", "type").Text() == "LoadBalancer" {
+		if f := o.Field("spec", "loadBalancerIP"); given(f) && !asksDHCP(f.Text()) && o.Field("spec", "type").Text() == "LoadBalancer" {
 			yield(serviceClaim(o, addr(f)))
 		}
 	},

@@ -121,6 +121,20 @@ func (v *podView) Overlapping(r claim.Range) iter.Seq[claim.Claim] {
 	}
 }
 
+// OverlappingIn looks at no Pod where the roles are none that Pods claim in.
+func (v *podView) OverlappingIn(r claim.Range, roles claim.Roles) iter.Seq[claim.Claim] {
+	return func(yield func(claim.Claim) bool) {
+		if roles&v.roles == 0 {
+			return
+		}
+		for c := range v.Overlapping(r) {
+			if c.Role&roles != 0 && !yield(c) {
+				return
+			}
+		}
+	}
+}
+
 func (v *podView) Of(by snapshot.Ref) iter.Seq[claim.Claim] {
 	return func(yield func(claim.Claim) bool) {
 		if by.Kind != snapshot.PodKind.Kind || by.Group != "" {

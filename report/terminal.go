@@ -17,7 +17,10 @@ import (
 type textWriter struct {
 	TextOptions
 	w       *bufio.Writer
-	sources []string // cited evidence, in the order of its numbers
+	sources []string       // cited evidence, in the order of its numbers
+	number  map[string]int // of a source
+	tableOf *rule.Finding  // of which table holds the claimants
+	table   map[string]bool
 }
 
 func (t *textWriter) printf(format string, args ...any) { fmt.Fprintf(t.w, format, args...) }

@@ -356,13 +356,17 @@ func (t *textWriter) suppressed(r *Report) {
 func (t *textWriter) cite(f *rule.Finding, evidence []string) string {
 	var refs []int
 	for _, e := range evidence {
-		if shown(f, e) {
+		if t.shown(f, e) {
 			continue
 		}
-		i := slices.Index(t.sources, e)
-		if i < 0 {
+		i, ok := t.number[e]
+		if !ok {
 			i = len(t.sources)
 			t.sources = append(t.sources, e)
+			if t.number == nil {
+				t.number = map[string]int{}
+			}
+			t.number[e] = i
 		}
 		refs = append(refs, i+1)
 	}
@@ -373,11 +377,19 @@ func (t *textWriter) cite(f *rule.Finding, evidence []string) string {
 	return " " + t.dim(strings.ReplaceAll(fmt.Sprint(slices.Compact(refs)), " ", "]["))
 }
 
-// shown tells whether evidence is a claim, which stands in the table.
-func shown(f *rule.Finding, evidence string) bool {
-	return slices.ContainsFunc(f.Claimants, func(c rule.Claimant) bool {
-		return strings.HasPrefix(evidence, c.By.String()+" "+c.Origin.Field)
-	})
+// shown tells whether evidence is a claim, which stands in the table: its object and
+// field, and where that is.
+func (t *textWriter) shown(f *rule.Finding, evidence string) bool {
+	if t.tableOf != f {
+		t.tableOf, t.table = f, make(map[string]bool, len(f.Claimants))
+		for i := range f.Claimants {
+			t.table[f.Claimants[i].By.String()+" "+f.Claimants[i].Origin.Field] = true
+		}
+	}
+	if i := strings.LastIndex(evidence, " ("); i >= 0 && t.table[evidence[:i]] {
+		return true
+	}
+	return t.table[evidence]
 }
 
 func (t *textWriter) evidence() {
@@ -441,23 +453,31 @@ func coverageLine(c snapshot.Coverage) string {
 
 // wasRead joins the sources of which the same is said.
 func (t *textWriter) wasRead(lines []snapshot.Coverage) {
-	for len(lines) > 0 {
-		first := lines[0]
+	type same struct {
+		status snapshot.Status
+		detail string
+	}
+	alike := map[same][]snapshot.Coverage{}
+	var order []same
+	for _, c := range lines {
+		k := same{c.Status, c.Detail}
+		if alike[k] == nil {
+			order = append(order, k)
+		}
+		alike[k] = append(alike[k], c)
+	}
+	for _, k := range order {
 		var names []string
-		lines = slices.DeleteFunc(slices.Clone(lines), func(c snapshot.Coverage) bool {
-			same := c.Status == first.Status && c.Detail == first.Detail
-			if same {
-				names = append(names, sourceName(c))
-			}
-			return same
-		})
+		for _, c := range alike[k] {
+			names = append(names, sourceName(c))
+		}
 		switch {
-		case first.Status == snapshot.StatusRead && first.Detail == "":
+		case k.status == snapshot.StatusRead && k.detail == "":
 			t.wrapItems("  ", "    ", "", names)
 		case len(names) == 1:
-			t.wrap("  ", "    ", coverageLine(first))
+			t.wrap("  ", "    ", coverageLine(alike[k][0]))
 		default:
-			t.wrapItems("  ", "    ", cmp.Or(first.Detail, string(first.Status))+": ", names)
+			t.wrapItems("  ", "    ", cmp.Or(k.detail, string(k.status))+": ", names)
 		}
 	}
 }

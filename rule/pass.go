@@ -56,7 +56,9 @@ func (p *Pass) Subjects() []claim.Claim {
 	return p.claims(func(c *claim.Claim) bool { return c.Role&p.Rule.Subject != 0 && c.Range == p.Key.Range })
 }
 
-// Others lists the claims in some roles that share an address with the key, sorted.
+// Others lists the claims in some roles that share an address with the key, sorted:
+// of a range key not the pools that lie elsewhere or over it, of an overlap those
+// that make it.
 func (p *Pass) Others(roles claim.Roles) []claim.Claim {
 	return p.claims(func(c *claim.Claim) bool { return c.Role&roles != 0 })
 }

@@ -90,11 +90,13 @@ type Need struct {
 type KeyKind int
 
 // The sorts of keys: a range that somebody claims (mostly one address), an
-// object, the cluster as a whole.
+// object, the cluster as a whole; and what several ranges share, each two of them,
+// or, where very many lie over each other, all of them at once.
 const (
 	OnRange KeyKind = iota
 	OnObject
 	OnCluster
+	OnOverlap
 )
 
 // Key is what a rule is asked about: a range, or an object, or neither.

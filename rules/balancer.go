@@ -34,8 +34,8 @@ func leadsToServer(p *rule.Pass, h *dataplane.Host, at, to netip.AddrPort) bool 
 
 // toldServer tells whether hosts are told to find an apiserver at an address and port.
 func toldServer(p *rule.Pass, at netip.AddrPort) bool {
-	for c := range p.View.On(at.Addr()) {
-		if c.Role == claim.ControlPlane && slices.Contains(c.Ports, snapshot.Port{Proto: "TCP", Number: at.Port()}) {
+	for c := range p.View.OverlappingIn(claim.Single(at.Addr()), claim.ControlPlane) {
+		if slices.Contains(c.Ports, snapshot.Port{Proto: "TCP", Number: at.Port()}) {
 			return true
 		}
 	}
@@ -72,7 +72,7 @@ func isAPIServer(p *rule.Pass, ip netip.Addr, port uint16) bool {
 	if slices.Contains(p.Facts.APIBackends, ip) && slices.ContainsFunc(p.Facts.APIServers, func(e cluster.Endpoint) bool { return e.Port == port }) {
 		return true
 	}
-	for c := range p.View.On(ip) {
+	for c := range p.View.OverlappingIn(claim.Single(ip), claim.ControlPlane|claim.Host) {
 		switch {
 		case c.Role == claim.ControlPlane && slices.Contains(c.Ports, snapshot.Port{Proto: "TCP", Number: port}):
 			return true

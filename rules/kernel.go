@@ -38,19 +38,53 @@ func takenFrom(p *rule.Pass, kinds ...claim.Kind) theft {
 		return t
 	}
 	on := onKey(p, ^claim.Roles(0))
+	r := rightsOn(on)
 	for _, h := range ofKind(on, kinds...) {
-		owners := ownersAgainst(p, h, on)
+		owners := ownersAgainst(p, h, r)
 		if len(owners) == 0 {
 			continue
 		}
 		t.held = append(t.held, h)
-		for _, o := range owners {
-			if !slices.ContainsFunc(t.owners, func(c claim.Claim) bool { return claim.Compare(c, o) == 0 }) {
-				t.owners = append(t.owners, o)
-			}
+		if !sameClaims(t.owners, owners) { // mostly each host holds it against the same
+			t.owners = append(t.owners, owners...)
 		}
 	}
+	slices.SortFunc(t.owners, claim.Compare)
+	t.owners = slices.CompactFunc(t.owners, func(a, b claim.Claim) bool { return claim.Compare(a, b) == 0 })
 	return t
+}
+
+func sameClaims(a, b []claim.Claim) bool {
+	return len(a) > 0 && len(a) == len(b) && (&a[0] == &b[0] || slices.EqualFunc(a, b, func(x, y claim.Claim) bool { return claim.Compare(x, y) == 0 }))
+}
+
+// rights is what shows who may hold an address, looked up for each of the many hosts
+// that do.
+type rights struct {
+	on       []claim.Claim
+	onDevice map[snapshot.Ref]bool // hosts that have it on a card
+	onLo     map[snapshot.Ref]bool // hosts that have it by a local route
+	whose    []claim.Claim         // nodes' own, else tunnels'
+	own      map[snapshot.Ref]bool // their owners
+}
+
+func rightsOn(on []claim.Claim) rights {
+	r := rights{on: on, onDevice: map[snapshot.Ref]bool{}, onLo: map[snapshot.Ref]bool{}, own: map[snapshot.Ref]bool{}}
+	for _, c := range on {
+		switch c.Kind {
+		case claimants.KernelAddress.Kind:
+			r.onDevice[c.By] = true
+		case claimants.KernelLocalRoute.Kind:
+			r.onLo[c.By] = true
+		}
+	}
+	if r.whose = inRole(on, claim.Host); len(r.whose) == 0 {
+		r.whose = inRole(on, claim.Tunnel)
+	}
+	for _, o := range r.whose {
+		r.own[o.Owner] = true
+	}
+	return r
 }
 
 // onKey lists the claims in some roles on exactly the key's range.
@@ -59,30 +93,25 @@ func onKey(p *rule.Pass, roles claim.Roles) []claim.Claim {
 }
 
 // ownersAgainst lists the claims that show that what a host holds is another's.
-func ownersAgainst(p *rule.Pass, h claim.Claim, on []claim.Claim) []claim.Claim {
-	own := func(o claim.Claim) bool { return claim.SameOwner(o, h) }
-	onDevice := func(o claim.Claim) bool { return o.By == h.By && o.Kind == claimants.KernelAddress.Kind }
-	if slices.ContainsFunc(on, onDevice) || claimants.OwnByConfiguration(p.Objects.Host(h.Origin.Host), p.Key.Range.From) {
+func ownersAgainst(p *rule.Pass, h claim.Claim, r rights) []claim.Claim {
+	switch {
+	case r.onDevice[h.By] || claimants.OwnByConfiguration(p.Objects.Host(h.Origin.Host), p.Key.Range.From):
 		return nil // its own, or a virtual IP that it holds now
+	case r.own[h.Owner]:
+		return nil
+	case len(r.whose) > 0:
+		return r.whose
 	}
-	for _, role := range []claim.Role{claim.Host, claim.Tunnel} {
-		if owners := inRole(on, role); len(owners) > 0 {
-			if slices.ContainsFunc(owners, own) {
-				return nil
-			}
-			return owners
-		}
-	}
-	return ownersElsewhere(p, h, on)
+	return ownersElsewhere(p, h, r)
 }
 
 // ownersElsewhere judges addresses that no node has for itself. On lo a host may
 // have them on purpose: behind a balancer that leaves the destination as it is, or
 // as one of many that announce it. On a service device it has them for a Service.
-func ownersElsewhere(p *rule.Pass, h claim.Claim, on []claim.Claim) []claim.Claim {
-	onLo := func(o claim.Claim) bool { return o.By == h.By && o.Kind == claimants.KernelLocalRoute.Kind }
+func ownersElsewhere(p *rule.Pass, h claim.Claim, r rights) []claim.Claim {
+	on := r.on
 	byProxy := h.Kind == claimants.KernelServiceAddress.Kind || h.Kind == claimants.KernelAwaitedAddress.Kind
-	if !byProxy || len(inRole(on, claim.ControlPlane|claim.Reserved)) == 0 || slices.ContainsFunc(on, onLo) || slices.ContainsFunc(on, ofAPI) {
+	if !byProxy || len(inRole(on, claim.ControlPlane|claim.Reserved)) == 0 || r.onLo[h.By] || slices.ContainsFunc(on, ofAPI) {
 		return nil
 	}
 	host := p.Objects.Host(h.Origin.Host)
@@ -149,8 +178,10 @@ func serversOf(h *dataplane.Host, ip netip.Addr) []dataplane.VirtualServer {
 // sights is where claims of kernels were seen.
 func sights(held []claim.Claim) []explain.Sight {
 	var out []explain.Sight
+	seen := map[string]bool{}
 	for _, h := range held {
-		if !slices.ContainsFunc(out, func(s explain.Sight) bool { return s.Host == h.Origin.Host }) {
+		if !seen[h.Origin.Host] {
+			seen[h.Origin.Host] = true
 			out = append(out, explain.Sight{Host: h.Origin.Host, Evidence: evidence([]claim.Claim{h})[0]})
 		}
 	}

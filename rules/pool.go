@@ -19,12 +19,10 @@ import (
 // entry becomes the ranges that are left of it.
 func poolEdit(p *rule.Pass, pool claim.Claim, out []claim.Range) explain.Fix {
 	left := []claim.Range{pool.Range}
-	for _, o := range out {
-		var next []claim.Range
-		for _, r := range left {
-			next = append(next, r.Without(o)...)
+	for _, o := range out { // in order: what lies before one is left by all that follow
+		if last := len(left) - 1; last >= 0 {
+			left = append(left[:last], left[last].Without(o)...)
 		}
-		left = next
 	}
 	texts := make([]string, len(left))
 	for i, r := range left {
@@ -125,12 +123,12 @@ func autoAssigned(p *rule.Pass, pool claim.Claim) bool {
 func insideAddrs(owners []claim.Claim) []netip.Addr {
 	var out []netip.Addr
 	for _, o := range owners {
-		if o.Range.IsSingle() && !slices.Contains(out, o.Range.From) {
+		if o.Range.IsSingle() {
 			out = append(out, o.Range.From)
 		}
 	}
 	slices.SortFunc(out, netip.Addr.Compare)
-	return out
+	return slices.Compact(out)
 }
 
 func plainAddrs(ips []netip.Addr) string {

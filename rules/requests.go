@@ -17,9 +17,11 @@ import (
 // requestsFirst puts the removal of what a controller acts on before the removal
 // of what it wrote: else it writes it again.
 func requestsFirst(p *rule.Pass, intruders []claim.Claim, chain explain.Chain) explain.Chain {
-	requests := slices.DeleteFunc(p.Others(claim.Request), func(r claim.Claim) bool {
-		return !slices.ContainsFunc(intruders, func(s claim.Claim) bool { return claim.SameOwner(r, s) })
-	})
+	blamed := map[snapshot.Ref]bool{}
+	for _, s := range intruders {
+		blamed[s.Owner] = true
+	}
+	requests := slices.DeleteFunc(p.Others(claim.Request), func(r claim.Claim) bool { return !blamed[r.Owner] })
 	if steps := removals(p, requests); len(steps) > 0 && len(chain.Fixes) > 0 {
 		chain.Fixes[0].Steps = append(steps, chain.Fixes[0].Steps...)
 	}
@@ -76,13 +78,14 @@ func laterFirst(a, b string) int {
 // somebody else's, and the claims of the others that are not every subject's
 // own. That one subject names what is its own hides nobody who takes it.
 func against(subjects, others []claim.Claim) (intruders, owners []claim.Claim) {
+	by, of := holdersOf(subjects), holdersOf(others)
 	for _, s := range subjects {
-		if slices.ContainsFunc(others, func(o claim.Claim) bool { return !claim.SameOwner(s, o) }) {
+		if of.beside(s.Owner) {
 			intruders = append(intruders, s)
 		}
 	}
 	for _, o := range others {
-		if slices.ContainsFunc(subjects, func(s claim.Claim) bool { return !claim.SameOwner(s, o) }) {
+		if by.beside(o.Owner) {
 			owners = append(owners, o)
 		}
 	}

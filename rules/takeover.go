@@ -21,9 +21,11 @@ import (
 // foreign lists the claims that are made on behalf of none of the subjects'
 // owners: one owner in several fields is no conflict.
 func foreign(subjects, others []claim.Claim) []claim.Claim {
-	return slices.DeleteFunc(others, func(o claim.Claim) bool {
-		return slices.ContainsFunc(subjects, func(s claim.Claim) bool { return claim.SameOwner(s, o) })
-	})
+	own := make(map[snapshot.Ref]bool, len(subjects))
+	for _, s := range subjects {
+		own[s.Owner] = true
+	}
+	return slices.DeleteFunc(others, func(o claim.Claim) bool { return own[o.Owner] })
 }
 
 // ofKind keeps the claims of some kinds.
@@ -40,7 +42,7 @@ func byKubeProxy(claims []claim.Claim) []claim.Claim {
 // address's host itself listens.
 func takenListener(p *rule.Pass, subjects []claim.Claim, node cluster.Node) bool {
 	api := servesAPI(p)
-	listeners := p.Others(claim.Listener)
+	listeners := listenersOn(p.Others(claim.Listener))
 	for _, s := range subjects {
 		for _, port := range s.Ports {
 			if explain.HostListener(port, node, api, p.Facts) != "" {
@@ -49,7 +51,7 @@ func takenListener(p *rule.Pass, subjects []claim.Claim, node cluster.Node) bool
 			// A hostPort in the Service's own namespace is most likely the port of
 			// the very Pods that the Service leads to, as an ingress controller's:
 			// people name node addresses on purpose then.
-			if others, own := listening(listeners, port, s); others && !own {
+			if l := listeners[port]; l.spaces.beside(snapshot.Ref{Namespace: s.By.Namespace}) || l.socket && !l.spaces.taken {
 				return true
 			}
 		}
@@ -57,21 +59,27 @@ func takenListener(p *rule.Pass, subjects []claim.Claim, node cluster.Node) bool
 	return false
 }
 
-// listening tells who listens on a port: others, and Pods of the Service's own
-// namespace, whose socket a kernel shows like any other.
-func listening(listeners []claim.Claim, port snapshot.Port, s claim.Claim) (others, own bool) {
-	for _, l := range listeners {
-		switch {
-		case !slices.Contains(l.Ports, port):
-		case l.Kind == claimants.KernelListener.Kind:
-			others = true
-		case l.By.Namespace != s.By.Namespace:
-			return true, false
-		default:
-			own = true
+// listeners are who listens on a port: namespaces whose Pods do, and a socket that a
+// kernel shows, which may be such a Pod's.
+type listeners struct {
+	spaces holders
+	socket bool
+}
+
+func listenersOn(claims []claim.Claim) map[snapshot.Port]listeners {
+	on := map[snapshot.Port]listeners{}
+	for _, c := range claims {
+		for _, port := range c.Ports {
+			l := on[port]
+			if c.Kind == claimants.KernelListener.Kind {
+				l.socket = true
+			} else {
+				l.spaces = l.spaces.and(snapshot.Ref{Namespace: c.By.Namespace})
+			}
+			on[port] = l
 		}
 	}
-	return others, own
+	return on
 }
 
 // servesAPI tells whether the apiserver is reached at the key's address.
@@ -87,12 +95,14 @@ func target(p *rule.Pass, subjects []claim.Claim, is string, loses ...string) ex
 	t := explain.Target{Address: p.Key.Range.From, Is: is, Loses: loses, API: servesAPI(p)}
 	t.Owner = hostOwner(p)
 	t.Seen, t.Listens = sights(stolen(p).held), listens(p)
+	if len(subjects) > 0 {
+		t.Service = subjects[0].By.String()
+	}
+	seen := map[snapshot.Port]bool{}
 	for _, s := range subjects {
-		if t.Service == "" {
-			t.Service = s.By.String()
-		}
 		for _, port := range s.Ports {
-			if !slices.Contains(t.Ports, port) {
+			if !seen[port] {
+				seen[port] = true
 				t.Ports = append(t.Ports, port)
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"whohas/claim"
 	"whohas/explain"
 	"whohas/rule"
+	"whohas/snapshot"
 )
 
 // ClaimsControlPlane is the incident with an address that no Node lists.
@@ -30,7 +31,8 @@ var ClaimsControlPlane = add(rule.Rule{
 	Check: func(p *rule.Pass) {
 		intruders := withoutGateways(p.Subjects())
 		owners := foreign(intruders, p.Others(claim.ControlPlane))
-		portless := func(c claim.Claim) bool { return !takePort([]claim.Claim{c}, owners) }
+		ports := portsOn(owners)
+		portless := func(c claim.Claim) bool { return !takePort([]claim.Claim{c}, ports) }
 		intruders, owners = besideNodes(p, intruders, owners, portless)
 		if len(intruders) == 0 || len(owners) == 0 {
 			return
@@ -51,7 +53,7 @@ func controlPlaneSeverity(p *rule.Pass, intruders, owners []claim.Claim) rule.Se
 	if s, ok := inert(p, intruders); ok {
 		return s
 	}
-	if binds(p.Facts) || l2(p, intruders) || takePort(intruders, owners) {
+	if binds(p.Facts) || l2(p, intruders) || takePort(intruders, portsOn(owners)) {
 		return rule.Critical
 	}
 	return rule.Error
@@ -60,10 +62,11 @@ func controlPlaneSeverity(p *rule.Pass, intruders, owners []claim.Claim) rule.Se
 // notOfNodes leaves out what stands at a node's own address: WH101 to WH104 judge
 // that, and know when it is meant so. Others of a pool's range stay.
 func notOfNodes(p *rule.Pass, owners []claim.Claim) []claim.Claim {
-	hosts := p.Others(claim.Host)
-	return slices.DeleteFunc(owners, func(o claim.Claim) bool {
-		return slices.ContainsFunc(hosts, func(h claim.Claim) bool { return h.Range == o.Range })
-	})
+	hosts := map[claim.Range]bool{}
+	for _, h := range p.Others(claim.Host) {
+		hosts[h.Range] = true
+	}
+	return slices.DeleteFunc(owners, func(o claim.Claim) bool { return hosts[o.Range] })
 }
 
 // besideNodes leaves what stands at a node's own address out for the intruders who
@@ -81,13 +84,22 @@ func besideNodes(p *rule.Pass, intruders, owners []claim.Claim, modest func(clai
 	return intruders, owners
 }
 
-// takePort tells whether one of the claims is about a port of the owners.
-func takePort(claims, owners []claim.Claim) bool {
+// portsOn are the ports that claims are about.
+func portsOn(claims []claim.Claim) map[snapshot.Port]bool {
+	ports := map[snapshot.Port]bool{}
 	for _, c := range claims {
 		for _, port := range c.Ports {
-			if slices.ContainsFunc(owners, func(o claim.Claim) bool { return slices.Contains(o.Ports, port) }) {
-				return true
-			}
+			ports[port] = true
+		}
+	}
+	return ports
+}
+
+// takePort tells whether one of the claims is about one of the ports.
+func takePort(claims []claim.Claim, ports map[snapshot.Port]bool) bool {
+	for _, c := range claims {
+		if slices.ContainsFunc(c.Ports, func(port snapshot.Port) bool { return ports[port] }) {
+			return true
 		}
 	}
 	return false

@@ -68,6 +68,7 @@ var throughTheGateway = explain.Link{
 // reservedFor says what the addresses are reserved for.
 func reservedFor(owners []claim.Claim) string {
 	var words []string
+	seen := map[string]bool{}
 	for _, o := range owners {
 		word := string(o.Kind)
 		if w, ok := strings.CutPrefix(word, "declared."); ok {
@@ -81,7 +82,8 @@ func reservedFor(owners []claim.Claim) string {
 		case claimants.HostEtcd.Kind, claimants.HostSession.Kind, claimants.KernelTunnelPeer.Kind, claimants.KernelNextHop.Kind:
 			word = o.Owner.Name
 		}
-		if !slices.Contains(words, word) {
+		if !seen[word] {
+			seen[word] = true
 			words = append(words, word)
 		}
 	}
@@ -123,13 +125,12 @@ var storagePorts = []uint16{2049, 3260, 3300, 6789}
 // claims it serves that itself: the volume is mounted, the hosts resolve names
 // through the Service.
 func notTheServer(intruders, owners []claim.Claim) []claim.Claim {
-	for _, i := range intruders {
-		for _, port := range i.Ports {
-			owners = slices.DeleteFunc(owners, func(o claim.Claim) bool {
-				return o.Kind == claimants.StorageServer.Kind && slices.Contains(storagePorts, port.Number) ||
-					o.Kind == claimants.HostResolver.Kind && port.Number == dnsPort
-			})
-		}
+	storage, dns := false, false
+	for port := range portsOn(intruders) {
+		storage = storage || slices.Contains(storagePorts, port.Number)
+		dns = dns || port.Number == dnsPort
 	}
-	return owners
+	return slices.DeleteFunc(owners, func(o claim.Claim) bool {
+		return storage && o.Kind == claimants.StorageServer.Kind || dns && o.Kind == claimants.HostResolver.Kind
+	})
 }

@@ -54,8 +54,9 @@ func reportEndpoint(p *rule.Pass, ip netip.Addr) {
 	on := claimsOn(p, ip)
 	owners := inRole(on, claim.Host|claim.ControlPlane)
 	var taken []taking
+	answer := servers(p, ip, on)
 	for _, c := range ofKind(p.Subjects(), claimants.KernelNAT.Kind, claimants.KernelVirtualServer.Kind) {
-		if t := takes(p, c, ip, on); len(t.serves) > 0 {
+		if t := takes(p, c, ip, answer); len(t.serves) > 0 {
 			taken = append(taken, t)
 		}
 	}
@@ -103,12 +104,12 @@ func claimsOn(p *rule.Pass, ip netip.Addr) []claim.Claim {
 
 // takes tells which servers of the address a claim takes traffic from. What leads
 // to apiservers takes none from them.
-func takes(p *rule.Pass, c claim.Claim, ip netip.Addr, on []claim.Claim) taking {
+func takes(p *rule.Pass, c claim.Claim, ip netip.Addr, answer map[snapshot.Port]string) taking {
 	t := taking{Claim: c}
 	if c.Owner == cluster.ServiceKind.Ref("default", "kubernetes") || meantForAPI(p, c, ip) {
 		return t
 	}
-	for port, name := range servers(p, ip, on) {
+	for port, name := range answer {
 		if len(c.Ports) > 0 && !slices.Contains(c.Ports, port) {
 			continue
 		}

@@ -75,34 +75,53 @@ func sameClusterIP(p *rule.Pass) {
 // another owner, and these ports. A claim without ports has those of all others. It
 // looks at each claim once, not at each two: there may be thousands at one address.
 func sameFrontends(vips []claim.Claim) (rivals []claim.Claim, ports claim.Ports) {
-	on, whole, some := map[snapshot.Port]holders{}, holders{}, holders{}
-	for _, c := range vips {
-		if len(c.Ports) == 0 {
-			whole = whole.and(c.Owner)
-			continue
-		}
-		some = some.and(c.Owner)
-		for _, p := range c.Ports {
-			on[p] = on[p].and(c.Owner)
-		}
-	}
+	f := frontendsOf(vips)
 	seen := map[snapshot.Port]bool{}
 	for _, c := range vips {
-		hit := len(c.Ports) == 0 && some.beside(c.Owner)
-		for _, p := range c.Ports {
-			if !whole.beside(c.Owner) && !on[p].beside(c.Owner) {
-				continue
-			}
-			if hit = true; !seen[p] {
+		shared := f.shared(c)
+		for _, p := range shared {
+			if !seen[p] {
 				seen[p] = true
 				ports = append(ports, p)
 			}
 		}
-		if hit {
+		if len(shared) > 0 || len(c.Ports) == 0 && f.some.beside(c.Owner) {
 			rivals = append(rivals, c)
 		}
 	}
 	return rivals, ports
+}
+
+// frontends are who has a port, who has none and so all, and who has some.
+type frontends struct {
+	on          map[snapshot.Port]holders
+	whole, some holders
+}
+
+func frontendsOf(claims []claim.Claim) frontends {
+	f := frontends{on: map[snapshot.Port]holders{}}
+	for _, c := range claims {
+		if len(c.Ports) == 0 {
+			f.whole = f.whole.and(c.Owner)
+			continue
+		}
+		f.some = f.some.and(c.Owner)
+		for _, p := range c.Ports {
+			f.on[p] = f.on[p].and(c.Owner)
+		}
+	}
+	return f
+}
+
+// shared lists the ports of a claim that another owner has as well.
+func (f frontends) shared(c claim.Claim) claim.Ports {
+	var ports claim.Ports
+	for _, p := range c.Ports {
+		if f.whole.beside(c.Owner) || f.on[p].beside(c.Owner) {
+			ports = append(ports, p)
+		}
+	}
+	return ports
 }
 
 // holders are the owners that have something: who came first, and whether there are
@@ -117,6 +136,13 @@ func (h holders) and(owner snapshot.Ref) holders {
 		return holders{first: owner, taken: true}
 	}
 	h.shared = h.shared || owner != h.first
+	return h
+}
+
+func holdersOf(claims []claim.Claim) (h holders) {
+	for _, c := range claims {
+		h = h.and(c.Owner)
+	}
 	return h
 }
 

@@ -63,58 +63,100 @@ func owners(claims []claim.Claim) int {
 	return len(seen)
 }
 
-// agreement tells whether all sharers agree, two by two, and if not, why the
-// controller will refuse one of them where it is known to. Two by two, because
-// what a third one does makes no pair better.
+// agreement tells whether all sharers agree, each with each other owner's, and if not,
+// why the controller will refuse one of them where it is known to. Each with each,
+// because what a third one does makes no pair better; but each is looked at once, for
+// there may be thousands at one address.
 func agreement(p *rule.Pass, sharers []claim.Claim) (refusal string, agreed bool) {
-	agreed = true
-	for i, a := range sharers {
-		for _, b := range sharers[i+1:] {
-			if claim.SameOwner(a, b) {
-				continue
-			}
-			if why := refused(p, a, b); why != "" {
-				return why, false
-			}
-			agreed = agreed && a.Share != "" && b.Share != ""
+	if ports := twiceAskedFor(sharers); len(ports) > 0 {
+		return ports.String() + " of one address can be granted to one of them only", false
+	}
+	keyed := slices.DeleteFunc(slices.Clone(sharers), func(c claim.Claim) bool { return c.Share == "" })
+	if owners(keyed) > 1 {
+		if slices.ContainsFunc(keyed, func(c claim.Claim) bool { return c.Share != keyed[0].Share }) {
+			return "their sharing keys differ", false
+		}
+		if why := refusedDespiteKey(p, keyed); why != "" {
+			return why, false
 		}
 	}
-	return "", agreed
+	return "", len(keyed) == len(sharers)
 }
 
-// refused says why two claims cannot both be granted, or "". Two that were
-// granted one port are WH201's.
-func refused(p *rule.Pass, a, b claim.Claim) string {
-	if shared, _ := a.Ports.Meet(b.Ports); len(shared) > 0 && (a.Role|b.Role)&claim.Request != 0 {
-		return shared.String() + " of one address can be granted to one of them only"
+// twiceAskedFor lists ports that are asked for and that another owner has or asks for
+// as well. Two that were granted one port are WH201's.
+func twiceAskedFor(sharers []claim.Claim) claim.Ports {
+	all, asked := frontendsOf(sharers), frontendsOf(inRole(sharers, claim.Request))
+	for _, c := range sharers {
+		others := asked
+		if c.Role == claim.Request {
+			others = all
+		}
+		if ports := others.shared(c); len(ports) > 0 {
+			return ports
+		}
 	}
-	switch {
-	case a.Share == "" || b.Share == "":
-		return ""
-	case a.Share != b.Share:
-		return "their sharing keys differ"
-	}
-	return refusedDespiteKey(p, a, b)
+	return nil
 }
 
-func refusedDespiteKey(p *rule.Pass, a, b claim.Claim) string {
-	x, y := p.Object(a.By), p.Object(b.By)
+// refusedDespiteKey says why claims of one key cannot all be granted, or "".
+func refusedDespiteKey(p *rule.Pass, keyed []claim.Claim) string {
+	keyed = slices.DeleteFunc(slices.Clone(keyed), func(c claim.Claim) bool { return p.Object(c.By) == nil })
 	switch {
-	case x == nil || y == nil:
-	case strings.HasPrefix(a.Share, "metallb:") && (local(x) || local(y)) && !sameSelector(x, y):
+	case len(keyed) == 0:
+	case strings.HasPrefix(keyed[0].Share, "metallb:") && localElsewhere(p, keyed):
 		return "externalTrafficPolicy Local with different selectors is not shared by MetalLB"
-	case strings.HasPrefix(a.Share, "cilium:") && a.By.Namespace != b.By.Namespace && !(permits(x, y) && permits(y, x)):
+	case strings.HasPrefix(keyed[0].Share, "cilium:") && !permitted(p, keyed):
 		return "they are in different namespaces, and not both permit it by lbipam.cilium.io/sharing-cross-namespace"
 	}
 	return ""
 }
 
-func local(o *snapshot.Object) bool {
-	return o.Field("spec", "externalTrafficPolicy").Text() == "Local"
+// localElsewhere tells whether a claim whose traffic stays local has another selector
+// than a claim of another owner.
+func localElsewhere(p *rule.Pass, keyed []claim.Claim) bool {
+	type side struct {
+		owner    snapshot.Ref
+		selector string
+	}
+	sides := map[side]int{} // how many there are of an owner, of a selector, of both
+	locals := map[side]bool{}
+	for _, c := range keyed {
+		o := p.Object(c.By)
+		x := side{c.Owner, selector(o)}
+		if sides[x]++; sides[x] == 1 {
+			sides[side{owner: x.owner, selector: "\x00any"}]++
+			sides[side{selector: x.selector}]++
+			sides[side{selector: "\x00any"}]++
+		}
+		if local(o) {
+			locals[x] = true
+		}
+	}
+	for x := range locals { // all, less its owner's and its selector's, of which it is both
+		if sides[side{selector: "\x00any"}]-sides[side{owner: x.owner, selector: "\x00any"}]-sides[side{selector: x.selector}]+1 > 0 {
+			return true
+		}
+	}
+	return false
 }
 
-func sameSelector(a, b *snapshot.Object) bool {
-	return selector(a) == selector(b)
+// permitted tells whether claims permit each other's namespaces.
+func permitted(p *rule.Pass, keyed []claim.Claim) bool {
+	spaces := map[string]bool{}
+	for _, c := range keyed {
+		spaces[c.By.Namespace] = true
+	}
+	for _, c := range keyed {
+		if !permits(p.Object(c.By), spaces) {
+			return false
+		}
+	}
+	return true
+}
+
+func local(o *snapshot.Object) bool {
+	return o.Field("spec", "externalTrafficPolicy").Text() == "Local"
 }
 
 // selector is a Service's selector in one order.
@@ -127,11 +169,20 @@ func selector(o *snapshot.Object) string {
 	return strings.Join(parts, ",")
 }
 
-func permits(a, b *snapshot.Object) bool {
-	text := a.Annotation("lbipam.cilium.io/sharing-cross-namespace").Text()
+// permits tells whether an object permits all of some namespaces, its own in any case.
+func permits(o *snapshot.Object, spaces map[string]bool) bool {
+	text := o.Annotation("lbipam.cilium.io/sharing-cross-namespace").Text()
 	if text == "" {
-		text = a.Annotation("io.cilium/lb-ipam-sharing-cross-namespace").Text()
+		text = o.Annotation("io.cilium/lb-ipam-sharing-cross-namespace").Text()
 	}
-	allowed := strings.Split(text, ",")
-	return slices.Contains(allowed, "*") || slices.Contains(allowed, b.Ref.Namespace)
+	allowed := map[string]bool{o.Ref.Namespace: true}
+	for space := range strings.SplitSeq(text, ",") {
+		if space == "*" {
+			return true
+		}
+		if spaces[space] {
+			allowed[space] = true
+		}
+	}
+	return len(allowed) == len(spaces)
 }

@@ -31,7 +31,7 @@ var UnusableAddress = add(rule.Rule{
 		if !ok {
 			return
 		}
-		why := unusable(ip, p.Facts)
+		why := p.Facts.UnusableAs(ip)
 		claims := unchecked(ip, withoutGateways(p.Subjects()))
 		if why == "" || len(claims) == 0 {
 			return
@@ -46,47 +46,13 @@ var UnusableAddress = add(rule.Rule{
 	},
 })
 
-// unusable says why an address cannot be a Service's, or "".
-func unusable(ip netip.Addr, f *rule.Facts) string {
-	switch {
-	case ip.IsUnspecified():
-		return "the unspecified address"
-	case ip.IsLoopback():
-		return "a loopback address"
-	case ip.IsLinkLocalUnicast():
-		return "a link-local address"
-	case ip.IsMulticast():
-		return "a multicast address"
-	case ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
-		return "the broadcast address"
-	}
-	for _, s := range f.Subnets {
-		r := claim.PrefixRange(s)
-		// /31 and /127 have neither (RFC 3021, RFC 6164); IPv6 has no broadcast.
-		if r.From.Is6() || s.Bits() >= 31 {
-			continue
-		}
-		switch ip {
-		case r.From:
-			return "the network address of the nodes' subnet " + s.String()
-		case r.To:
-			return "the broadcast address of the nodes' subnet " + s.String()
-		}
-	}
-	return ""
-}
-
 // unchecked leaves out what the apiserver would refuse itself
-// (pkg/apis/core/validation ValidateNonSpecialIP on externalIPs), and kube-vip's
-// word for DHCP.
+// (pkg/apis/core/validation ValidateNonSpecialIP on externalIPs).
 func unchecked(ip netip.Addr, claims []claim.Claim) []claim.Claim {
 	refused := ip.IsUnspecified() || ip.IsLoopback() || ip.IsLinkLocalUnicast() || ip.IsLinkLocalMulticast()
 	var out []claim.Claim
 	for _, c := range claims {
 		if refused && c.Kind == claimants.ServiceExternalIP.Kind {
-			continue
-		}
-		if ip.IsUnspecified() && c.Kind == claimants.ServiceLoadBalancerIP.Kind {
 			continue
 		}
 		out = append(out, c)

@@ -4,7 +4,6 @@ package rules
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"whohas/claim"
@@ -28,16 +27,17 @@ var NonCanonicalAddress = add(rule.Rule{
 	On:      rule.OnObject,
 	Subject: claim.VIP | claim.Request | claim.Pool,
 	Check: func(p *rule.Pass) {
-		for _, c := range p.Others(p.Rule.Subject) {
-			checkForm(p, c)
+		claims := p.Others(p.Rule.Subject)
+		filled := placeholders(claims)
+		for _, c := range claims {
+			if !snapshot.Unresolved(c.Text) && (c.Range.IsValid() || !filled[c.Origin]) {
+				checkForm(p, c)
+			}
 		}
 	},
 })
 
 func checkForm(p *rule.Pass, c claim.Claim) {
-	if snapshot.Unresolved(c.Text) || !c.Range.IsValid() && besidePlaceholder(p, c) {
-		return
-	}
 	f := rule.Finding{Severity: rule.Warning, Range: c.Range, Claimants: rule.Claimants(rule.Intruder, c)}
 	switch {
 	case !c.Range.IsValid():
@@ -56,12 +56,16 @@ func checkForm(p *rule.Pass, c claim.Claim) {
 	p.Report(f)
 }
 
-// besidePlaceholder tells whether another part of the same field is filled in
-// later: a placeholder that holds a comma looks like a list of several texts.
-func besidePlaceholder(p *rule.Pass, c claim.Claim) bool {
-	return slices.ContainsFunc(p.Others(p.Rule.Subject), func(o claim.Claim) bool {
-		return o.Origin == c.Origin && snapshot.Unresolved(o.Text)
-	})
+// placeholders are the fields of which a part is filled in later: one that holds a
+// comma looks like a list of several texts.
+func placeholders(claims []claim.Claim) map[snapshot.Origin]bool {
+	fields := map[snapshot.Origin]bool{}
+	for _, c := range claims {
+		if snapshot.Unresolved(c.Text) {
+			fields[c.Origin] = true
+		}
+	}
+	return fields
 }
 
 // meetsOthers tells whether the canonical form is another rule's matter: somebody
@@ -72,10 +76,10 @@ func meetsOthers(p *rule.Pass, c claim.Claim) bool {
 	if c.Role != claim.Pool {
 		roles |= claim.VIP | claim.Request
 	}
-	for o := range p.View.On(c.Range.From) {
-		if o.Role&roles != 0 && !claim.SameOwner(o, c) {
+	for o := range p.View.OverlappingIn(c.Range, roles) {
+		if !claim.SameOwner(o, c) {
 			return true
 		}
 	}
-	return unusable(c.Range.From, p.Facts) != ""
+	return p.Facts.UnusableAs(c.Range.From) != ""
 }

@@ -8,9 +8,11 @@ import (
 	"strings"
 
 	"whohas/claim"
+	"whohas/claimants"
 	"whohas/command"
 	"whohas/explain"
 	"whohas/rule"
+	"whohas/snapshot"
 )
 
 // ManualEndpoint sends a Service's traffic to whom it was not meant for.
@@ -19,26 +21,28 @@ var ManualEndpoint = add(rule.Rule{
 	Name:     "manual-endpoint",
 	Severity: rule.Error,
 	Doc: rule.Doc{
-		Problem: "An EndpointSlice that no controller keeps leads to the apiserver, into a ServiceCIDR, or to a Pod of another namespace.",
+		Problem: "An EndpointSlice, or Endpoints, that no controller keeps leads to the apiserver, into a ServiceCIDR, or to a Pod of another namespace.",
 		Effect:  "What comes to the Service, from a load balancer too, goes to an address of the writer's choice. The apiserver, or the Pod, sees a node or the balancer as its client: NetworkPolicies and firewalls that trust these let it in (CVE-2021-25740). An address out of a ServiceCIDR is nobody's, or another Service's.",
 		Why:     "An EndpointSlice may name any address but loopback and link-local ones (kubernetes pkg/apis/core/validation/validation.go ValidateNonSpecialIP). Who may write EndpointSlices in one namespace reaches every other.",
-		Fix:     "Delete the slice. Lead to another namespace by a Service there: with externalName, or by a route that its owner permits (ReferenceGrant).",
+		Fix:     "Delete it. Lead to another namespace by a Service there: with externalName, or by a route that its owner permits (ReferenceGrant).",
 		Since:   "0.1",
 		Refs:    []string{"https://github.com/kubernetes/kubernetes/issues/103675", "https://kubernetes.io/docs/concepts/services-networking/service/#services-without-selectors"},
 	},
 	Subject: claim.Endpoint,
 	Against: claim.ControlPlane | claim.ServiceRange | claim.PodIP,
 	Check: func(p *rule.Pass) {
+		byHand := handMade(p)
 		var astray []misled
-		if to, owners := apiEndpoints(p); len(owners) > 0 {
+		if to, owners := apiEndpoints(p, byHand); len(owners) > 0 {
 			astray = append(astray, misled{rule.Error, to, owners, "the apiserver's address and port",
 				"the Service's clients reach the apiserver, which sees a node's or the balancer's address instead of theirs"})
 		}
-		if ranges := covering(p, p.Others(claim.ServiceRange)); len(ranges) > 0 {
-			astray = append(astray, misled{rule.Warning, p.Subjects(), ranges, "in the ServiceCIDR " + ranges[0].Range.String(),
+		byHand = slices.DeleteFunc(byHand, named)
+		if ranges := covering(p, p.Others(claim.ServiceRange)); len(ranges) > 0 && len(byHand) > 0 {
+			astray = append(astray, misled{rule.Warning, byHand, ranges, "in the ServiceCIDR " + ranges[0].Range.String(),
 				"the address is no endpoint's: nobody answers, or the Service to which it is allocated"})
 		}
-		if to, pods := foreignPods(p, p.Subjects()); len(pods) > 0 {
+		if to, pods := foreignPods(p, byHand); len(pods) > 0 {
 			astray = append(astray, misled{rule.Warning, to, pods, "the address of " + names(pods),
 				"the Service's clients reach a Pod of another namespace, past what guards that namespace"})
 		}
@@ -47,6 +51,38 @@ var ManualEndpoint = add(rule.Rule{
 		}
 	},
 })
+
+// named tells whether a label says who keeps a slice. That is no proof, and enough
+// where the slice leads to no more than another namespace: what joins clusters makes
+// such slices.
+func named(c claim.Claim) bool { return c.Kind == claimants.NamedEndpoint.Kind }
+
+// handMade leaves out what the control plane keeps, which goes by the Service: it makes
+// the slices and the Endpoints of one with a selector, and puts right what others write
+// there. Endpoints count where their Service is known to have none, and stand for their
+// mirrors.
+func handMade(p *rule.Pass) []claim.Claim {
+	const kept = "endpointslice-controller.k8s.io"
+	claims := p.Subjects()
+	mirrored := map[snapshot.Ref]bool{}
+	for _, c := range claims {
+		mirrored[c.Owner] = mirrored[c.Owner] || c.Kind == claimants.ManualEndpoints.Kind
+	}
+	return slices.DeleteFunc(claims, func(c claim.Claim) bool {
+		switch service := p.Object(c.Owner); {
+		case c.Kind == claimants.ManualEndpoints.Kind:
+			return service == nil || hasSelector(service)
+		case !named(c):
+			return false
+		case c.Agent == "endpointslicemirroring-controller.k8s.io" && mirrored[c.Owner]:
+			return true
+		default:
+			return c.Agent == kept && service != nil && hasSelector(service)
+		}
+	})
+}
+
+func hasSelector(service *snapshot.Object) bool { return selector(service) != "" }
 
 // misled is what leads to whom it was not meant for, and what comes of that.
 type misled struct {
@@ -58,16 +94,18 @@ type misled struct {
 // apiEndpoints lists what leads to a port on which the apiserver is reached, and what
 // says so. Other ports of such a host are left alone: monitoring names etcd and the
 // scheduler by hand.
-func apiEndpoints(p *rule.Pass) (to, owners []claim.Claim) {
-	for _, plane := range p.Others(claim.ControlPlane) {
-		for _, s := range p.Subjects() {
-			if shared, whole := s.Ports.Meet(plane.Ports); plane.Range != p.Key.Range || len(plane.Ports) == 0 || len(shared) == 0 && !whole {
-				continue
-			}
-			to = append(to, s)
-			if !slices.ContainsFunc(owners, func(c claim.Claim) bool { return claim.Compare(c, plane) == 0 }) {
-				owners = append(owners, plane)
-			}
+func apiEndpoints(p *rule.Pass, byHand []claim.Claim) (to, owners []claim.Claim) {
+	planes := slices.DeleteFunc(p.Others(claim.ControlPlane), func(c claim.Claim) bool { return c.Range != p.Key.Range || len(c.Ports) == 0 })
+	api, named := portsOn(planes), portsOn(byHand)
+	whole := false
+	for _, s := range byHand {
+		if len(planes) > 0 && (len(s.Ports) == 0 || takePort([]claim.Claim{s}, api)) {
+			to, whole = append(to, s), whole || len(s.Ports) == 0
+		}
+	}
+	for _, plane := range planes {
+		if whole || takePort([]claim.Claim{plane}, named) {
+			owners = append(owners, plane)
 		}
 	}
 	return once(to), owners
@@ -75,15 +113,19 @@ func apiEndpoints(p *rule.Pass) (to, owners []claim.Claim) {
 
 // foreignPods lists what leads to Pods of other namespaces, and these.
 func foreignPods(p *rule.Pass, subjects []claim.Claim) (to, pods []claim.Claim) {
-	for _, s := range subjects {
-		others := slices.DeleteFunc(p.Others(claim.PodIP), func(c claim.Claim) bool {
-			return c.Range != p.Key.Range || c.By.Namespace == "" || c.By.Namespace == s.By.Namespace
-		})
-		if len(others) > 0 {
-			to, pods = append(to, s), append(pods, others...)
-		}
+	pods = slices.DeleteFunc(p.Others(claim.PodIP), func(c claim.Claim) bool {
+		return c.Range != p.Key.Range || c.By.Namespace == ""
+	})
+	return foreigners(subjects, pods), once(foreigners(pods, subjects))
+}
+
+// foreigners keeps the claims beside which another namespace's stand.
+func foreigners(claims, others []claim.Claim) []claim.Claim {
+	var spaces holders
+	for _, o := range others {
+		spaces = spaces.and(snapshot.Ref{Namespace: o.By.Namespace})
 	}
-	return to, once(pods)
+	return slices.DeleteFunc(slices.Clone(claims), func(c claim.Claim) bool { return !spaces.beside(snapshot.Ref{Namespace: c.By.Namespace}) })
 }
 
 // leadsAstray reports all of it as one finding, the gravest first: without its gravest
@@ -110,13 +152,12 @@ func leadsAstray(p *rule.Pass, astray []misled) {
 
 // once keeps the first claim of each object.
 func once(claims []claim.Claim) []claim.Claim {
-	var out []claim.Claim
-	for _, c := range claims {
-		if !slices.ContainsFunc(out, func(o claim.Claim) bool { return o.By == c.By }) {
-			out = append(out, c)
-		}
-	}
-	return out
+	seen := map[snapshot.Ref]bool{}
+	return slices.DeleteFunc(slices.Clone(claims), func(c claim.Claim) bool {
+		again := seen[c.By]
+		seen[c.By] = true
+		return again
+	})
 }
 
 // deletions are the steps that delete the objects which make claims.
@@ -124,7 +165,7 @@ func deletions(claims []claim.Claim) []explain.Step {
 	var steps []explain.Step
 	for _, c := range claims {
 		steps = append(steps, explain.Step{Where: explain.Anywhere, Text: "see what it is for, and delete " + c.By.String(),
-			Command: command.Object{Resource: "endpointslice", Namespace: c.By.Namespace, Name: c.By.Name}.Delete()})
+			Command: command.Object{Resource: strings.ToLower(c.By.Kind), Namespace: c.By.Namespace, Name: c.By.Name}.Delete()})
 	}
 	return steps
 }

@@ -22,31 +22,43 @@ var PoolOverlap = add(rule.Rule{
 		Since:   "0.1",
 		Refs:    []string{"https://github.com/metallb/metallb/issues/2396", "https://docs.cilium.io/en/stable/network/lb-ipam/"},
 	},
+	On:      rule.OnOverlap,
 	Subject: claim.Pool,
 	Against: claim.Pool,
 	Check: func(p *rule.Pass) {
-		for _, a := range p.Subjects() {
-			for _, b := range p.Others(claim.Pool) {
-				// Each pair is seen from both sides: the first in order speaks.
-				if claim.SameOwner(a, b) || claim.Compare(a, b) >= 0 || leftover(a, b) {
-					continue
-				}
-				shared := a.Range.Intersect(b.Range)
-				p.Report(rule.Finding{
-					Severity: rule.Error, Range: shared,
-					Title:     fmt.Sprintf("%s is in two pools: %s of %s and %s of %s", shared, a.Text, a.By, b.Text, b.By),
-					Claimants: rule.Claimants(rule.Rival, a, b),
-					Chain: simpleChain(fmt.Sprintf("%s and %s both hand out %s", a.By, b.By, shared),
-						"one address can go to two Services, or the controller rejects the pools", []claim.Claim{a, b}),
-				})
-			}
+		pools := conflicting(p.Others(claim.Pool))
+		if owners(pools) < 2 {
+			return
 		}
+		f := rule.Finding{Severity: rule.Error, Claimants: rule.Claimants(rule.Rival, pools...)}
+		if len(pools) == 2 {
+			f.Title = fmt.Sprintf("%s is in two pools: %s of %s and %s of %s", p.Key.Range, pools[0].Text, pools[0].By, pools[1].Text, pools[1].By)
+		} else {
+			f.Title = fmt.Sprintf("%d pools lie over each other in %s: %s", owners(pools), p.Key.Range, names(pools))
+		}
+		f.Chain = simpleChain(fmt.Sprintf("%s both hand out %s", names(pools), p.Key.Range),
+			"one address can go to two Services, or the controller rejects the pools", pools)
+		if len(pools) > 2 {
+			f.Chain.Cause.Text = fmt.Sprintf("%s hand out addresses of %s, each some that others hand out too", names(pools), p.Key.Range)
+		}
+		p.Report(f)
 	},
 })
 
-// leftover tells whether one of two pools is MetalLB's old ConfigMap beside the
-// IPAddressPool that was made from it: since 0.13 nobody reads the ConfigMap.
-func leftover(a, b claim.Claim) bool {
-	const old = "metallb.config.pool"
-	return a.Kind == old && b.Kind == "metallb.pool" || a.Kind == "metallb.pool" && b.Kind == old
+// conflicting leaves out a MetalLB's old ConfigMap beside the IPAddressPools that were
+// made from it: since 0.13 nobody reads the ConfigMap. It stays where it is in conflict
+// with anybody else, or with another ConfigMap.
+func conflicting(pools []claim.Claim) []claim.Claim {
+	const old, made = "metallb.config.pool", "metallb.pool"
+	before, after, others := ofKind(pools, old), ofKind(pools, made), 0
+	if others = len(pools) - len(before) - len(after); others > 0 {
+		return pools
+	}
+	var out []claim.Claim
+	for _, side := range [][]claim.Claim{before, after} {
+		if owners(side) > 1 {
+			out = append(out, side...)
+		}
+	}
+	return out
 }

@@ -64,9 +64,11 @@ func sharedPart(p *rule.Pass, ranges []claim.Claim) claim.Range {
 // rangesOf lists ranges for a sentence, each once.
 func rangesOf(claims []claim.Claim) string {
 	var texts []string
+	seen := map[claim.Range]bool{}
 	for _, c := range claims {
-		if t := c.Range.String(); !slices.Contains(texts, t) {
-			texts = append(texts, t)
+		if !seen[c.Range] {
+			seen[c.Range] = true
+			texts = append(texts, c.Range.String())
 		}
 	}
 	return explain.Names(texts)

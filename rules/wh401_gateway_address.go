@@ -32,7 +32,7 @@ var GatewayAddress = add(rule.Rule{
 			return
 		}
 		intruders, owners := against(gateways, slices.Concat(p.Others(gatewayOwners), covering(p, p.Others(claim.ServiceRange|claim.PodRange))))
-		why := unusable(p.Key.Range.From, p.Facts)
+		why := p.Facts.UnusableAs(p.Key.Range.From)
 		if why != "" {
 			intruders = gateways
 		}

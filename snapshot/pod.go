@@ -27,8 +27,10 @@ var ownReads = []Read{
 		"endpoints.addresses", "endpoints.targetRef.kind", "endpoints.targetRef.namespace", "ports.port", "ports.protocol",
 		"metadata.labels.kubernetes.io/service-name", "metadata.labels.endpointslice.kubernetes.io/managed-by",
 	}},
-	{Kind: EndpointsKind, Names: []string{"default/kubernetes"}, Fields: []string{
+	{Kind: EndpointsKind, Names: []string{"default/kubernetes"}, Filed: true, Fields: []string{
 		"subsets.addresses.ip", "subsets.ports.port", "subsets.ports.protocol",
+		"metadata.labels.endpoints.kubernetes.io/managed-by", "metadata.labels.endpointslice.kubernetes.io/skip-mirror",
+		"metadata.annotations.control-plane.alpha.kubernetes.io/leader",
 	}},
 }
 
@@ -132,6 +134,10 @@ func SliceOf(o *Object) EndpointSlice {
 	}
 	if o.Ref.Kind == EndpointsKind.Kind {
 		s.Service = o.Ref.Name
+		s.ManagedBy = o.Label("endpoints.kubernetes.io/managed-by")
+		if !s.mirrored(o) {
+			s.Service = ""
+		}
 		s.addSubsets(o)
 		return s
 	}
@@ -142,6 +148,15 @@ func SliceOf(o *Object) EndpointSlice {
 	}
 	s.addPorts(o.Field("ports"))
 	return s
+}
+
+// mirrored tells whether the control plane makes EndpointSlices of an Endpoints object,
+// by which alone kube-proxy goes: not of locks, nor where the object says no (kubernetes
+// pkg/controller/endpointslicemirroring shouldMirror, v1.34). The apiserver says no for
+// default/kubernetes.
+func (s *EndpointSlice) mirrored(o *Object) bool {
+	return o.Ref.Namespace == "default" && o.Ref.Name == "kubernetes" ||
+		o.Label("endpointslice.kubernetes.io/skip-mirror") != "true" && !o.Annotation("control-plane.alpha.kubernetes.io/leader").OK()
 }
 
 func (s *EndpointSlice) addSubsets(o *Object) {

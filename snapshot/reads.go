@@ -27,8 +27,11 @@ import (
 // A path that ends keeps the whole subtree. Of what a field declared with
 // <yaml> holds beside the declared fields, nothing is kept.
 type Read struct {
-	Kind   Kind
-	Names  []string // "namespace/name" of the only objects wanted; empty: all
+	Kind  Kind
+	Names []string // "namespace/name" of the only objects wanted; empty: all
+	// Filed are all that stand in files, whatever their names: only a live cluster is
+	// not asked for the others.
+	Filed  bool
 	Fields []string
 	// Traced fields are kept as well, and of managedFields who wrote them.
 	Traced []string
@@ -362,6 +365,7 @@ type kindReads struct {
 	kind   Kind
 	fields *Fields
 	names  map[string]bool // nil: all objects
+	filed  bool            // all that stand in files
 }
 
 // NewReads joins declarations.
@@ -382,6 +386,7 @@ func NewReads(reads ...Read) (Reads, error) {
 			out.order = append(out.order, r.Kind)
 		}
 		k.restrict(r.Names)
+		k.filed = k.filed || r.Filed
 		paths[gk] = append(paths[gk], r.Fields...)
 		traced[gk] = append(traced[gk], r.Traced...)
 	}
@@ -423,7 +428,8 @@ func (r Reads) Kind(group, kind string) (k Kind, fields *Fields, ok bool) {
 	return d.kind, d.fields, true
 }
 
-// Names lists the only objects of a kind that are read, sorted; nil means all.
+// Names lists the only objects of a kind that a live cluster is asked for, sorted; nil
+// means all.
 func (r Reads) Names(k Kind) []string {
 	d := r.kinds[groupKind{k.Group, k.Kind}]
 	if d == nil || d.names == nil {
@@ -437,8 +443,14 @@ func (r Reads) Names(k Kind) []string {
 	return names
 }
 
-// Wants tells whether an object of a declared kind is read.
+// Some tells whether not every object of a declared kind is read from files.
+func (r Reads) Some(k Kind) bool {
+	d := r.kinds[groupKind{k.Group, k.Kind}]
+	return d != nil && d.names != nil && !d.filed
+}
+
+// Wants tells whether an object of a declared kind is read from files.
 func (r Reads) Wants(k Kind, namespace, name string) bool {
 	d := r.kinds[groupKind{k.Group, k.Kind}]
-	return d != nil && (d.names == nil || d.names[namespace+"/"+name])
+	return d != nil && (d.names == nil || d.filed || d.names[namespace+"/"+name])
 }

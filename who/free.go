@@ -28,8 +28,7 @@ type Taken struct {
 
 // FreeIn proposes up to most addresses of a range that no claim touches: for an
 // external address or a pool. The range's own first and last address are left
-// out where they may be a subnet's edges, and so are the edges of the nodes'
-// known subnets.
+// out where they may be a subnet's edges, and so is what rule WH206 speaks about.
 func FreeIn(in claim.Range, most int, v claim.View, f *cluster.Facts) Free {
 	out := Free{In: in, Unknown: unknowns}
 	var taken []claim.Range
@@ -39,8 +38,9 @@ func FreeIn(in claim.Range, most int, v claim.View, f *cluster.Facts) Free {
 		counts[c.Role]++
 	}
 	taken = append(taken, edges(in)...)
-	for _, s := range f.Subnets {
-		taken = append(taken, edges(claim.PrefixRange(s))...)
+	taken = append(taken, mapped)
+	for _, u := range f.Unusable() {
+		taken = append(taken, claim.PrefixRange(u.Prefix))
 	}
 	for role, n := range counts {
 		out.Taken = append(out.Taken, Taken{role, n})
@@ -49,6 +49,9 @@ func FreeIn(in claim.Range, most int, v claim.View, f *cluster.Facts) Free {
 	out.Addresses = gaps(in, taken, most)
 	return out
 }
+
+// mapped are IPv4 addresses in IPv6's form: other claims' addresses, unmapped.
+var mapped = claim.Range{From: netip.MustParseAddr("::ffff:0:0"), To: netip.MustParseAddr("::ffff:ffff:ffff")}
 
 var unknowns = []string{
 	"hosts on the network that are no nodes, and addresses that DHCP hands out",

@@ -56,6 +56,12 @@ func Of(asked claim.Range, v claim.View, f *cluster.Facts, findings []rule.Findi
 		whole.hold(c, f)
 	}
 	whole.judge(findings)
+	at := map[netip.Addr][]rule.Finding{}
+	for _, f := range findings {
+		if ip := f.Address(); ip.IsValid() {
+			at[ip] = append(at[ip], f)
+		}
+	}
 	answers := []Answer{whole}
 	for ip, claims := range single {
 		a := Answer{Range: claim.Single(ip)}
@@ -67,7 +73,7 @@ func Of(asked claim.Range, v claim.View, f *cluster.Facts, findings []rule.Findi
 				a.Within = append(a.Within, w)
 			}
 		}
-		a.judge(findings)
+		a.judge(at[ip])
 		answers = append(answers, a)
 	}
 	slices.SortFunc(answers[1:], func(a, b Answer) int { return a.Range.Compare(b.Range) })
@@ -126,13 +132,15 @@ func (a *Answer) agreed() bool {
 // of an address, as a kubeadm endpoint that is a node's, owns nothing beside it.
 func (a *Answer) owners() []snapshot.Ref {
 	var out []snapshot.Ref
+	seen := map[snapshot.Ref]bool{}
 	const speakers = claim.ControlPlane | claim.Listener | claim.Endpoint | claim.Observed
 	for _, h := range a.Claims {
 		// What a kernel does with an address makes it nobody's.
 		if h.Role&speakers != 0 && len(a.Claims) > 1 || h.Role == claim.Observed && h.Origin.Host != "" {
 			continue
 		}
-		if !slices.Contains(out, h.Owner) {
+		if !seen[h.Owner] {
+			seen[h.Owner] = true
 			out = append(out, h.Owner)
 		}
 	}

@@ -59,7 +59,7 @@ func (t *yamlTree) blockObject(h head, part bool) bool {
 	group, _ := snapshot.SplitAPIVersion(h.apiVersion)
 	kind, fields, keep := t.reading.Reads.Kind(group, h.kind)
 	keep = keep && h.apiVersion != ""
-	if keep && t.reading.Reads.Names(kind) != nil {
+	if keep && t.reading.Reads.Some(kind) {
 		root, _, ok := t.blockTree(sieve{fields: nameFields}, true, part)
 		if !ok {
 			return false

@@ -53,7 +53,7 @@ func (d *decoder) jsonItem(i item) {
 	if !ok {
 		return
 	}
-	if d.reading.Reads.Names(k.kind) != nil && !d.jsonWants(k, i.text) {
+	if d.reading.Reads.Some(k.kind) && !d.jsonWants(k, i.text) {
 		return
 	}
 	t := jsonTree{decoder: d, text: i.text, line: i.line}

@@ -200,7 +200,7 @@ func (t *yamlTree) object(n *yaml.Node, in *list) error {
 	if !ok {
 		return nil
 	}
-	if t.reading.Reads.Names(k.kind) != nil && !t.wantsNode(k, n) {
+	if t.reading.Reads.Some(k.kind) && !t.wantsNode(k, n) {
 		return nil
 	}
 	root, err := t.tree(n, objectSieve(k.fields))

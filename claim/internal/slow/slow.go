@@ -60,6 +60,11 @@ func (r *Register) Overlapping(rg claim.Range) iter.Seq[claim.Claim] {
 	return r.where(func(c claim.Claim) bool { return meet(c.Range, rg) })
 }
 
+// OverlappingIn implements claim.View.
+func (r *Register) OverlappingIn(rg claim.Range, roles claim.Roles) iter.Seq[claim.Claim] {
+	return r.where(func(c claim.Claim) bool { return c.Role&roles != 0 && meet(c.Range, rg) })
+}
+
 // Of implements claim.View.
 func (r *Register) Of(by snapshot.Ref) iter.Seq[claim.Claim] {
 	return r.where(func(c claim.Claim) bool { return c.By == by })
