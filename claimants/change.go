@@ -37,14 +37,14 @@ func Compare(base, change *snapshot.Snapshot, more ...claim.Claim) Change {
 		return x, x.Role&takes == 0 || !c.Replaced[x.By] || x.Kind == ServiceIngress.Kind && standing[x.By]
 	})
 	forged := c.forged(base)
-	c.ByBase = claim.Join(kept, claim.Through(c.Own, func(x claim.Claim) (claim.Claim, bool) {
-		if forged[x.By] {
+	own := claim.Through(c.Own, func(x claim.Claim) (claim.Claim, bool) {
+		if forged[x.By] && x.Role&takes != 0 {
 			x.Owner = x.By
 		}
-		return x, x.Role&takes != 0
-	}))
-	c.ByBoth = claim.Join(kept, c.Own)
-	c.Says = len(forged) > 0
+		return x, true
+	})
+	c.ByBase = claim.Join(kept, claim.Through(own, func(x claim.Claim) (claim.Claim, bool) { return x, x.Role&takes != 0 }))
+	c.ByBoth = claim.Join(kept, own)
 	for range c.Own.In(Evidence) {
 		c.Says = true
 		break

@@ -17,7 +17,7 @@
 // Section want lists every finding, the worst first; "want MODE" what is found
 // when that proxy mode is set instead. An empty section means: quiet. Section
 // hosts/NAME.json holds what a host's kernel held, as the JSON of dataplane.Host.
-// Sections base/NAME hold what exists already: the others are then a change, of which
+// Sections before/NAME hold what exists already: the others are then a change, of which
 // only what it makes worse is found.
 // Section scenario may hold, a line each: mode, complete (true), now (a date),
 // reserved (ADDRESS WHAT).
@@ -55,7 +55,7 @@ type Scenario struct {
 	Now      time.Time
 	Reserved []claim.Claim
 	Snapshot *snapshot.Snapshot
-	Base     *snapshot.Snapshot             // nil: Snapshot is all there is
+	Base     *snapshot.Snapshot               // nil: Snapshot is all there is
 	Want     map[dataplane.ProxyMode][]string // "" : with Mode
 
 	Manifests []Manifest // as they are written, in their order
@@ -134,7 +134,7 @@ func (s *Scenario) reserve(value string) error {
 }
 
 func (s *Scenario) read(manifests []txtar.File) error {
-	inBase := func(f txtar.File) bool { return strings.HasPrefix(f.Name, "base/") }
+	inBase := func(f txtar.File) bool { return strings.HasPrefix(f.Name, "before/") }
 	if slices.ContainsFunc(manifests, inBase) {
 		var base []txtar.File
 		for _, f := range manifests {
