@@ -97,6 +97,25 @@ func ObjectAllows(s *snapshot.Snapshot) []rule.Allow {
 	return out
 }
 
+// AllowsOver lists what the objects of a change allow over its base: a permission
+// counts if the base's object bears the very same, else whoever takes an address could
+// permit it to himself. One that the change brings is listed and does not count.
+func AllowsOver(base, over *snapshot.Snapshot) []rule.Allow {
+	all := ObjectAllows(over)
+	for i, a := range all {
+		borne := false
+		for _, o := range base.Of(a.Object) {
+			borne = borne || slices.ContainsFunc(AllowsOf(o), func(b rule.Allow) bool {
+				return b.Rule == a.Rule && b.Place == a.Place && b.Reason == a.Reason && b.Until == a.Until
+			})
+		}
+		if !borne {
+			all[i].Refused = "is the change's own: it counts once it stands in the base"
+		}
+	}
+	return all
+}
+
 // AllowsOf lists what one object allows.
 func AllowsOf(o *snapshot.Object) []rule.Allow {
 	f := o.Annotation(AllowAnnotation)

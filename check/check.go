@@ -26,6 +26,8 @@ type Input struct {
 	Coverage   []snapshot.Coverage
 	Rules      []*rule.Rule
 	Severities map[string]rule.Severity // by rule ID or name: what a site thinks of it
+	Weakened   []rule.Weakened          // what a change does to the evidence of its base
+	OnlyWorse  bool                     // against a base: permissions for what was there before have nothing to do
 }
 
 // Result is what a check found. Everything in it is sorted.
@@ -49,6 +51,9 @@ func Run(in Input) Result {
 func Finish(in Input, res Result, allows []rule.Allow, now time.Time) Result {
 	all := slices.Concat(res.Findings, res.Hidden)
 	keep, allowed, states := suppress(all, allows, now)
+	for i := range states {
+		states[i].Used = states[i].Used || in.OnlyWorse
+	}
 	e := engine{in: in, findings: keep, unsure: res.Unsure, allows: states}
 	e.cluster()
 	res = e.result()
@@ -191,7 +196,7 @@ func (e *engine) cluster() {
 
 func (e *engine) pass() *rule.Pass {
 	base := rule.Pass{View: e.in.View, Facts: e.in.Facts, Objects: e.in.Objects,
-		Coverage: e.in.Coverage, Allows: e.allows, Rules: e.in.Rules, Doubts: e.unsure}
+		Coverage: e.in.Coverage, Allows: e.allows, Rules: e.in.Rules, Doubts: e.unsure, Weakened: e.in.Weakened}
 	return rule.NewPass(base, e.found, func(d rule.Doubt) { e.unsure = append(e.unsure, d) })
 }
 

@@ -94,7 +94,7 @@ func (f *Facts) proxyMode(s *snapshot.Snapshot, override dataplane.ProxyMode, fr
 				return
 			}
 			f.Mode, f.ModeFrom = mode, o.Ref.String()
-			f.KubeRouter = strings.Contains(at.Text(), "service-proxy") || imageNamed(at.Text(), "kube-router")
+			f.KubeRouter = isKubeRouter(at)
 			f.conclude("proxy mode", mode.String(), o.Ref.String(), at.Origin())
 			f.gate(s)
 			return
@@ -106,6 +106,11 @@ func (f *Facts) proxyMode(s *snapshot.Snapshot, override dataplane.ProxyMode, fr
 		return
 	}
 	f.conclude("proxy mode", "unknown", "no proxy configuration among what was read", snapshot.Origin{})
+}
+
+// isKubeRouter tells whether a mode stands in an argument or image of kube-router.
+func isKubeRouter(at snapshot.Field) bool {
+	return strings.Contains(at.Text(), "service-proxy") || imageNamed(at.Text(), "kube-router")
 }
 
 // gate looks for kube-proxy's gate AllowServiceExternalIPs, which its

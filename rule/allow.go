@@ -18,6 +18,8 @@ type Allow struct {
 	Until  string // the last day, as written: 2026-12-31 or an RFC 3339 time
 	Object snapshot.Ref
 	Origin snapshot.Origin
+	// Refused says why the permission does not count whatever it says; "" if it may.
+	Refused string
 }
 
 // AllowState is a permission and what became of it.
@@ -31,6 +33,8 @@ type AllowState struct {
 // cannot be read, expired.
 func (a Allow) Fault(now time.Time) string {
 	switch {
+	case a.Refused != "":
+		return a.Refused
 	case a.Rule == "":
 		return "names no rule"
 	case a.Reason == "":

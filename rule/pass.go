@@ -24,6 +24,7 @@ type Pass struct {
 	Allows   []AllowState
 	Rules    []*Rule
 	Doubts   []Doubt
+	Weakened []Weakened // of a check against a base
 
 	touching []claim.Claim
 	report   func(Finding)

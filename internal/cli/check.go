@@ -77,7 +77,7 @@ func (e *env) check(ctx context.Context, f *checkFlags) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := loadConfig(f.config)
+	cfg, err := e.gatingConfig(f)
 	if err != nil {
 		return err
 	}
@@ -87,53 +87,60 @@ func (e *env) check(ctx context.Context, f *checkFlags) error {
 	if err != nil {
 		return err
 	}
-	r := newReport(w, res, len(f.base) > 0)
+	r := newReport(w.world, res, len(f.base) > 0)
 	err = e.write(outputs, r)
-	e.settle(&f.inputs, w)
+	e.settleBy(&f.inputs, w.world, w.required)
 	if worst, ok := r.Worst(); ok && worst >= threshold {
 		e.status = exitFindings
 	}
 	return err
 }
 
+// checked is the world that a report is about, and the one that must hold what
+// --require asks for: where there is a base, the base.
+type checked struct{ world, required *world }
+
 // checkWorld reads the inputs and checks them, against the base if there is one.
-func (e *env) checkWorld(ctx context.Context, f *checkFlags, cfg *config, list []*rule.Rule) (*world, check.Result, error) {
+func (e *env) checkWorld(ctx context.Context, f *checkFlags, cfg *config, list []*rule.Rule) (checked, check.Result, error) {
 	into := &snapshot.Builder{}
 	if len(f.base) > 0 {
 		if err := e.read(ctx, &f.inputs, f.baseSources(), into); err != nil {
-			return nil, check.Result{}, err
+			return checked{}, check.Result{}, err
 		}
 	}
 	w, err := e.gather(ctx, &f.inputs, cfg)
 	if err != nil {
-		return nil, check.Result{}, err
+		return checked{}, check.Result{}, err
 	}
 	if len(f.base) == 0 {
 		in := checkInput(w, cfg, list)
-		return w, check.Finish(in, check.Run(in), e.allows(f, cfg, w), e.now()), nil
+		return checked{w, w}, check.Finish(in, check.Run(in), e.allows(f, cfg, w.snapshot, nil), e.now()), nil
+	}
+	mode, from, err := f.override(cfg)
+	if err != nil {
+		return checked{}, check.Result{}, err
 	}
 	base := into.Snapshot()
-	before, err := e.world(base, &f.inputs, cfg)
-	if err != nil {
-		return nil, check.Result{}, err
-	}
-	after, err := e.world(snapshot.Over(base, w.snapshot), &f.inputs, cfg)
-	if err != nil {
-		return nil, check.Result{}, err
-	}
-	in := checkInput(after, cfg, list)
-	worse := check.Worse(check.Run(checkInput(before, cfg, list)), check.Run(in))
-	return after, check.Finish(in, worse, e.allows(f, cfg, after), e.now()), nil
+	c := check.Compare(base, w.snapshot, check.Terms{Mode: mode, ModeFrom: from, Declared: cfg.claims(), Rules: list, Severities: cfg.severities})
+	before := &world{snapshot: base, facts: c.Before.Facts, register: c.Before.View}
+	after := &world{snapshot: snapshot.Over(base, w.snapshot), facts: c.After.Facts, register: c.After.View}
+	return checked{after, before}, check.Finish(c.After, c.Worse, e.allows(f, cfg, after.snapshot, base), e.now()), nil
 }
 
 func checkInput(w *world, cfg *config, list []*rule.Rule) check.Input {
 	return check.Input{View: w.register, Facts: w.facts, Objects: w.snapshot, Coverage: w.snapshot.Coverage, Rules: list, Severities: cfg.severities}
 }
 
-func (e *env) allows(f *checkFlags, cfg *config, w *world) []rule.Allow {
+// allows are the permissions of the configuration and of the objects; where there is
+// a base, an object's count as far as the base's object bears them.
+func (e *env) allows(f *checkFlags, cfg *config, s, base *snapshot.Snapshot) []rule.Allow {
 	allows := cfg.allows
-	if !f.noInlineAllow {
-		allows = append(allows, check.ObjectAllows(w.snapshot)...)
+	switch {
+	case f.noInlineAllow:
+	case base == nil:
+		allows = append(allows, check.ObjectAllows(s)...)
+	default:
+		allows = append(allows, check.AllowsOver(base, s)...)
 	}
 	return allows
 }

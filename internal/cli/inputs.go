@@ -116,10 +116,13 @@ func (in *inputs) validate() error {
 
 // settle sets the exit status by what could not be read: findings weigh more,
 // and come after it.
-func (e *env) settle(in *inputs, w *world) {
+func (e *env) settle(in *inputs, w *world) { e.settleBy(in, w, w) }
+
+// settleBy is settle where another world must hold what --require asks for.
+func (e *env) settleBy(in *inputs, w, required *world) {
 	var missing []string
 	for _, r := range in.require {
-		if !requirements[r](w) {
+		if !requirements[r](required) {
 			missing = append(missing, r)
 		}
 	}

@@ -65,7 +65,7 @@ func (e *env) read(ctx context.Context, in *inputs, s sources, into *snapshot.Bu
 	if len(s.files) > 0 {
 		reading.Go(func() {
 			o := o
-			o.Paths, o.Progress = s.files, p.file
+			o.Paths, o.Progress, o.Gates = s.files, p.file, len(in.base) > 0
 			_, _ = manifest.Read(ctx, o, into)
 		})
 	}

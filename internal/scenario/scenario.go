@@ -17,6 +17,8 @@
 // Section want lists every finding, the worst first; "want MODE" what is found
 // when that proxy mode is set instead. An empty section means: quiet. Section
 // hosts/NAME.json holds what a host's kernel held, as the JSON of dataplane.Host.
+// Sections before/NAME hold what exists already: the others are then a change, of which
+// only what it makes worse is found.
 // Section scenario may hold, a line each: mode, complete (true), now (a date),
 // reserved (ADDRESS WHAT).
 package scenario
@@ -53,6 +55,7 @@ type Scenario struct {
 	Now      time.Time
 	Reserved []claim.Claim
 	Snapshot *snapshot.Snapshot
+	Base     *snapshot.Snapshot               // nil: Snapshot is all there is
 	Want     map[dataplane.ProxyMode][]string // "" : with Mode
 
 	Manifests []Manifest // as they are written, in their order
@@ -131,26 +134,45 @@ func (s *Scenario) reserve(value string) error {
 }
 
 func (s *Scenario) read(manifests []txtar.File) error {
+	inBase := func(f txtar.File) bool { return strings.HasPrefix(f.Name, "before/") }
+	if slices.ContainsFunc(manifests, inBase) {
+		var base []txtar.File
+		for _, f := range manifests {
+			if inBase(f) {
+				base = append(base, f)
+			}
+		}
+		manifests = slices.DeleteFunc(manifests, inBase)
+		var err error
+		if s.Base, err = s.snapshotOf(base); err != nil {
+			return err
+		}
+	}
+	var err error
+	s.Snapshot, err = s.snapshotOf(manifests)
+	return err
+}
+
+func (s *Scenario) snapshotOf(manifests []txtar.File) (*snapshot.Snapshot, error) {
 	keep, err := Reads()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	into := &snapshot.Builder{}
 	for _, f := range manifests {
 		if isHost(f.Name) {
 			if err := readHost(f, into); err != nil {
-				return fmt.Errorf("%s: %s: %w", s.Name, f.Name, err)
+				return nil, fmt.Errorf("%s: %s: %w", s.Name, f.Name, err)
 			}
 			continue
 		}
 		r, err := document.Reading{Reads: keep, Into: into, File: f.Name}.Decode(context.Background(), bytes.NewReader(f.Data))
 		if err != nil {
-			return fmt.Errorf("%s: %s: %w", s.Name, f.Name, err)
+			return nil, fmt.Errorf("%s: %s: %w", s.Name, f.Name, err)
 		}
 		r.Cover(into, s.Complete)
 	}
-	s.Snapshot = into.Snapshot()
-	return nil
+	return into.Snapshot(), nil
 }
 
 func isHost(name string) bool { return path.Dir(name) == "hosts" && path.Ext(name) == ".json" }
@@ -184,6 +206,10 @@ func (s *Scenario) Check(rules []*rule.Rule) check.Result {
 // CheckAs runs rules on another snapshot or in another mode: what a fix left, or
 // the same cluster under another proxy.
 func (s *Scenario) CheckAs(snap *snapshot.Snapshot, mode dataplane.ProxyMode, rules []*rule.Rule) check.Result {
+	if s.Base != nil {
+		c := check.Compare(s.Base, snap, check.Terms{Mode: mode, ModeFrom: "scenario", Declared: s.Reserved, Rules: rules})
+		return check.Finish(c.After, c.Worse, check.AllowsOver(s.Base, snap), s.Now)
+	}
 	in := check.Input{View: claimants.View(snap, s.Reserved...), Facts: cluster.Draw(snap, mode, "scenario"), Objects: snap, Coverage: snap.Coverage, Rules: rules}
 	return check.Finish(in, check.Run(in), check.ObjectAllows(snap), s.Now)
 }

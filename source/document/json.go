@@ -38,6 +38,10 @@ func (d *decoder) jsonItem(i item) {
 		d.notJSON(i, err)
 		return
 	}
+	if h, err = d.jsonLastHead(i, h); err != nil {
+		d.notJSON(i, err)
+		return
+	}
 	if h.kind != "" {
 		i.list.name()
 	}
@@ -128,6 +132,38 @@ func (d *decoder) jsonHead(text []byte) (head, error) {
 		return false, nil
 	}, func() bool { return h.kind != "" && h.apiVersion != "" })
 	return h, err
+}
+
+// jsonLastHead is the head of an object that may say twice what it is: the last one
+// counts, as in the apiserver's decoder, and that there are two is told. Else a second
+// kind would hide an object from whoever reads the first alone. What an apiserver
+// itself wrote is not looked through.
+func (d *decoder) jsonLastHead(i item, h head) (head, error) {
+	if d.reading.File == "" || !mayRepeat(i.text) {
+		return h, nil
+	}
+	seen := map[string]bool{}
+	err := d.jsonMembers(i.text, func(key string) (bool, error) {
+		if key != "kind" && key != "apiVersion" {
+			return false, nil
+		}
+		if seen[key] {
+			line := i.line + bytes.Count(i.text[:d.json.InputOffset()], newline)
+			d.partial(line, fmt.Sprintf("key %q twice: the last one counts", key))
+		}
+		seen[key] = true
+		if key == "kind" {
+			return d.jsonWord(&h.kind)
+		}
+		return d.jsonWord(&h.apiVersion)
+	}, func() bool { return false })
+	return h, err
+}
+
+// mayRepeat tells whether a key of an object's head may stand twice in a text, in
+// quotes or in escapes.
+func mayRepeat(text []byte) bool {
+	return bytes.Count(text, []byte(`"kind"`)) > 1 || bytes.Count(text, []byte(`"apiVersion"`)) > 1 || bytes.Contains(text, []byte(`\u`))
 }
 
 // jsonMembers walks the members of an object until done. read tells whether it

@@ -85,7 +85,23 @@ func (r *reader) walk(ctx context.Context, named int, dir string) {
 			}
 		case slices.Contains(extensions, filepath.Ext(path)):
 			r.addEntry(named, path)
+		default:
+			r.passOver(path, e)
 		}
+	}
+}
+
+// passOver says what in a directory kubectl does not read and another tool may.
+func (r *reader) passOver(path string, e fs.DirEntry) {
+	if slices.Contains(extensions, strings.ToLower(filepath.Ext(path))) {
+		r.pass(path, "not read: kubectl knows .json, .yaml and .yml alone, in small letters")
+		return
+	}
+	if e.Type()&fs.ModeSymlink == 0 {
+		return
+	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		r.pass(path, "link to a directory, not followed")
 	}
 }
 

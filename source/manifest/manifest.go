@@ -24,6 +24,7 @@ type Options struct {
 	Namespace string            // of objects that name none
 	Complete  bool              // the paths hold every object of the kinds they hold
 	Progress  func(file string) // called before each file, never twice at once; may be nil
+	Gates     bool              // a job rests on it: what looks like a manifest and is passed over is Failed
 }
 
 // source is one stream to read: a file, most often.
@@ -143,9 +144,10 @@ func (r *reader) fail(name, why string, named ...int) {
 	r.into.Cover(snapshot.Coverage{Source: name, Status: snapshot.StatusUnreadable, Detail: why, Failed: true})
 }
 
-// pass covers something that a directory holds and nobody asked for.
+// pass covers something that a directory holds and nobody asked for: kubectl does not
+// read it either, but other tools may apply it.
 func (r *reader) pass(name, why string) {
-	r.into.Cover(snapshot.Coverage{Source: name, Status: snapshot.StatusUnreadable, Detail: why})
+	r.into.Cover(snapshot.Coverage{Source: name, Status: snapshot.StatusUnreadable, Detail: why, Failed: r.Gates})
 }
 
 // coverEmpty covers the named paths in which there was nothing to check: to

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package check_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"whohas/check"
+	"whohas/internal/worlds"
+	"whohas/rule"
+	"whohas/rules"
+)
+
+// TestChangeCannotExcuseItself: whatever else a change brings beside its own claims,
+// nothing that is found of them vanishes or becomes milder.
+func TestChangeCannotExcuseItself(t *testing.T) {
+	found := 0
+	rapid.Check(t, func(t *rapid.T) {
+		base, other := worlds.Random().Draw(t, "base"), worlds.Random().Draw(t, "change")
+		alone, more := other, other
+		alone.Objects = slices.DeleteFunc(slices.Clone(other.Objects), func(o worlds.Thing) bool {
+			return !slices.Contains([]string{"Service", "IPAddressPool", "Gateway", "EndpointSlice"}, o.Kind)
+		})
+		worse := func(w worlds.World) []rule.Finding {
+			change := w.Snapshot(t)
+			r := check.Compare(base.Snapshot(t), change, check.Terms{Mode: base.Mode, Rules: rules.All()}).Worse
+			return slices.Concat(r.Findings, r.Hidden)
+		}
+		was, is := worse(alone), worse(more)
+		found += len(was)
+		for i := range was {
+			if !stillSaid(&was[i], is) {
+				t.Fatalf("lost or milder: %s %s %s %v\nbase %schange %sfound there %v", was[i].Rule.ID, was[i].Severity, was[i].Place(), was[i].Owners(), base, more, at(&was[i], is))
+			}
+		}
+	})
+	if found == 0 {
+		t.Error("no change was found fault with")
+	}
+}
+
+// stillSaid tells whether a finding is there yet, as severe and against as many.
+func stillSaid(f *rule.Finding, all []rule.Finding) bool {
+	return slices.ContainsFunc(all, func(o rule.Finding) bool {
+		if o.Rule != f.Rule || o.Range != f.Range || o.Severity < f.Severity {
+			return false
+		}
+		owners := o.Owners()
+		return !slices.ContainsFunc(f.Owners(), func(n string) bool { return !slices.Contains(owners, n) })
+	})
+}
+
+// at lists what is found at the place of a finding.
+func at(f *rule.Finding, all []rule.Finding) []string {
+	var out []string
+	for _, o := range all {
+		if o.Range.Overlaps(f.Range) {
+			out = append(out, fmt.Sprint(o.Rule.ID, " ", o.Severity, " ", o.Place(), " ", o.Owners()))
+		}
+	}
+	return out
+}
