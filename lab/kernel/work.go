@@ -44,7 +44,10 @@ func NewWork() (*Work, error) {
 			return nil, errors.Join(err, w.Close())
 		}
 	}
-	return w, w.prepare()
+	if err := w.prepare(); err != nil {
+		return nil, errors.Join(err, w.Close())
+	}
+	return w, nil
 }
 
 func (w *Work) prepare() error {
@@ -56,10 +59,18 @@ func (w *Work) prepare() error {
 		if err := os.Chmod(path, 0o755); err != nil {
 			return fmt.Errorf("make work folder: %w", err)
 		}
-		if w.owner != nil && name != "bin" {
-			if err := os.Chown(path, int(w.owner.Uid), int(w.owner.Gid)); err != nil {
-				return fmt.Errorf("make work folder: %w", err)
-			}
+		if w.owner == nil || name == "bin" {
+			continue
+		}
+		err := os.Chown(path, int(w.owner.Uid), int(w.owner.Gid))
+		if errors.Is(err, syscall.EINVAL) {
+			// Root of a user namespace in which there is nobody else (chown(2)): an
+			// unprivileged user himself, outside.
+			w.owner = nil
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("make work folder: %w", err)
 		}
 	}
 	return nil

@@ -20,6 +20,7 @@ import (
 	"whohas/dataplane"
 	"whohas/lab"
 	"whohas/lab/director"
+	"whohas/lab/kernel"
 	"whohas/snapshot"
 	"whohas/source/bundle"
 )
@@ -27,6 +28,9 @@ import (
 // TestMain lets the test binary be a kernel's first process, as the lab's own
 // program is.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == kernel.Confined {
+		os.Exit(kernel.Confine(os.Args[2]))
+	}
 	if len(os.Args) > 2 && os.Args[1] == Inside {
 		if err := director.Main(os.Args[2]); err != nil {
 			fmt.Fprintln(os.Stderr, "director:", err)
