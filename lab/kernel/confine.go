@@ -51,6 +51,7 @@ func Confine(spec string) int {
 	// Caught, not ignored: what is ignored stays so in every program it starts.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 	syscall.CloseOnExec(report)
+	syscall.Umask(0o022) // the caller's may be stricter than the users of a host can live with
 	status, v := 1, verdict{}
 	var c cell
 	err := json.Unmarshal([]byte(spec), &c)

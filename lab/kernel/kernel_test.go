@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"whohas/lab"
@@ -137,6 +138,21 @@ func TestEnd(t *testing.T) {
 				t.Errorf("error %v, want %v", err, why)
 			}
 		})
+	}
+}
+
+// TestUmask: the kernel's user can read what he is given, whatever the caller's umask.
+func TestUmask(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0o077))
+	w := newWork(t)
+	given, err := w.Give("job.json", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]os.FileMode{w.Dir: 0o755, w.Program("lab"): 0o755, given: 0o644} {
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s has %v (%v), want %v", path, info.Mode(), err, want)
+		}
 	}
 }
 

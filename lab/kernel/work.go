@@ -115,7 +115,7 @@ func (w *Work) Install(name, from string) error {
 		return fmt.Errorf("install %s: %w", name, err)
 	}
 	_, err = io.Copy(out, in)
-	if err := errors.Join(err, out.Close()); err != nil {
+	if err := errors.Join(err, out.Chmod(0o755), out.Close()); err != nil { // whatever the umask
 		return fmt.Errorf("install %s: %w", name, err)
 	}
 	return nil
@@ -124,7 +124,7 @@ func (w *Work) Install(name, from string) error {
 // Give writes a file that the kernel reads.
 func (w *Work) Give(name string, data []byte) (string, error) {
 	path := filepath.Join(w.Dir, name)
-	if err := os.WriteFile(path, data, 0o644); err != nil {
+	if err := errors.Join(os.WriteFile(path, data, 0o644), os.Chmod(path, 0o644)); err != nil {
 		return "", fmt.Errorf("give %s: %w", name, err)
 	}
 	return path, nil

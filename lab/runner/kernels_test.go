@@ -125,7 +125,7 @@ func runAll(t *testing.T, backend lab.Backend, list []*lab.Scenario) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), testLimit)
 	defer cancel()
-	o := Options{Program: self, Tools: "../../tools/build", Recorded: "../recorded"}
+	o := Options{Program: self, Tools: "../../tools/build", Recorded: "../recorded", Patience: 5}
 	for _, r := range All(ctx, o, []Lane{{Backend: backend, Scenarios: list}}) {
 		t.Run(r.Name, func(t *testing.T) {
 			for _, text := range r.Wrong {

@@ -225,6 +225,22 @@ func TestPassing(t *testing.T) {
 	}
 }
 
+// TestPatient: what is waited for has more time, what is held has not, and the
+// scenarios themselves stay as they were.
+func TestPatient(t *testing.T) {
+	s := &lab.Scenario{Limit: time.Minute, Steps: []lab.Step{
+		{Verb: lab.Wait, For: 90 * time.Second}, {Verb: lab.Hold, For: time.Second}, {Verb: lab.Sleep, For: time.Second}, {Verb: lab.Finish, For: time.Second},
+	}}
+	got := patient([]*lab.Scenario{s}, 3)[0]
+	if want := []time.Duration{270 * time.Second, time.Second, time.Second, 3 * time.Second}; got.Limit != 3*time.Minute ||
+		!slices.EqualFunc(got.Steps, want, func(s lab.Step, d time.Duration) bool { return s.For == d }) {
+		t.Errorf("got %+v", got)
+	}
+	if s.Limit != time.Minute || s.Steps[0].For != 90*time.Second {
+		t.Errorf("the scenario was changed: %+v", s)
+	}
+}
+
 // TestFull: with the components' own periods, waits are longer than the hold time,
 // and the scenarios themselves stay as they were.
 func TestFull(t *testing.T) {
