@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 .DEFAULT_GOAL := help
-.PHONY: help build image check test lab lint bench bench-guard docs fuzz diff-policy nightly tools
+.PHONY: help build image check test busy nightly lab lint bench bench-guard docs fuzz diff-policy tools
 lint := $(shell tools/build --path golangci-lint)
 # What the lab runs beside etcd and kube-apiserver.
 components := kube-controller-manager kube-proxy kube-proxy-1.25 kubemark kubectl
@@ -21,9 +21,12 @@ test: ## all tests, in real clusters too (installs what they need)
 	@tools/packages
 	@tools/build etcd kube-apiserver kubectl helm $(components) >/dev/null
 	go test -C tools/image .
-	@# -count=1: else go remembers each file that a test looked at, to tell whether it must
-	@# run again. One test of the lab lists the whole machine: half a gigabyte of names.
+	@# -count=1: else go repeats what a test said before, as long as the files that it read
+	@# are the same. That the kernel is another, or a program that it starts, go does not see.
 	go test -count=1 -timeout 60m ./...
+
+busy: ## make check three times beside full load and a busy writer: all must hold then, too
+	tools/busy 3 $(MAKE) check
 
 lab: ## all scenarios of the lab, on real kernels (docs/lab.md)
 	@tools/packages

@@ -368,7 +368,7 @@ func serve(t *testing.T, o server.Options) (end func(), err error) {
 }
 
 func ask(url string) error {
-	res, err := (&http.Client{Timeout: 5 * time.Second}).Get(url)
+	res, err := (&http.Client{Timeout: time.Minute}).Get(url)
 	if err != nil {
 		return err
 	}

@@ -75,7 +75,7 @@ var may = map[string][]string{
 	"lab/component": {"lab/site", "lab", "source/host", "dataplane"},
 	"lab/director":  {"lab/component", "lab/kernel", "lab/prober", "lab/site", "lab", "claimants", "cluster", "snapshot", "dataplane", "source/bundle", "source/host", "source/live"},
 	"lab/runner":    {"lab/kernel", "lab", "snapshot", "dataplane", "source/bundle"},
-	"lab/cmd/lab":   {"lab/director", "lab/runner", "lab"},
+	"lab/cmd/lab":   {"lab/director", "lab/runner", "lab/kernel", "lab"},
 }
 
 // anything marks the packages that may import everything of ours: the edge.

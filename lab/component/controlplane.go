@@ -29,8 +29,9 @@ const (
 )
 
 // readyLimit is how long a component may take until it is ready, on a kernel
-// with one slow processor.
-const readyLimit = 90 * time.Second
+// with one slow processor, of a machine that has other things to do. One that dies
+// is not waited for.
+const readyLimit = 5 * time.Minute
 
 // write puts a file on a host.
 func write(h *site.Host, path, text string) error {

@@ -102,6 +102,6 @@ func (m *machine) play(s *lab.Scenario, turn int) {
 }
 
 // setupLimit is the time for what comes before a scenario's first step.
-const setupLimit = 3 * time.Minute
+const setupLimit = 10 * time.Minute
 
 var errLimit = errors.New("the scenario's time is over")

@@ -33,8 +33,9 @@ type machine struct {
 	cluster  *component.Cluster
 }
 
-// prepare gives the first process a root in memory, from which nothing of the
-// real machine can be written but the folder for what is brought back.
+// prepare gives the first process a root in memory. That nothing of the real machine
+// can be written but the folder for what is brought back is the work of lab/kernel,
+// which confines this kernel; here it is kept from sight.
 func prepare(job *lab.Job) (*machine, error) {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil && job.Backend != lab.UML {
 		return nil, fmt.Errorf("make mounts private: %w", err)

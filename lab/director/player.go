@@ -107,7 +107,7 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 // commandLimit bounds a command on a host.
-const commandLimit = 30 * time.Second
+const commandLimit = 2 * time.Minute
 
 func (p *player) run(ctx context.Context, s lab.Step) error {
 	ctx, cancel := context.WithTimeout(ctx, commandLimit)

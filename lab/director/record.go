@@ -20,7 +20,7 @@ import (
 )
 
 // recordLimit bounds the reading of the whole site.
-const recordLimit = time.Minute
+const recordLimit = 5 * time.Minute
 
 // settleLimit bounds the wait for kube-proxies that are at work.
 const settleLimit = 30 * time.Second

@@ -8,13 +8,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
-	"time"
 
 	"whohas/lab"
 )
@@ -24,6 +25,8 @@ import (
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
+		case Confined:
+			os.Exit(Confine(os.Args[2]))
 		case "quit":
 			os.Exit(3)
 		case "leave":
@@ -35,6 +38,15 @@ func TestMain(m *testing.M) {
 		case "hang":
 			_, _ = os.Stdout.WriteString(Mark + "up\n")
 			select {}
+		case "harm":
+			harm()
+			os.Exit(0)
+		case "machine":
+			if err := machine(os.Args[2:]); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+			os.Exit(0)
 		}
 	}
 	os.Exit(m.Run())
@@ -50,12 +62,9 @@ func requireUML(t *testing.T) {
 	}
 }
 
-// boot boots the test binary with a word that says how it behaves.
-func boot(ctx context.Context, t *testing.T, backend lab.Backend, word string, message func()) (console string, err error) {
+// newWork makes a work folder with the test binary in it as "lab".
+func newWork(t *testing.T) *Work {
 	t.Helper()
-	if backend == lab.UML {
-		requireUML(t)
-	}
 	w, err := NewWork()
 	if err != nil {
 		t.Fatal(err)
@@ -72,6 +81,16 @@ func boot(ctx context.Context, t *testing.T, backend lab.Backend, word string, m
 	if err := w.Install("lab", self); err != nil {
 		t.Fatal(err)
 	}
+	return w
+}
+
+// boot boots the test binary with a word that says how it behaves.
+func boot(ctx context.Context, t *testing.T, backend lab.Backend, word string, message func()) (console string, err error) {
+	t.Helper()
+	if backend == lab.UML {
+		requireUML(t)
+	}
+	w := newWork(t)
 	var out bytes.Buffer
 	err = Boot(ctx, Options{
 		Backend: backend, Work: w, Args: []string{word}, Memory: "256M",
@@ -83,7 +102,7 @@ func boot(ctx context.Context, t *testing.T, backend lab.Backend, word string, m
 // TestPanic: a kernel whose first process ends panics, and the boot ends with
 // it and not with its time.
 func TestPanic(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), bootLimit)
 	defer cancel()
 	console, err := boot(ctx, t, lab.UML, "quit", func() {})
 	if ctx.Err() != nil {
@@ -100,7 +119,7 @@ func TestPanic(t *testing.T) {
 // TestLeftBehind: what the first process leaves behind holds the console open,
 // and dies with the kernel.
 func TestLeftBehind(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), bootLimit)
 	defer cancel()
 	if _, err := boot(ctx, t, lab.Namespaces, "leave", func() {}); err != nil {
 		t.Error(err)
@@ -119,6 +138,21 @@ func TestEnd(t *testing.T) {
 				t.Errorf("error %v, want %v", err, why)
 			}
 		})
+	}
+}
+
+// TestUmask: the kernel's user can read what he is given, whatever the caller's umask.
+func TestUmask(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0o077))
+	w := newWork(t)
+	given, err := w.Give("job.json", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]os.FileMode{w.Dir: 0o755, w.Program("lab"): 0o755, given: 0o644} {
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s has %v (%v), want %v", path, info.Mode(), err, want)
+		}
 	}
 }
 

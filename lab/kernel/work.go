@@ -44,7 +44,10 @@ func NewWork() (*Work, error) {
 			return nil, errors.Join(err, w.Close())
 		}
 	}
-	return w, w.prepare()
+	if err := w.prepare(); err != nil {
+		return nil, errors.Join(err, w.Close())
+	}
+	return w, nil
 }
 
 func (w *Work) prepare() error {
@@ -56,10 +59,18 @@ func (w *Work) prepare() error {
 		if err := os.Chmod(path, 0o755); err != nil {
 			return fmt.Errorf("make work folder: %w", err)
 		}
-		if w.owner != nil && name != "bin" {
-			if err := os.Chown(path, int(w.owner.Uid), int(w.owner.Gid)); err != nil {
-				return fmt.Errorf("make work folder: %w", err)
-			}
+		if w.owner == nil || name == "bin" {
+			continue
+		}
+		err := os.Chown(path, int(w.owner.Uid), int(w.owner.Gid))
+		if errors.Is(err, syscall.EINVAL) {
+			// Root of a user namespace in which there is nobody else (chown(2)): an
+			// unprivileged user himself, outside.
+			w.owner = nil
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("make work folder: %w", err)
 		}
 	}
 	return nil
@@ -104,7 +115,7 @@ func (w *Work) Install(name, from string) error {
 		return fmt.Errorf("install %s: %w", name, err)
 	}
 	_, err = io.Copy(out, in)
-	if err := errors.Join(err, out.Close()); err != nil {
+	if err := errors.Join(err, out.Chmod(0o755), out.Close()); err != nil { // whatever the umask
 		return fmt.Errorf("install %s: %w", name, err)
 	}
 	return nil
@@ -113,7 +124,7 @@ func (w *Work) Install(name, from string) error {
 // Give writes a file that the kernel reads.
 func (w *Work) Give(name string, data []byte) (string, error) {
 	path := filepath.Join(w.Dir, name)
-	if err := os.WriteFile(path, data, 0o644); err != nil {
+	if err := errors.Join(os.WriteFile(path, data, 0o644), os.Chmod(path, 0o644)); err != nil {
 		return "", fmt.Errorf("give %s: %w", name, err)
 	}
 	return path, nil

@@ -68,6 +68,9 @@ func runLane(ctx context.Context, o Options, lane Lane) []Result {
 	if o.Full {
 		lane.Scenarios = full(lane.Scenarios)
 	}
+	if o.Patience > 1 {
+		lane.Scenarios = patient(lane.Scenarios, o.Patience)
+	}
 	runs, err := Run(ctx, o, lane.Backend, lane.Scenarios)
 	var results []Result
 	for i, s := range lane.Scenarios {
@@ -97,6 +100,24 @@ func full(scenarios []*lab.Scenario) []*lab.Scenario {
 			// A session with a dead peer is down only when the hold time is over.
 			if c.Steps[i].Verb == lab.Wait {
 				c.Steps[i].For += c.Cluster.HoldTime
+			}
+		}
+		out = append(out, &c)
+	}
+	return out
+}
+
+// patient gives scenarios more time to come to what they wait for. What they hold or
+// sleep is part of what they show, and stays.
+func patient(scenarios []*lab.Scenario, times int) []*lab.Scenario {
+	var out []*lab.Scenario
+	for _, s := range scenarios {
+		c := *s
+		c.Limit *= time.Duration(times)
+		c.Steps = slices.Clone(s.Steps)
+		for i := range c.Steps {
+			if c.Steps[i].Verb == lab.Wait || c.Steps[i].Verb == lab.Finish {
+				c.Steps[i].For *= time.Duration(times)
 			}
 		}
 		out = append(out, &c)

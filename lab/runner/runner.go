@@ -30,6 +30,7 @@ type Options struct {
 	Shell    string // open a shell on this host at the end of the run
 	Keep     string // a folder for logs, time lines and snapshots; empty: none are kept
 	Repeat   int
+	Patience int    // how many times as long as it says a wait may take, on a busy machine; 0: once
 	Full     bool   // with the components' own periods instead of a scenario's shorter ones
 	Recorded string // the folder of what is on record; empty: runs are not compared
 	Update   bool   // put runs on record instead
@@ -39,7 +40,7 @@ type Options struct {
 }
 
 // bootLimit is the time for a kernel to boot and halt.
-const bootLimit = time.Minute
+const bootLimit = 5 * time.Minute
 
 // Run runs scenarios one after the other in one kernel, and gives their runs in
 // that order. An error is the kernel's or the machine's; runs that were done
@@ -68,7 +69,7 @@ func Run(ctx context.Context, o Options, backend lab.Backend, scenarios []*lab.S
 	return b.runs, errors.Join(err, b.collect())
 }
 
-const setupLimit = 3 * time.Minute
+const setupLimit = 10 * time.Minute
 
 // boot is one kernel on its way.
 type boot struct {

@@ -20,6 +20,7 @@ import (
 	"whohas/dataplane"
 	"whohas/lab"
 	"whohas/lab/director"
+	"whohas/lab/kernel"
 	"whohas/snapshot"
 	"whohas/source/bundle"
 )
@@ -27,6 +28,9 @@ import (
 // TestMain lets the test binary be a kernel's first process, as the lab's own
 // program is.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == kernel.Confined {
+		os.Exit(kernel.Confine(os.Args[2]))
+	}
 	if len(os.Args) > 2 && os.Args[1] == Inside {
 		if err := director.Main(os.Args[2]); err != nil {
 			fmt.Fprintln(os.Stderr, "director:", err)
@@ -218,6 +222,22 @@ func TestPassing(t *testing.T) {
 		if slices.Equal(none, facts(host(c))) {
 			t.Errorf("%+v is no fact", c)
 		}
+	}
+}
+
+// TestPatient: what is waited for has more time, what is held has not, and the
+// scenarios themselves stay as they were.
+func TestPatient(t *testing.T) {
+	s := &lab.Scenario{Limit: time.Minute, Steps: []lab.Step{
+		{Verb: lab.Wait, For: 90 * time.Second}, {Verb: lab.Hold, For: time.Second}, {Verb: lab.Sleep, For: time.Second}, {Verb: lab.Finish, For: time.Second},
+	}}
+	got := patient([]*lab.Scenario{s}, 3)[0]
+	if want := []time.Duration{270 * time.Second, time.Second, time.Second, 3 * time.Second}; got.Limit != 3*time.Minute ||
+		!slices.EqualFunc(got.Steps, want, func(s lab.Step, d time.Duration) bool { return s.For == d }) {
+		t.Errorf("got %+v", got)
+	}
+	if s.Limit != time.Minute || s.Steps[0].For != 90*time.Second {
+		t.Errorf("the scenario was changed: %+v", s)
 	}
 }
 

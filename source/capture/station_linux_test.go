@@ -89,9 +89,10 @@ func scripted(t testing.TB, root, tools string) (string, dataplane.Host, map[str
 	t.Helper()
 	script := capture.Script()
 	if tools != "" {
-		script = strings.Replace(script, "PATH=$PATH:/usr/sbin:/sbin:/usr/local/sbin", "PATH="+tools, 1)
+		script = strings.Replace(script, "PATH=$PATH:/usr/sbin:/sbin:/usr/local/sbin", "PATH=$TOOLS", 1)
 	}
 	cmd := exec.Command("sh", "-c", script, "capture.sh", root)
+	cmd.Env = append(os.Environ(), "TOOLS="+tools)
 	var said strings.Builder
 	cmd.Stderr = &said
 	text, err := cmd.Output()

@@ -5,6 +5,7 @@ package host_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -449,7 +450,7 @@ func TestReadUnprivileged(t *testing.T) {
 	if err := os.WriteFile(path, self, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(dir, 0o755); err != nil {
+	if err := errors.Join(os.Chmod(dir, 0o755), os.Chmod(path, 0o755)); err != nil { // whatever the umask
 		t.Fatal(err)
 	}
 	inside(t, func() {

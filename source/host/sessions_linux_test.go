@@ -325,7 +325,7 @@ protocol bgp nobody from mesh { neighbor 192.0.2.1 as 64512; disabled; }
 	}
 	var got []dataplane.Session
 	var err error
-	for range 200 { // 20 s
+	for range 600 { // a minute
 		got, err = readSessions(context.Background(), place{root, "/proc"})
 		if len(got) == 2 && got[1].Error != "" {
 			break

@@ -342,14 +342,14 @@ func TestDeadline(t *testing.T) {
 		"list":      {fake{"/api/v1/services": hang}, "services"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
 			defer cancel()
 			var into snapshot.Builder
 			begun := time.Now()
 			if err := live.Read(ctx, live.Options{Config: serve(t, fakeCluster(c.change)), Reads: reads(t)}, &into); err != nil {
 				t.Fatal(err)
 			}
-			if took := time.Since(begun); took > 5*time.Second {
+			if took := time.Since(begun); took > 20*time.Second {
 				t.Errorf("took %v", took)
 			}
 			want := []snapshot.Coverage{{Source: c.source, Status: snapshot.StatusUnreadable, Detail: "time is up", Failed: true}}

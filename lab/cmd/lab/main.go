@@ -20,6 +20,7 @@ import (
 
 	"whohas/lab"
 	"whohas/lab/director"
+	"whohas/lab/kernel"
 	"whohas/lab/runner"
 )
 
@@ -33,6 +34,9 @@ flags of run and all:
 `
 
 func main() {
+	if len(os.Args) > 2 && os.Args[1] == kernel.Confined {
+		os.Exit(kernel.Confine(os.Args[2]))
+	}
 	if len(os.Args) > 2 && os.Args[1] == runner.Inside {
 		fail(director.Main(os.Args[2]))
 		return
