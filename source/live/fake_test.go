@@ -309,7 +309,7 @@ func TestNoCluster(t *testing.T) {
 		want   string
 	}{
 		{"nobody listens", &rest.Config{Host: "http://" + closed.Addr().String()}, "dial tcp " + closed.Addr().String() + ": connect: connection refused"},
-		{"dial takes too long", &rest.Config{Host: "http://192.0.2.1", Dial: (&net.Dialer{Timeout: time.Nanosecond}).DialContext}, "dial tcp 192.0.2.1:80: i/o timeout"},
+		{"dial takes too long", &rest.Config{Host: "http://192.0.2.1", Proxy: http.ProxyURL(nil), Dial: (&net.Dialer{Timeout: time.Nanosecond}).DialContext}, "dial tcp 192.0.2.1:80: i/o timeout"},
 		{"no credentials", &rest.Config{Host: "https://192.0.2.1", ExecProvider: &api.ExecConfig{Command: "/nonexistent", APIVersion: "client.authentication.k8s.io/v1", InteractiveMode: api.NeverExecInteractiveMode}},
 			"getting credentials: exec: fork/exec /nonexistent: no such file or directory"},
 		{"hangs", serve(t, http.HandlerFunc(hang)), "no answer for 1s"},
