@@ -21,9 +21,13 @@ type through struct {
 
 func (t through) On(ip netip.Addr) iter.Seq[Claim]    { return t.only(t.view.On(ip)) }
 func (t through) Overlapping(r Range) iter.Seq[Claim] { return t.only(t.view.Overlapping(r)) }
-func (t through) Of(by snapshot.Ref) iter.Seq[Claim]  { return t.only(t.view.Of(by)) }
-func (t through) All() iter.Seq[Claim]                { return t.only(t.view.All()) }
-func (t through) In(roles Roles) iter.Seq[Claim]      { return t.only(t.view.In(roles)) }
+func (t through) OverlappingIn(r Range, roles Roles) iter.Seq[Claim] {
+	return t.only(t.view.OverlappingIn(r, roles))
+}
+func (t through) Of(by snapshot.Ref) iter.Seq[Claim] { return t.only(t.view.Of(by)) }
+func (t through) All() iter.Seq[Claim]               { return t.only(t.view.All()) }
+func (t through) In(roles Roles) iter.Seq[Claim]     { return t.only(t.view.In(roles)) }
+
 func (t through) only(claims iter.Seq[Claim]) iter.Seq[Claim] {
 	return func(yield func(Claim) bool) {
 		for c := range claims {

@@ -27,6 +27,9 @@ func (l Line) Refused() string { return l.refused }
 // IsZero reports whether l is neither a line nor a reason.
 func (l Line) IsZero() bool { return l == Line{} }
 
+// Equal reports whether two lines are the same.
+func (l Line) Equal(o Line) bool { return l == o }
+
 // template is shell text of the program's own. The type is not exported, so that
 // only a constant can be passed for it: text that was read cannot become one.
 type template string
