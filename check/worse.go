@@ -229,7 +229,7 @@ func (m memory) tolerates(f *rule.Finding, kin []*rule.Rule) bool {
 // two rivals; who stands there alone, with itself.
 func conflicts(f *rule.Finding) iter.Seq2[*rule.Claimant, *rule.Claimant] {
 	return func(yield func(a, b *rule.Claimant) bool) {
-		take, from, rivals := partsOf(f, rule.Intruder), partsOf(f, rule.Owner, rule.Witness), partsOf(f, rule.Rival)
+		take, from, rivals := partsOf(f, rule.Intruder), fromWhom(f), partsOf(f, rule.Rival)
 		alone := take
 		if len(take) == 0 {
 			alone = from
@@ -254,6 +254,18 @@ func conflicts(f *rule.Finding) iter.Seq2[*rule.Claimant, *rule.Claimant] {
 			}
 		}
 	}
+}
+
+// fromWhom lists whose the address is, and who bears witness of that. Who bears witness
+// that an intruder has it says nothing of owners.
+func fromWhom(f *rule.Finding) []*rule.Claimant {
+	takes := map[snapshot.Ref]bool{}
+	for _, c := range partsOf(f, rule.Intruder) {
+		takes[c.Owner] = true
+	}
+	return slices.DeleteFunc(partsOf(f, rule.Owner, rule.Witness), func(c *rule.Claimant) bool {
+		return c.Part == rule.Witness && takes[c.Owner]
+	})
 }
 
 // partsOf lists the claimants in some parts.

@@ -45,6 +45,13 @@ func rivals(r *rule.Rule, s rule.Severity, place, names string) rule.Finding {
 	return f
 }
 
+// witnessed adds a host that shows that an intruder has the address.
+func witnessed(f rule.Finding, intruder string) rule.Finding {
+	c := rule.Claimant{Claim: claim.Claim{Range: f.Range, By: snapshot.Ref{Kind: "Host", Name: "h"}, Owner: snapshot.Ref{Kind: "Service", Name: intruder}}, Part: rule.Witness}
+	f.Claimants = append(f.Claimants, c)
+	return f
+}
+
 func TestWorse(t *testing.T) {
 	const ip = "10.0.0.1"
 	cause, other := rules.ExternalIPIsNode, rules.LBIPIsNode
@@ -148,6 +155,10 @@ func TestWorse(t *testing.T) {
 		"rivals that never met": {
 			shown(rivals(other, rule.Error, ip, "a b"), rivals(other, rule.Error, ip, "b c")),
 			shown(rivals(other, rule.Error, ip, "a c")), true,
+		},
+		"a pool that shrinks joins a finding in which a kernel bears witness of an intruder": {
+			shown(finding(other, rule.Critical, "10.0.0.0/28", "pool", "node"), witnessed(finding(other, rule.Critical, ip, "a", "node"), "a")),
+			shown(witnessed(finding(other, rule.Critical, ip, "a pool", "node"), "a")), false,
 		},
 		"a mild one hides no escalation": {
 			shown(finding(other, rule.Critical, "10.0.0.0/24", "pool", "node"), finding(other, rule.Warning, ip, "a", "node")),
