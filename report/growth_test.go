@@ -222,7 +222,7 @@ var still = map[string][]string{
 // TestGrowth: four times as much takes no more than about four times as much memory,
 // and as long a report. What is below a mebibyte is not looked at.
 func TestGrowth(t *testing.T) {
-	const n, most = 250, 8 // a slice that doubles makes six of four; its square is sixteen
+	const n, most = 150, 8 // a slice that doubles makes six of four; its square is sixteen
 	for name, world := range worst {
 		t.Run(name, func(t *testing.T) {
 			small, large := cost(t, world(n)), cost(t, world(4*n))

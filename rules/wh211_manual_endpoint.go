@@ -59,8 +59,8 @@ func named(c claim.Claim) bool { return c.Kind == claimants.NamedEndpoint.Kind }
 
 // handMade leaves out what the control plane keeps, which goes by the Service: it makes
 // the slices and the Endpoints of one with a selector, and puts right what others write
-// there. Endpoints count where their Service is known to have none, and stand for their
-// mirrors.
+// there. Endpoints stand for their mirrors; where their Service is not known, the
+// control plane's label is believed (kubernetes pkg/controller/endpoint, v1.33).
 func handMade(p *rule.Pass) []claim.Claim {
 	const kept = "endpointslice-controller.k8s.io"
 	claims := p.Subjects()
@@ -71,7 +71,7 @@ func handMade(p *rule.Pass) []claim.Claim {
 	return slices.DeleteFunc(claims, func(c claim.Claim) bool {
 		switch service := p.Object(c.Owner); {
 		case c.Kind == claimants.ManualEndpoints.Kind:
-			return service == nil || hasSelector(service)
+			return service == nil && c.Agent == "endpoint-controller" || service != nil && hasSelector(service)
 		case !named(c):
 			return false
 		case c.Agent == "endpointslicemirroring-controller.k8s.io" && mirrored[c.Owner]:
