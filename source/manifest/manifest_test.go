@@ -166,6 +166,7 @@ func TestLinks(t *testing.T) {
 Service default/a named/a.yaml:1
 Service default/b d/b.yaml:1
 d/gone.yaml unreadable: no such file (failed)
+d/loop unreadable: link to a directory, not followed
 d/loop.yaml unreadable: link to a directory, not followed
 `
 	if diff := cmp.Diff(want, read(t, dir, Options{Recursive: true}, "d", "named")); diff != "" {
