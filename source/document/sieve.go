@@ -106,9 +106,12 @@ func (s sieve) keepList(v snapshot.Value) snapshot.Value {
 }
 
 // keepScalar drops the text of a scalar that stands where only something below
-// was declared.
+// was declared. A placeholder for that is as good as nothing.
 func (s sieve) keepScalar(v snapshot.Value) snapshot.Value {
 	if !s.keepsText() {
+		if v.Kind == snapshot.String && snapshot.Unresolved(v.Text) {
+			v.Kind = snapshot.Null
+		}
 		v.Text = ""
 	}
 	return v
