@@ -236,11 +236,6 @@ func addressList(list []netip.Addr) string {
 	return explain.Names(out)
 }
 
-// named tells whether the command line names a cluster.
-func (f *repairFlags) named() bool {
-	return f.live || *f.kube.KubeConfig != "" || *f.kube.Context != ""
-}
-
 // credentials are those that the command line names, or an administrator's on this
 // host, where an apiserver has answered. None is no error.
 func (f *repairFlags) credentials(seen diagnose.Seen) (*rest.Config, string, error) {

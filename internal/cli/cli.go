@@ -145,6 +145,9 @@ for conflicts in everything that was read: manifests, dumps, a live cluster.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if name := givenOf(cmd.Flags()); len(args) == 0 && name != "" {
+				return withHint(fmt.Errorf("--%s, and neither an address nor a command", name), "see whohas --help")
+			}
 			if len(args) == 0 {
 				return cmd.Help()
 			}
@@ -163,6 +166,7 @@ for conflicts in everything that was read: manifests, dumps, a live cluster.`,
 	who.register(root)
 	root.AddCommand(e.whoCommand(), e.checkCommand(), e.rulesCommand(), e.snapshotCommand(), e.diagnoseCommand(), e.repairCommand(), e.guardCommand(), e.versionCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
+	strict(root)
 	return root
 }
 

@@ -63,6 +63,9 @@ A cluster is read beside it only where -f, -k, --bundle or --live name one.`,
 
 func (e *env) takeSnapshot(ctx context.Context, f *snapshotFlags) error {
 	if f.printScript {
+		if err := alone(f.flags, "print-script", "the script is always the same, and goes to stdout"); err != nil {
+			return err
+		}
 		_, err := io.WriteString(e.stdout, capture.Script())
 		return err
 	}
@@ -74,6 +77,9 @@ func (e *env) takeSnapshot(ctx context.Context, f *snapshotFlags) error {
 	}
 	if f.node != "" && !f.host {
 		return withHint(errors.New("--node without --host"), "whohas snapshot --host --node NAME -o FILE")
+	}
+	if err := f.effective(f.sources().live && !f.host || f.live); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()

@@ -129,9 +129,9 @@ func fits(s declared, last, inItem bool, wrong any) bool {
 	kind := fmt.Sprintf("%T", wrong)
 	switch {
 	case wrong == nil:
-		return !inItem || s.mark == "<any>"
+		return !inItem || s.mark == "<any>" || s.yaml && !s.list // a document may be empty
 	case s.mark == "<any>":
-		return !s.list || inItem || kind == "[]interface {}" || true
+		return true
 	case s.yaml && !inItem:
 		return wrong == "" // what else the text may hold is asked with inItem
 	case s.list && !inItem:
