@@ -180,7 +180,8 @@ func (f *Fields) KeepItems(items []Value) []Value {
 		f.strip(&items[i])
 	}
 	return slices.DeleteFunc(items, func(v Value) bool {
-		keep := after || f.keepItem(&v)
+		// A flag behind a flag is no value of it.
+		keep := after && !strings.HasPrefix(v.Text, "-") || f.keepItem(&v)
 		after = slices.Contains(f.prefix, v.Text)
 		return !keep
 	})

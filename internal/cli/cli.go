@@ -21,6 +21,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"whohas/snapshot"
 )
 
 // The exit statuses of the contract.
@@ -79,9 +81,10 @@ func (e *env) fail(err error) {
 func (e *env) hint(text string) { e.note("hint: %s", text) }
 
 // note writes one line about the run. Names of files and a parser's words come
-// from others: what a terminal or a CI runner would obey in them is replaced.
+// from others: what a terminal or a CI runner would obey in them is replaced, and what is
+// secret of a URL is left out.
 func (e *env) note(format string, args ...any) {
-	fmt.Fprintf(e.stderr, "whohas: %s\n", printable(fmt.Sprintf(format, args...)))
+	fmt.Fprintf(e.stderr, "whohas: %s\n", printable(snapshot.WithoutSecrets(fmt.Sprintf(format, args...))))
 }
 
 func printable(text string) string {

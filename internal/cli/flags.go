@@ -16,7 +16,7 @@ import (
 // an empty name names nothing, and of a flag that is given twice only one counts.
 func strict(cmd *cobra.Command) {
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		v := &strictValue{Value: f.Value}
+		v := &strictValue{Value: f.Value, mayBeEmpty: strings.Contains(f.Usage, "empty: ")} // where the help says what that means
 		switch v.Type() {
 		case "stringArray", "stringSlice":
 			v.list = true
@@ -31,7 +31,7 @@ func strict(cmd *cobra.Command) {
 
 type strictValue struct {
 	pflag.Value
-	list, given bool
+	list, given, mayBeEmpty bool
 }
 
 var (
@@ -42,7 +42,7 @@ var (
 // Set implements pflag.Value.
 func (v *strictValue) Set(text string) error {
 	switch {
-	case strings.HasPrefix(v.Type(), "string") && strings.Trim(text, " \t,") == "":
+	case !v.mayBeEmpty && strings.HasPrefix(v.Type(), "string") && strings.Trim(text, " \t,") == "":
 		return errEmptyFlag
 	case v.given && !v.list:
 		return errTwice

@@ -114,6 +114,9 @@ func (s sieve) keepScalar(v snapshot.Value) snapshot.Value {
 		}
 		v.Text = ""
 	}
+	if v.Kind == snapshot.String {
+		v.Text = snapshot.WithoutSecrets(v.Text)
+	}
 	return v
 }
 
