@@ -53,6 +53,7 @@ read, else 0.`,
 	}
 	flags := cmd.Flags()
 	f.registerJudged(flags)
+	f.registerComplete(flags)
 	flags.StringArrayVar(&f.base, "base", nil, "what exists already (snapshot, dump, files): report only what the other inputs make worse")
 	flags.StringArrayVarP(&f.outputs, "output", "o", nil, "text, json, sarif or github; FORMAT=FILE writes to a file; repeatable (default text)")
 	flags.StringVar(&f.failOn, "fail-on", "error", "exit 1 from this severity on: info, warning, error, critical, or never")

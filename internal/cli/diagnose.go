@@ -80,6 +80,7 @@ Exit status: 1 if a cause was found, 2 if it could not tell, else 0.`,
 	}
 	flags := cmd.Flags()
 	f.registerJudged(flags)
+	f.registerComplete(flags)
 	f.timeout = diagnoseTimeout
 	flags.Lookup("timeout").DefValue = diagnoseTimeout.String()
 	f.stationFlags.register(flags)

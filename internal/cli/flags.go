@@ -104,6 +104,8 @@ func (in *inputs) effective(live bool) error {
 		return withHint(errors.New("--complete without files"), "it is about the files of -f, -k and --bundle; of a live cluster it is known")
 	case c != "" && !live:
 		return withHint(fmt.Errorf("--%s beside files: no cluster is read", c), "--live reads it, too")
+	case in.flags.Changed("client-key") != in.flags.Changed("client-certificate"):
+		return withHint(errors.New("--client-key and --client-certificate: one without the other"), "a key proves a certificate, and is not used without")
 	case in.flags.Changed("namespace") && !live && !files:
 		return withHint(errors.New("--namespace, and no objects are read"), "name files, or a cluster with --live")
 	}

@@ -37,7 +37,6 @@ func (in *inputs) register(flags *pflag.FlagSet) {
 	flags.StringArrayVarP(&in.kustomize, "kustomize", "k", nil, "folder with a kustomization (as kubectl)")
 	flags.StringArrayVar(&in.bundles, "bundle", nil, "a snapshot, or a dump: kubectl get -o json|yaml, kubectl cluster-info dump (file or folder)")
 	flags.BoolVar(&in.live, "live", false, "read the current kubectl context beside the files")
-	flags.BoolVar(&in.complete, "complete", false, "the files hold every object of the kinds they hold: absence proves something")
 	flags.DurationVar(&in.timeout, "timeout", time.Minute, "bounds the whole run")
 	flags.StringSliceVar(&in.require, "require", nil, "exit 2 unless these were read: nodes, services, hosts, proxy-mode")
 	in.kube = genericclioptions.NewConfigFlags(true)
@@ -47,6 +46,11 @@ func (in *inputs) register(flags *pflag.FlagSet) {
 		flags.Lookup(name).Hidden = true
 	}
 	in.flags = flags
+}
+
+// registerComplete adds what matters where absence does.
+func (in *inputs) registerComplete(flags *pflag.FlagSet) {
+	flags.BoolVar(&in.complete, "complete", false, "the files hold every object of the kinds they hold: absence proves something")
 }
 
 // registerJudged adds what only those commands use that judge what was read.

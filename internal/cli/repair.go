@@ -63,6 +63,7 @@ yet; 2 it could not work.`,
 	}
 	flags := cmd.Flags()
 	f.registerJudged(flags)
+	f.registerComplete(flags)
 	f.timeout = repairTimeout
 	flags.Lookup("timeout").DefValue = repairTimeout.String()
 	flags.Lookup("timeout").Usage = "bounds the diagnosis"

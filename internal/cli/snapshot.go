@@ -54,6 +54,7 @@ A cluster is read beside it only where -f, -k, --bundle or --live name one.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return e.takeSnapshot(cmd.Context(), f) },
 	}
 	f.register(cmd.Flags())
+	f.registerComplete(cmd.Flags())
 	cmd.Flags().StringVarP(&f.file, "output", "o", "", "the file to write, or - for stdout")
 	cmd.Flags().BoolVar(&f.host, "host", false, "what this host's kernel holds (Linux; as root)")
 	cmd.Flags().BoolVar(&f.printScript, "print-script", false, "print a sh script that captures a host where whohas is not; --bundle reads what it prints")

@@ -27,6 +27,7 @@ type whoFlags struct {
 func (f *whoFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	f.registerJudged(flags)
+	f.registerComplete(flags)
 	flags.StringArrayVarP(&f.outputs, "output", "o", nil, "text or json; FORMAT=FILE writes to a file; repeatable (default text)")
 	flags.BoolVar(&f.free, "free", false, "propose addresses of the range that nobody claims")
 	flags.IntVar(&f.most, "most", 10, "how many addresses --free proposes")
