@@ -270,7 +270,11 @@ func restConfig(path string) (*rest.Config, error) {
 
 // undo puts back what an earlier run took away.
 func (e *env) undo(ctx context.Context, f *repairFlags) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	limit := time.Minute
+	if f.flags.Changed("timeout") {
+		limit = f.timeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	cfg, err := f.undoConfig()
 	if err != nil {

@@ -98,7 +98,7 @@ func (f *repairFlags) validate() error {
 // combined refuses flags that would change nothing beside the others.
 func (f *repairFlags) combined() error {
 	if f.undo != "" {
-		return alone(f.flags, "undo", "it reads its file and the cluster, and nothing else", append(connection, "live", "root", "apply")...)
+		return alone(f.flags, "undo", "it reads its file and the cluster, and nothing else", append(connection, "live", "root", "timeout", "no-probe", "apply")...)
 	}
 	if f.printScript {
 		if x := anyOf(f.flags, "output", "apply", "dry-run", "limit", "undo-file"); x != "" {
