@@ -31,7 +31,7 @@ var CalicoLoadBalancerPool = calicoLoadBalancerPool("calico.loadBalancerPool", c
 var CalicoCRDLoadBalancerPool = calicoLoadBalancerPool("calico.crd.loadBalancerPool", calicoCRDGroup,
 	"`spec.cidr` of a Calico IPPool with allowedUses LoadBalancer, as stored under crd.projectcalico.org.")
 
-var calicoPoolFields = []string{"spec.cidr", "spec.allowedUses", "spec.disabled", "spec.assignmentMode"}
+var calicoPoolFields = []string{"spec.cidr", "spec.allowedUses[]", "spec.disabled<bool>", "spec.assignmentMode"}
 
 func calicoIPPool(kind claim.Kind, group, doc string) *Claimant {
 	return add(Claimant{

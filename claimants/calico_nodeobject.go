@@ -13,7 +13,7 @@ import (
 // apiserver serves it: it comes from files.
 var calicoNodeKind = snapshot.Kind{Group: calicoGroup, Kind: "Node", Resource: "nodes"}
 
-var calicoNodeReferences = []string{"spec.orchRefs.nodeName", "spec.orchRefs.orchestrator"}
+var calicoNodeReferences = []string{"spec.orchRefs[].nodeName", "spec.orchRefs[].orchestrator"}
 
 // CalicoObjectNodeIP is a node's own address in Calico's own Node.
 var CalicoObjectNodeIP = add(Claimant{

@@ -14,7 +14,7 @@ var CiliumBGPPeeringPolicy = add(Claimant{
 	Role:   claim.Reserved,
 	Doc:    "`peerAddress` of a neighbor in a CiliumBGPPeeringPolicy: a router to which Cilium announces addresses.",
 	Of:     snapshot.Kind{Group: "cilium.io", Kind: "CiliumBGPPeeringPolicy", Resource: "ciliumbgppeeringpolicies"},
-	Fields: []string{"spec.virtualRouters.neighbors.peerAddress"},
+	Fields: []string{"spec.virtualRouters[].neighbors[].peerAddress"},
 	Object: func(o *snapshot.Object, yield Yield) {
 		for r := range o.Field("spec", "virtualRouters").Items() {
 			for n := range r.Get("neighbors").Items() {
@@ -32,7 +32,7 @@ var CiliumBGPClusterConfig = add(Claimant{
 	Role:   claim.Reserved,
 	Doc:    "`peerAddress` of a peer in a CiliumBGPClusterConfig: a router to which Cilium announces addresses.",
 	Of:     snapshot.Kind{Group: "cilium.io", Kind: "CiliumBGPClusterConfig", Resource: "ciliumbgpclusterconfigs"},
-	Fields: []string{"spec.bgpInstances.peers.peerAddress"},
+	Fields: []string{"spec.bgpInstances[].peers[].peerAddress"},
 	Object: func(o *snapshot.Object, yield Yield) {
 		for i := range o.Field("spec", "bgpInstances").Items() {
 			for p := range i.Get("peers").Items() {

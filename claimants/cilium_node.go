@@ -17,7 +17,7 @@ var CiliumNodeIP = add(Claimant{
 	Role:   claim.Host,
 	Doc:    "`spec.addresses` of a CiliumNode, types InternalIP and ExternalIP: the node's own addresses.",
 	Of:     ciliumNodeKind,
-	Fields: []string{"spec.addresses"},
+	Fields: []string{"spec.addresses[].type", "spec.addresses[].ip"},
 	Object: ciliumAddresses("InternalIP", "ExternalIP"),
 })
 
@@ -28,7 +28,7 @@ var CiliumInternalIP = add(Claimant{
 	Role:   claim.Tunnel,
 	Doc:    "`spec.addresses` of a CiliumNode, type CiliumInternalIP: the address of the node's device cilium_host.",
 	Of:     ciliumNodeKind,
-	Fields: []string{"spec.addresses"},
+	Fields: []string{"spec.addresses[].type", "spec.addresses[].ip"},
 	Object: ciliumAddresses("CiliumInternalIP"),
 })
 
@@ -51,7 +51,7 @@ var CiliumPodCIDR = add(Claimant{
 	Role:   claim.PodRange,
 	Doc:    "`spec.ipam.podCIDRs` and `spec.ipam.pools.allocated[].cidrs` of a CiliumNode: the addresses of its Pods.",
 	Of:     ciliumNodeKind,
-	Fields: []string{"spec.ipam.podCIDRs", "spec.ipam.pools.allocated.cidrs"},
+	Fields: []string{"spec.ipam.podCIDRs[]", "spec.ipam.pools.allocated[].cidrs[]"},
 	Object: func(o *snapshot.Object, yield Yield) {
 		cidrs := items(o.Field("spec", "ipam", "podCIDRs"))
 		for p := range o.Field("spec", "ipam", "pools", "allocated").Items() {

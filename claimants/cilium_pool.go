@@ -19,9 +19,9 @@ var CiliumPool = add(Claimant{
 	Doc:  "`spec.blocks` of a CiliumLoadBalancerIPPool that is not disabled (older: `spec.cidrs`): Cilium gives Services these addresses.",
 	Of:   snapshot.Kind{Group: "cilium.io", Kind: "CiliumLoadBalancerIPPool", Resource: "ciliumloadbalancerippools"},
 	Fields: []string{
-		"spec.blocks.cidr", "spec.blocks.start", "spec.blocks.stop",
-		"spec.cidrs.cidr", "spec.cidrs.start", "spec.cidrs.stop",
-		"spec.disabled", "spec.allowFirstLastIPs", "spec.serviceSelector",
+		"spec.blocks[].cidr", "spec.blocks[].start", "spec.blocks[].stop",
+		"spec.cidrs[].cidr", "spec.cidrs[].start", "spec.cidrs[].stop",
+		"spec.disabled<bool>", "spec.allowFirstLastIPs", "spec.serviceSelector<any>",
 	},
 	Object: func(o *snapshot.Object, yield Yield) {
 		if o.Field("spec", "disabled").Is() {

@@ -15,7 +15,7 @@ var GatewayAddress = add(Claimant{
 	Role:   claim.Request,
 	Doc:    "`spec.addresses` of a Gateway (type IPAddress): asks the gateway's controller for an address.",
 	Of:     gatewayKind,
-	Fields: []string{"spec.addresses", "spec.gatewayClassName", "spec.listeners.port", "spec.listeners.protocol"},
+	Fields: []string{"spec.addresses[].type", "spec.addresses[].value", "spec.gatewayClassName", "spec.listeners[].port<int>", "spec.listeners[].protocol"},
 	Object: func(o *snapshot.Object, yield Yield) {
 		for a := range o.Field("spec", "addresses").Items() {
 			// type defaults to IPAddress; an empty value asks for any address.

@@ -16,7 +16,7 @@ var IPAddress = add(Claimant{
 	Role:   claim.ClusterIP,
 	Doc:    "An IPAddress, whose name is the address: the apiserver allocated it to the Service in `spec.parentRef`.",
 	Of:     snapshot.Kind{Group: "networking.k8s.io", Kind: "IPAddress", Resource: "ipaddresses"},
-	Fields: []string{"spec.parentRef"},
+	Fields: []string{"spec.parentRef.group", "spec.parentRef.resource", "spec.parentRef.namespace", "spec.parentRef.name"},
 	Object: func(o *snapshot.Object, yield Yield) {
 		if f := o.Field("metadata", "name"); given(f) {
 			c := addr(f)

@@ -42,7 +42,7 @@ var ClusterInfoServer = add(Claimant{
 	Doc:    "`server` in the ConfigMap kube-public/cluster-info: joining nodes reach the apiserver there.",
 	Of:     cluster.ConfigMapKind,
 	Names:  []string{"kube-public/cluster-info"},
-	Fields: []string{"data.kubeconfig<yaml>.clusters.cluster.server"},
+	Fields: []string{"data.kubeconfig<yaml>.clusters[].cluster.server"},
 	Object: func(o *snapshot.Object, yield Yield) { yieldServers(o.Field("data", "kubeconfig", "clusters"), yield) },
 })
 
@@ -53,7 +53,7 @@ var KubeProxyServer = add(Claimant{
 	Doc:    "`server` in kube-proxy's kubeconfig (ConfigMap kube-system/kube-proxy): kube-proxy hears of changes there.",
 	Of:     cluster.ConfigMapKind,
 	Names:  []string{"kube-system/kube-proxy"},
-	Fields: []string{`data."kubeconfig.conf"<yaml>.clusters.cluster.server`},
+	Fields: []string{`data."kubeconfig.conf"<yaml>.clusters[].cluster.server`},
 	Object: func(o *snapshot.Object, yield Yield) {
 		yieldServers(o.Field("data", "kubeconfig.conf", "clusters"), yield)
 	},

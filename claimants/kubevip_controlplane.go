@@ -22,7 +22,7 @@ var KubeVIPPod = add(Claimant{
 	Role:   claim.ControlPlane,
 	Doc:    "The variable `address` (older: `vip_address`) of a kube-vip Pod that serves the control plane: kube-vip keeps the address on one of the control-plane nodes.",
 	Of:     snapshot.PodKind,
-	Fields: []string{"spec.containers.image", "spec.containers." + kubeVIPVariables},
+	Fields: []string{"spec.containers[].image", "spec.containers[]." + kubeVIPVariables},
 	Object: func(o *snapshot.Object, yield Yield) { yieldKubeVIP(o.Field("spec", "containers"), yield) },
 })
 
@@ -32,7 +32,7 @@ var KubeVIPDaemonSet = add(Claimant{
 	Role:   claim.ControlPlane,
 	Doc:    "The variable `address` (older: `vip_address`) of a kube-vip DaemonSet that serves the control plane: kube-vip keeps the address on one of the control-plane nodes.",
 	Of:     cluster.DaemonSetKind,
-	Fields: []string{"spec.template.spec.containers.image", "spec.template.spec.containers." + kubeVIPVariables},
+	Fields: []string{"spec.template.spec.containers[].image", "spec.template.spec.containers[]." + kubeVIPVariables},
 	Object: func(o *snapshot.Object, yield Yield) {
 		yieldKubeVIP(o.Field("spec", "template", "spec", "containers"), yield)
 	},

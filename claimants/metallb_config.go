@@ -23,9 +23,9 @@ var MetalLBConfigPool = add(Claimant{
 	Of:    cluster.ConfigMapKind,
 	Names: metalLBConfigMaps,
 	Fields: []string{
-		"data.config<yaml>.address-pools.addresses", "data.config<yaml>.address-pools.name",
-		"data.config<yaml>.address-pools.protocol", "data.config<yaml>.address-pools.auto-assign",
-		"data.config<yaml>.address-pools.avoid-buggy-ips",
+		"data.config<yaml>.address-pools[].addresses[]<scalar>", "data.config<yaml>.address-pools[].name<scalar>",
+		"data.config<yaml>.address-pools[].protocol<scalar>", "data.config<yaml>.address-pools[].auto-assign<bool>",
+		"data.config<yaml>.address-pools[].avoid-buggy-ips<bool>",
 	},
 	Object: func(o *snapshot.Object, yield Yield) {
 		for pool := range o.Field("data", "config", "address-pools").Items() {
@@ -41,7 +41,7 @@ var MetalLBConfigPeer = add(Claimant{
 	Doc:    "`peers[].peer-address` in MetalLB's ConfigMap (up to 0.12): a router to which MetalLB announces addresses.",
 	Of:     cluster.ConfigMapKind,
 	Names:  metalLBConfigMaps,
-	Fields: []string{"data.config<yaml>.peers.peer-address"},
+	Fields: []string{"data.config<yaml>.peers[].peer-address<scalar>"},
 	Object: func(o *snapshot.Object, yield Yield) {
 		for peer := range o.Field("data", "config", "peers").Items() {
 			yieldRouter(peer.Get("peer-address"), yield)

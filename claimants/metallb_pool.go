@@ -17,7 +17,7 @@ var MetalLBPool = add(Claimant{
 	Doc:  "`spec.addresses` of a MetalLB IPAddressPool: MetalLB gives Services these addresses, by itself unless autoAssign is false.",
 	Of:   snapshot.Kind{Group: "metallb.io", Kind: "IPAddressPool", Resource: "ipaddresspools", Namespaced: true},
 	Fields: []string{
-		"spec.addresses", "spec.autoAssign", "spec.avoidBuggyIPs", "spec.serviceAllocation",
+		"spec.addresses[]", "spec.autoAssign<bool>", "spec.avoidBuggyIPs<bool>", "spec.serviceAllocation<any>",
 	},
 	Object: metalLBPool,
 })
@@ -29,7 +29,7 @@ var MetalLBAddressPool = add(Claimant{
 	Role:   claim.Pool,
 	Doc:    "`spec.addresses` of a MetalLB AddressPool, the kind before IPAddressPool.",
 	Of:     snapshot.Kind{Group: "metallb.io", Kind: "AddressPool", Resource: "addresspools", Namespaced: true},
-	Fields: []string{"spec.addresses", "spec.autoAssign", "spec.protocol"},
+	Fields: []string{"spec.addresses[]", "spec.autoAssign<bool>", "spec.protocol"},
 	Object: metalLBPool,
 })
 

@@ -14,7 +14,7 @@ var NodeInternalIP = add(Claimant{
 	Role:   claim.Host,
 	Doc:    "`status.addresses` of type InternalIP: the address on which a node is reached in the cluster.",
 	Of:     cluster.NodeKind,
-	Fields: []string{"status.addresses"},
+	Fields: []string{"status.addresses[].type", "status.addresses[].address"},
 	Object: nodeAddresses("InternalIP"),
 })
 
@@ -24,7 +24,7 @@ var NodeExternalIP = add(Claimant{
 	Role:   claim.Host,
 	Doc:    "`status.addresses` of type ExternalIP: the address on which a node is reached from outside.",
 	Of:     cluster.NodeKind,
-	Fields: []string{"status.addresses"},
+	Fields: []string{"status.addresses[].type", "status.addresses[].address"},
 	Object: nodeAddresses("ExternalIP"),
 })
 
@@ -44,7 +44,7 @@ var NodePodCIDR = add(Claimant{
 	Role:   claim.PodRange,
 	Doc:    "`spec.podCIDRs` of a Node: the addresses of its Pods.",
 	Of:     cluster.NodeKind,
-	Fields: []string{"spec.podCIDRs", "spec.podCIDR"},
+	Fields: []string{"spec.podCIDRs[]", "spec.podCIDR"},
 	Object: func(o *snapshot.Object, yield Yield) {
 		any := false
 		for f := range o.Field("spec", "podCIDRs").Items() {

@@ -14,7 +14,7 @@ var OpenELBEip = add(Claimant{
 	Doc:  "`spec.address` of an OpenELB Eip that is not disabled: OpenELB gives Services these addresses.",
 	Of:   snapshot.Kind{Group: "network.kubesphere.io", Kind: "Eip", Resource: "eips"},
 	Fields: []string{
-		"spec.address", "spec.disable", "spec.protocol", "spec.priority", "spec.namespaces", "spec.namespaceSelector",
+		"spec.address", "spec.disable<bool>", "spec.protocol", "spec.priority<int>", "spec.namespaces[]", "spec.namespaceSelector<any>",
 	},
 	Object: func(o *snapshot.Object, yield Yield) {
 		if !o.Field("spec", "disable").Is() {

@@ -21,7 +21,7 @@ var OpenShiftAPIServer = add(Claimant{
 	Doc:    "`status.platformStatus.*.apiServerInternalIPs` of OpenShift's Infrastructure: the nodes reach the apiserver there.",
 	Of:     openShiftInfrastructureKind,
 	Names:  openShiftInfrastructureNames,
-	Fields: []string{"status.platformStatus.*.apiServerInternalIPs", "status.platformStatus.*.apiServerInternalIP"},
+	Fields: []string{"status.platformStatus.*<any>.apiServerInternalIPs[]", "status.platformStatus.*<any>.apiServerInternalIP"},
 	Object: platformAddresses("apiServerInternalIPs", "apiServerInternalIP", controlPlane),
 })
 
@@ -32,7 +32,7 @@ var OpenShiftIngress = add(Claimant{
 	Doc:    "`status.platformStatus.*.ingressIPs` of OpenShift's Infrastructure: users reach the default ingress controller there.",
 	Of:     openShiftInfrastructureKind,
 	Names:  openShiftInfrastructureNames,
-	Fields: []string{"status.platformStatus.*.ingressIPs", "status.platformStatus.*.ingressIP"},
+	Fields: []string{"status.platformStatus.*<any>.ingressIPs[]", "status.platformStatus.*<any>.ingressIP"},
 	Object: platformAddresses("ingressIPs", "ingressIP", snapshot.Ref{}),
 })
 

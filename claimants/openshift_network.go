@@ -20,7 +20,7 @@ var OpenShiftServiceNetwork = add(Claimant{
 	Doc:    "`serviceNetwork` of OpenShift's Network configuration: ClusterIPs come from it.",
 	Of:     openShiftNetworkKind,
 	Names:  openShiftNetworkNames,
-	Fields: []string{"status.serviceNetwork", "spec.serviceNetwork"},
+	Fields: []string{"status.serviceNetwork[]", "spec.serviceNetwork[]"},
 	Object: func(o *snapshot.Object, yield Yield) {
 		for f := range deployed(o, "serviceNetwork").Items() {
 			if given(f) {
@@ -37,7 +37,7 @@ var OpenShiftClusterNetwork = add(Claimant{
 	Doc:    "`clusterNetwork[].cidr` of OpenShift's Network configuration: the nodes' Pod ranges come from it.",
 	Of:     openShiftNetworkKind,
 	Names:  openShiftNetworkNames,
-	Fields: []string{"status.clusterNetwork.cidr", "spec.clusterNetwork.cidr"},
+	Fields: []string{"status.clusterNetwork[].cidr", "spec.clusterNetwork[].cidr"},
 	Object: func(o *snapshot.Object, yield Yield) {
 		for f := range deployed(o, "clusterNetwork").Items() {
 			if given(f.Get("cidr")) {
@@ -63,7 +63,7 @@ var OpenShiftAutoAssign = add(Claimant{
 	Doc:    "`spec.externalIP.autoAssignCIDRs` of OpenShift's Network configuration: LoadBalancer Services get externalIPs from it.",
 	Of:     openShiftNetworkKind,
 	Names:  openShiftNetworkNames,
-	Fields: []string{"spec.externalIP.autoAssignCIDRs"},
+	Fields: []string{"spec.externalIP.autoAssignCIDRs[]"},
 	Object: func(o *snapshot.Object, yield Yield) {
 		yieldPool(items(o.Field("spec", "externalIP", "autoAssignCIDRs")), AgentOpenShift, yield)
 	},

@@ -16,7 +16,7 @@ var PureLBPool = add(Claimant{
 	Role:   claim.Pool,
 	Doc:    "The pools under `spec.local` and `spec.remote` of a PureLB ServiceGroup: PureLB gives Services these addresses.",
 	Of:     snapshot.Kind{Group: "purelb.io", Kind: "ServiceGroup", Resource: "servicegroups", Namespaced: true},
-	Fields: append(pureLBFields(), "spec.namespaces", "spec.enforceNamespaces"),
+	Fields: append(pureLBFields(), "spec.namespaces[]", "spec.enforceNamespaces<bool>"),
 	Object: func(o *snapshot.Object, yield Yield) {
 		for _, side := range pureLBSides {
 			yieldPool(pureLBPools(o.Field("spec", side)), AgentPureLB, yield)
@@ -39,7 +39,7 @@ func pureLBPools(side snapshot.Field) []snapshot.Field {
 func pureLBFields() []string {
 	var paths []string
 	for _, side := range pureLBSides {
-		for _, pool := range []string{"pool", "v4pool.pool", "v6pool.pool", "v4pools.pool", "v6pools.pool"} {
+		for _, pool := range []string{"pool", "v4pool.pool", "v6pool.pool", "v4pools[].pool", "v6pools[].pool"} {
 			paths = append(paths, "spec."+side+"."+pool)
 		}
 	}

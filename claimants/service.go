@@ -10,8 +10,8 @@ import (
 
 // serviceFields are what every claim of a Service needs beside its address.
 var serviceFields = []string{
-	"spec.type", "spec.clusterIP", "spec.ports.port", "spec.ports.protocol", "spec.loadBalancerClass",
-	"spec.externalTrafficPolicy", "spec.ipFamilies", "spec.selector",
+	"spec.type", "spec.clusterIP", "spec.ports[].port<int>", "spec.ports[].protocol", "spec.loadBalancerClass",
+	"spec.externalTrafficPolicy", "spec.ipFamilies[]", "spec.selector.*",
 	"metadata.labels.service.kubernetes.io/service-proxy-name",
 	"metadata.labels.gateway.networking.k8s.io/gateway-name",
 	"metadata.annotations.metallb.io/allow-shared-ip", "metadata.annotations.metallb.universe.tf/allow-shared-ip",

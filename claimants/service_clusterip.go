@@ -13,7 +13,7 @@ var ServiceClusterIP = add(Claimant{
 	Role:   claim.ClusterIP,
 	Doc:    "`spec.clusterIPs` of a Service, allocated by the apiserver from a ServiceCIDR.",
 	Of:     serviceKind,
-	Fields: service("spec.clusterIPs"),
+	Fields: service("spec.clusterIPs[]"),
 	Object: func(o *snapshot.Object, yield Yield) {
 		fields := []snapshot.Field{o.Field("spec", "clusterIP")}
 		for f := range o.Field("spec", "clusterIPs").Items() {

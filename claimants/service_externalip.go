@@ -13,7 +13,7 @@ var ServiceExternalIP = add(Claimant{
 	Role:   claim.VIP,
 	Doc:    "`spec.externalIPs` of a Service: kube-proxy takes traffic to the address on every node. The apiserver does not check whose it is.",
 	Of:     serviceKind,
-	Fields: service("spec.externalIPs"),
+	Fields: service("spec.externalIPs[]"),
 	Object: func(o *snapshot.Object, yield Yield) {
 		if !programmed(o) {
 			return

@@ -13,7 +13,7 @@ var ServiceIngress = add(Claimant{
 	Role:   claim.VIP,
 	Doc:    "`status.loadBalancer.ingress[].ip` of a Service, written by a load-balancer controller: kube-proxy takes traffic to it on every node, unless ipMode is Proxy.",
 	Of:     serviceKind,
-	Fields: service("status.loadBalancer.ingress.ip", "status.loadBalancer.ingress.ipMode"),
+	Fields: service("status.loadBalancer.ingress[].ip", "status.loadBalancer.ingress[].ipMode"),
 	Object: func(o *snapshot.Object, yield Yield) {
 		if !programmed(o) {
 			return

@@ -14,7 +14,7 @@ var ServiceCIDR = add(Claimant{
 	Role:   claim.ServiceRange,
 	Doc:    "`spec.cidrs` of a ServiceCIDR: the apiserver takes ClusterIPs from it.",
 	Of:     snapshot.Kind{Group: "networking.k8s.io", Kind: "ServiceCIDR", Resource: "servicecidrs"},
-	Fields: []string{"spec.cidrs"},
+	Fields: []string{"spec.cidrs[]"},
 	Object: func(o *snapshot.Object, yield Yield) {
 		for _, f := range items(o.Field("spec", "cidrs")) {
 			yield(span(f))

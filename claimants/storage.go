@@ -16,7 +16,7 @@ var StorageServer = add(Claimant{
 	Doc:  "The NFS, iSCSI, CephFS or RBD server of a PersistentVolume, where it is named by its address: nodes mount volumes from it.",
 	Of:   snapshot.Kind{Kind: "PersistentVolume", Resource: "persistentvolumes"},
 	Fields: []string{
-		"spec.nfs.server", "spec.iscsi.targetPortal", "spec.iscsi.portals", "spec.cephfs.monitors", "spec.rbd.monitors",
+		"spec.nfs.server", "spec.iscsi.targetPortal", "spec.iscsi.portals[]", "spec.cephfs.monitors[]", "spec.rbd.monitors[]",
 		"spec.csi.volumeAttributes.server",
 	},
 	Object: func(o *snapshot.Object, yield Yield) {

@@ -17,11 +17,11 @@ var (
 
 // announceReads are the fields that tell who answers ARP for service addresses.
 var announceReads = []snapshot.Read{
-	{Kind: l2Advertisement, Fields: []string{"spec.ipAddressPools", "spec.ipAddressPoolSelectors"}},
-	{Kind: ciliumL2Policy, Fields: []string{"spec.loadBalancerIPs", "spec.externalIPs"}},
+	{Kind: l2Advertisement, Fields: []string{"spec.ipAddressPools[]", "spec.ipAddressPoolSelectors<any>"}},
+	{Kind: ciliumL2Policy, Fields: []string{"spec.loadBalancerIPs<bool>", "spec.externalIPs<bool>"}},
 	{Kind: addressPool, Fields: []string{"spec.protocol"}},
 	{Kind: openELBEip, Fields: []string{"spec.protocol"}},
-	{Kind: ConfigMapKind, Names: []string{"metallb-system/config", "metallb-system/metallb"}, Fields: []string{"data.config<yaml>.address-pools.protocol"}},
+	{Kind: ConfigMapKind, Names: []string{"metallb-system/config", "metallb-system/metallb"}, Fields: []string{"data.config<yaml>.address-pools[].protocol<scalar>"}},
 }
 
 // Announcer answers ARP and NDP for the addresses of some pools.

@@ -5,6 +5,7 @@ package deploy
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -185,7 +186,7 @@ spec: {externalIP: {autoAssignCIDRs: [192.0.2.0/28]}}
 apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
 metadata: {name: gw, namespace: demo}
-spec: {gatewayClassName: a, addresses: [{value: 192.0.2.1}], listeners: [{name: a, port: 80, protocol: HTTP}]}
+spec: {gatewayClassName: a, addresses: [{type: IPAddress, value: 192.0.2.1}], listeners: [{name: a, port: 80, protocol: HTTP}]}
 ---
 apiVersion: v1
 kind: ConfigMap
@@ -253,8 +254,15 @@ func declared(c *claimants.Claimant) []string {
 	if c.Of == snapshot.EndpointSliceKind {
 		return []string{"endpoints.addresses", "ports.port", "ports.protocol", "metadata.labels.kubernetes.io/service-name"}
 	}
-	return c.Fields
+	var out []string
+	for _, f := range c.Fields {
+		out = append(out, strings.TrimSuffix(fieldMarks.ReplaceAllString(f, ""), ".*"))
+	}
+	return out
 }
+
+// fieldMarks are what a declared path says of types.
+var fieldMarks = regexp.MustCompile(`\[\]|<(int|bool|scalar|any)>`)
 
 // changed changes one field of now, and of before what has to be otherwise for that.
 func changed(now, before *unstructured.Unstructured, field string) bool {
@@ -371,7 +379,7 @@ func TestGains(t *testing.T) {
 		{"a disabled pool", "", `{kind: CiliumLoadBalancerIPPool, spec: {disabled: true, blocks: [{cidr: 192.0.2.0/28}]}}`, false},
 		{"a block taken away", `{kind: CiliumLoadBalancerIPPool, spec: {blocks: [{cidr: 192.0.2.0/28}, {cidr: 192.0.2.32/28}]}}`, `{kind: CiliumLoadBalancerIPPool, spec: {blocks: [{cidr: 192.0.2.0/28}]}}`, false},
 		{"a Gateway without an address", "", `{kind: Gateway, spec: {gatewayClassName: a, listeners: [{port: 80}]}}`, false},
-		{"routes of a Gateway", `{kind: Gateway, spec: {addresses: [{value: 192.0.2.1}], listeners: [{port: 80}]}}`, `{kind: Gateway, spec: {addresses: [{value: 192.0.2.1}], listeners: [{port: 80, allowedRoutes: {}}]}}`, false},
+		{"routes of a Gateway", `{kind: Gateway, spec: {addresses: [{type: IPAddress, value: 192.0.2.1}], listeners: [{port: 80}]}}`, `{kind: Gateway, spec: {addresses: [{value: 192.0.2.1}], listeners: [{port: 80, allowedRoutes: {}}]}}`, false},
 		{"another ConfigMap", "", `{kind: ConfigMap, metadata: {name: config, namespace: demo}, data: {config: a}}`, false},
 		{"a pool of a ConfigMap taken away", `{kind: ConfigMap, metadata: {name: kubevip, namespace: kube-system}, data: {cidr-a: a, cidr-b: b}}`, `{kind: ConfigMap, metadata: {name: kubevip, namespace: kube-system}, data: {cidr-a: a}}`, false},
 		{"the ConfigMap's last one", `{kind: ConfigMap, metadata: {name: kubevip, namespace: kube-system}, data: {cidr-a: a}}`, `{kind: ConfigMap, metadata: {name: kubevip, namespace: kube-system}}`, false},

@@ -20,15 +20,15 @@ var EndpointsKind = Kind{Kind: "Endpoints", Resource: "endpoints", Namespaced: t
 // there are too many of them for trees.
 var ownReads = []Read{
 	{Kind: PodKind, Fields: []string{
-		"spec.nodeName", "spec.hostNetwork", "status.phase", "status.hostIP", "status.podIP", "status.podIPs.ip",
-		"spec.containers.ports.hostPort", "spec.containers.ports.hostIP", "spec.containers.ports.protocol",
+		"spec.nodeName", "spec.hostNetwork<bool>", "status.phase", "status.hostIP", "status.podIP", "status.podIPs[].ip",
+		"spec.containers[].ports[].hostPort<int>", "spec.containers[].ports[].hostIP", "spec.containers[].ports[].protocol",
 	}},
 	{Kind: EndpointSliceKind, Fields: []string{
-		"endpoints.addresses", "endpoints.targetRef.kind", "endpoints.targetRef.namespace", "ports.port", "ports.protocol",
+		"endpoints[].addresses[]", "endpoints[].targetRef.kind", "endpoints[].targetRef.namespace", "ports[].port<int>", "ports[].protocol",
 		"metadata.labels.kubernetes.io/service-name", "metadata.labels.endpointslice.kubernetes.io/managed-by",
 	}},
 	{Kind: EndpointsKind, Names: []string{"default/kubernetes"}, Filed: true, Fields: []string{
-		"subsets.addresses.ip", "subsets.ports.port", "subsets.ports.protocol",
+		"subsets[].addresses[].ip", "subsets[].ports[].port<int>", "subsets[].ports[].protocol",
 		"metadata.labels.endpoints.kubernetes.io/managed-by", "metadata.labels.endpointslice.kubernetes.io/skip-mirror",
 		"metadata.annotations.control-plane.alpha.kubernetes.io/leader",
 	}},

@@ -13,16 +13,24 @@ import (
 // every kind that another Read names. Nothing else enters a
 // snapshot: a source drops the other fields while it reads.
 //
-// A path is keys joined by dots. Lists need no sign: a path goes into each of
-// their items. A key may be quoted ("config.conf"), may end in * (every key
-// with that prefix), and may carry one of
+// A path is keys joined by dots. A key may be quoted ("config.conf"), may end in
+// * (every key with that prefix), and may carry one of
 //
 //	<yaml>        the string holds a YAML document; the path goes on in it
+//	[]            a list; the path goes into each of its items
 //	[k=a|b]       of a list of maps, only items whose k is a or b
 //	[^p|q]        of a list of strings, only items that begin with p or q, and
 //	              the item after one that is exactly p or q ("--mode" "ipvs")
 //
 // Paths that meet in one list carry the same sort of bracket, or none does.
+//
+// A path also says of what type a field is, as the API server or whoever reads
+// the text sees it (Fields.Check): what a path goes through is a map, and where it
+// ends stands a string, unless one of these says otherwise, behind all else:
+//
+//	<int> <bool>  a number, a boolean
+//	<scalar>      any of string, number and boolean
+//	<any>         anything, also where a path goes on: only a map is gone into
 //
 // A path that ends keeps the whole subtree. Of what a field declared with
 // <yaml> holds beside the declared fields, nothing is kept.
@@ -41,7 +49,8 @@ type Read struct {
 // and since when.
 var metadataFields = []string{
 	"metadata.name", "metadata.generateName", "metadata.namespace", "metadata.creationTimestamp",
-	"metadata.ownerReferences", "metadata.annotations.whohas.io/allow",
+	"metadata.ownerReferences[].apiVersion", "metadata.ownerReferences[].kind", "metadata.ownerReferences[].name",
+	"metadata.ownerReferences[].controller<bool>", "metadata.annotations.whohas.io/allow",
 }
 
 // Fields is a set of declared fields as a tree. It is immutable once made and
@@ -57,6 +66,9 @@ type Fields struct {
 	itemVals []string
 	prefix   []string // of a list of strings
 	filter   string   // the sort of bracket that the paths through here carry
+	path     string   // as it is declared
+	list     bool
+	shape    shape // of what stands here, in a list of each item
 }
 
 type prefixField struct {
@@ -73,8 +85,9 @@ func ParseFields(paths ...string) (*Fields, error) {
 			return nil, fmt.Errorf("field path %q: %w", p, err)
 		}
 		at := root
-		for _, s := range segments {
-			if at, err = at.grow(s); err != nil {
+		root.shape = shapeMap
+		for i, s := range segments {
+			if at, err = at.grow(s, i+1 == len(segments)); err != nil {
 				return nil, fmt.Errorf("field path %q: %w", p, err)
 			}
 		}
@@ -91,6 +104,11 @@ func (f *Fields) Child(key string) *Fields {
 	if f.whole && !f.yaml {
 		return f.subtree()
 	}
+	return f.declared(key)
+}
+
+// declared is the set below a key that some path names.
+func (f *Fields) declared(key string) *Fields {
 	if c, ok := f.keys[key]; ok {
 		return c
 	}
@@ -161,18 +179,40 @@ func (f *Fields) KeepItems(items []Value) []Value {
 		return items
 	}
 	after := false
+	for i := range items {
+		f.strip(&items[i])
+	}
 	return slices.DeleteFunc(items, func(v Value) bool {
-		keep := after || f.keepItem(&v)
+		// A flag behind a flag is no value of it.
+		keep := after && !strings.HasPrefix(v.Text, "-") || f.keepItem(&v)
 		after = slices.Contains(f.prefix, v.Text)
 		return !keep
 	})
 }
 
+// strip leaves of an item that is none of the sort that the bracket is about only
+// that it stands there: it is a fault, and may hold what nobody declared.
+func (f *Fields) strip(v *Value) {
+	if f.stray(v) {
+		*v = Value{Kind: v.Kind, Line: v.Line}
+	}
+}
+
+func (f *Fields) stray(v *Value) bool {
+	if f.itemKey != "" {
+		return v.Kind != Map
+	}
+	return v.Kind != String
+}
+
 func (f *Fields) keepItem(v *Value) bool {
+	if f.stray(v) {
+		return true
+	}
 	if f.itemKey != "" {
 		return slices.Contains(f.itemVals, v.Get(f.itemKey).Text)
 	}
-	return v.Scalar() && slices.ContainsFunc(f.prefix, func(p string) bool { return strings.HasPrefix(v.Text, p) })
+	return slices.ContainsFunc(f.prefix, func(p string) bool { return strings.HasPrefix(v.Text, p) })
 }
 
 type fieldSegment struct {
@@ -182,14 +222,19 @@ type fieldSegment struct {
 	itemKey string
 	items   []string
 	args    []string
+	list    bool
+	shape   shape
 }
 
-func (f *Fields) grow(s fieldSegment) (*Fields, error) {
+func (f *Fields) grow(s fieldSegment, last bool) (*Fields, error) {
 	c := f.branch(s)
 	if c.filter != "" && c.filter != s.filter() {
 		return nil, fmt.Errorf("%q is declared with another bracket, or with none, elsewhere", s.key)
 	}
 	c.filter = s.filter()
+	if err := c.form(s, last); err != nil {
+		return nil, err
+	}
 	c.yaml = c.yaml || s.yaml
 	c.prefix = append(c.prefix, s.args...)
 	if s.itemKey == "" {
@@ -197,7 +242,7 @@ func (f *Fields) grow(s fieldSegment) (*Fields, error) {
 	}
 	c.itemKey = s.itemKey
 	c.itemVals = append(c.itemVals, s.items...)
-	key, err := c.grow(fieldSegment{key: s.itemKey})
+	key, err := c.grow(fieldSegment{key: s.itemKey}, true)
 	if err != nil {
 		return nil, err
 	}
@@ -213,6 +258,8 @@ func (s fieldSegment) filter() string {
 		return s.itemKey + "="
 	case s.args != nil:
 		return "^"
+	case s.list:
+		return "list"
 	default:
 		return "none"
 	}
@@ -225,7 +272,7 @@ func (f *Fields) branch(s fieldSegment) *Fields {
 				return p.fields
 			}
 		}
-		c := &Fields{}
+		c := &Fields{path: JoinPath(f.path, s.key+"*")}
 		f.prefixes = append(f.prefixes, prefixField{s.key, c})
 		return c
 	}
@@ -233,7 +280,7 @@ func (f *Fields) branch(s fieldSegment) *Fields {
 		f.keys = map[string]*Fields{}
 	}
 	if f.keys[s.key] == nil {
-		f.keys[s.key] = &Fields{}
+		f.keys[s.key] = &Fields{path: JoinPath(f.path, s.key)}
 	}
 	return f.keys[s.key]
 }
@@ -277,16 +324,8 @@ func annotationSegment(key string) (s fieldSegment, rest string, err error) {
 		return segmentOf(key), "", nil
 	}
 	s = segmentOf(key[:i])
-	s.yaml = true
-	rest = key[i+len("<yaml>"):]
-	if bracket, ok := strings.CutPrefix(rest, "["); ok {
-		end := strings.IndexByte(bracket, ']')
-		if end < 0 {
-			return s, "", errors.New("bracket is not closed")
-		}
-		return s, bracket[end+1:], s.bracket(bracket[:end])
-	}
-	return s, rest, nil
+	rest, err = s.marks(key[i:])
+	return s, rest, err
 }
 
 func segmentOf(key string) fieldSegment {
@@ -315,18 +354,8 @@ func nextSegment(rest string) (s fieldSegment, next string, more bool, err error
 		return s, "", false, errEmptyKey
 	}
 	s = segmentOf(key)
-	if r, ok := strings.CutPrefix(rest, "<yaml>"); ok {
-		s.yaml, rest = true, r
-	}
-	if strings.HasPrefix(rest, "[") {
-		end := strings.IndexByte(rest, ']')
-		if end < 0 {
-			return s, "", false, fmt.Errorf("bracket is not closed")
-		}
-		if err := s.bracket(rest[1:end]); err != nil {
-			return s, "", false, err
-		}
-		rest = rest[end+1:]
+	if rest, err = s.marks(rest); err != nil {
+		return s, "", false, err
 	}
 	next, more = strings.CutPrefix(rest, ".")
 	if rest != "" && !more {
@@ -335,8 +364,37 @@ func nextSegment(rest string) (s fieldSegment, next string, more bool, err error
 	return s, next, more, nil
 }
 
+// marks reads what stands behind a key.
+func (s *fieldSegment) marks(text string) (rest string, err error) {
+	rest = text
+	if r, ok := strings.CutPrefix(rest, "<yaml>"); ok {
+		s.yaml, rest = true, r
+	}
+	if strings.HasPrefix(rest, "[") {
+		end := strings.IndexByte(rest, ']')
+		if end < 0 {
+			return "", errors.New("bracket is not closed")
+		}
+		if err := s.bracket(rest[1:end]); err != nil {
+			return "", err
+		}
+		rest = rest[end+1:]
+	}
+	for mark, shape := range shapeMarks {
+		if r, ok := strings.CutPrefix(rest, mark); ok {
+			s.shape, rest = shape, r
+			break
+		}
+	}
+	return rest, nil
+}
+
 // bracket reads what stands between brackets.
 func (s *fieldSegment) bracket(text string) error {
+	s.list = true
+	if text == "" {
+		return nil
+	}
 	if args, ok := strings.CutPrefix(text, "^"); ok {
 		s.args = strings.Split(args, "|")
 		if slices.Contains(s.args, "") {

@@ -183,8 +183,9 @@ func (b *Builder) Hold(o *Object) {
 	b.snap.Objects = append(b.snap.Objects, o)
 }
 
-// Cover records what was read or not.
+// Cover records what was read or not, without what is secret of the URLs in it.
 func (b *Builder) Cover(c Coverage) {
+	c.Source, c.Detail = WithoutSecrets(c.Source), WithoutSecrets(c.Detail)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.snap.Coverage = append(b.snap.Coverage, c)

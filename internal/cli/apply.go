@@ -236,11 +236,6 @@ func addressList(list []netip.Addr) string {
 	return explain.Names(out)
 }
 
-// named tells whether the command line names a cluster.
-func (f *repairFlags) named() bool {
-	return f.live || *f.kube.KubeConfig != "" || *f.kube.Context != ""
-}
-
 // credentials are those that the command line names, or an administrator's on this
 // host, where an apiserver has answered. None is no error.
 func (f *repairFlags) credentials(seen diagnose.Seen) (*rest.Config, string, error) {
@@ -275,7 +270,11 @@ func restConfig(path string) (*rest.Config, error) {
 
 // undo puts back what an earlier run took away.
 func (e *env) undo(ctx context.Context, f *repairFlags) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	limit := time.Minute
+	if f.flags.Changed("timeout") {
+		limit = f.timeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	cfg, err := f.undoConfig()
 	if err != nil {

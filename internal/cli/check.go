@@ -52,7 +52,8 @@ read, else 0.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return e.check(cmd.Context(), f) },
 	}
 	flags := cmd.Flags()
-	f.register(flags)
+	f.registerJudged(flags)
+	f.registerComplete(flags)
 	flags.StringArrayVar(&f.base, "base", nil, "what exists already (snapshot, dump, files): report only what the other inputs make worse")
 	flags.StringArrayVarP(&f.outputs, "output", "o", nil, "text, json, sarif or github; FORMAT=FILE writes to a file; repeatable (default text)")
 	flags.StringVar(&f.failOn, "fail-on", "error", "exit 1 from this severity on: info, warning, error, critical, or never")
@@ -63,6 +64,9 @@ read, else 0.`,
 
 func (e *env) check(ctx context.Context, f *checkFlags) error {
 	if err := f.validate(); err != nil {
+		return err
+	}
+	if err := f.effective(f.sources().live); err != nil {
 		return err
 	}
 	outputs, err := parseOutputs(f.outputs, formats)

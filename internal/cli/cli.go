@@ -22,6 +22,7 @@ import (
 	"golang.org/x/term"
 
 	"whohas/report"
+	"whohas/snapshot"
 )
 
 // The exit statuses of the contract.
@@ -80,9 +81,9 @@ func (e *env) fail(err error) {
 func (e *env) hint(text string) { e.note("hint: %s", text) }
 
 // note writes one line about the run. Names of files and a parser's words come
-// from others: they are shown and not obeyed.
+// from others: they are shown and not obeyed, and what is secret of a URL is left out.
 func (e *env) note(format string, args ...any) {
-	fmt.Fprintf(e.stderr, "whohas: %s\n", report.Shown(fmt.Sprintf(format, args...)))
+	fmt.Fprintf(e.stderr, "whohas: %s\n", report.Shown(snapshot.WithoutSecrets(fmt.Sprintf(format, args...))))
 }
 
 // terminal tells whether a stream is one, and how wide.
@@ -137,6 +138,9 @@ for conflicts in everything that was read: manifests, dumps, a live cluster.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if name := givenOf(cmd.Flags()); len(args) == 0 && name != "" {
+				return withHint(fmt.Errorf("--%s, and neither an address nor a command", name), "see whohas --help")
+			}
 			if len(args) == 0 {
 				return cmd.Help()
 			}
@@ -155,6 +159,7 @@ for conflicts in everything that was read: manifests, dumps, a live cluster.`,
 	who.register(root)
 	root.AddCommand(e.whoCommand(), e.checkCommand(), e.rulesCommand(), e.snapshotCommand(), e.diagnoseCommand(), e.repairCommand(), e.guardCommand(), e.versionCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
+	strict(root)
 	return root
 }
 

@@ -70,7 +70,7 @@ func testExamples(t *testing.T, c *cobra.Command) {
 		command, _, _ := strings.Cut(line, "#")
 		_, args, _ := strings.Cut(command, "whohas ")
 		words := strings.Fields(args)
-		target, rest, err := c.Root().Find(words)
+		target, rest, err := (&env{}).root("whohas").Find(words) // which has not been told anything yet
 		if err != nil {
 			t.Errorf("%q: %v", line, err)
 			continue

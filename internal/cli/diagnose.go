@@ -46,6 +46,7 @@ func (f *stationFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.node, "node", "", "the host that is meant, where a bundle holds several; else this host's Node, where it has another name")
 	flags.StringVar(&f.root, "root", "/", "where the host's files are, in a container that has them mounted")
 	flags.StringArrayVar(&f.owners, "owner", nil, "an address that belongs to another host, whatever is found; repeatable")
+	flags.Lookup("config").Usage = "configuration file, of which reserved and proxyMode count (none unless it is named)"
 	flags.BoolVar(&f.silent, "no-probe", false, "ask nobody on the wire")
 }
 
@@ -79,7 +80,8 @@ Exit status: 1 if a cause was found, 2 if it could not tell, else 0.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return e.diagnose(cmd.Context(), f) },
 	}
 	flags := cmd.Flags()
-	f.inputs.register(flags)
+	f.registerJudged(flags)
+	f.registerComplete(flags)
 	f.timeout = diagnoseTimeout
 	flags.Lookup("timeout").DefValue = diagnoseTimeout.String()
 	f.stationFlags.register(flags)
@@ -101,6 +103,7 @@ func (e *env) diagnose(ctx context.Context, f *diagnoseFlags) error {
 		return err
 	}
 	d := diagnose.Run(seen)
+	whole := e.required(&f.inputs, worldOf(seen)) && !seen.Snapshot.Failed()
 	r := &report.Diagnosis{Diagnosis: d, Tool: Version(), Coverage: check.Coverage(seen.Snapshot, seen.View, seen.Facts)}
 	var errs []error
 	for _, o := range outputs {
@@ -109,10 +112,14 @@ func (e *env) diagnose(ctx context.Context, f *diagnoseFlags) error {
 	switch {
 	case d.Verdict == diagnose.Cause:
 		e.status = exitFindings
-	case d.Verdict == diagnose.Unknown, seen.Snapshot.Failed():
+	case d.Verdict == diagnose.Unknown, !whole:
 		e.status = exitFailed
 	}
 	return joined(errs)
+}
+
+func worldOf(seen diagnose.Seen) *world {
+	return &world{snapshot: seen.Snapshot, facts: seen.Facts, register: seen.View}
 }
 
 func diagnosisFormat(name string, w io.Writer) func(io.Writer, *report.Diagnosis) error {
@@ -129,10 +136,18 @@ func (e *env) station(ctx context.Context, in *inputs, f *stationFlags) (diagnos
 	if err := in.validate(); err != nil {
 		return diagnose.Seen{}, err
 	}
+	if err := in.effective(in.named()); err != nil {
+		return diagnose.Seen{}, err
+	}
 	owners, err := declaredOwners(f.owners)
 	if err != nil {
 		return diagnose.Seen{}, err
 	}
+	cfg, err := e.stationConfig(in)
+	if err != nil {
+		return diagnose.Seen{}, err
+	}
+	owners = append(owners, cfg.claims()...)
 	if len(in.bundles) == 0 { // this host is in the outage, and so is this process
 		hurry()
 	}
@@ -142,7 +157,10 @@ func (e *env) station(ctx context.Context, in *inputs, f *stationFlags) (diagnos
 		return diagnose.Seen{}, err
 	}
 	if len(given.Hosts) > 0 {
-		return judged(given, owners, in, f.node)
+		if in.flags.Changed("root") {
+			return diagnose.Seen{}, withHint(errors.New("--root with a captured host"), "it says where this host's files are")
+		}
+		return judged(given, owners, in, cfg, f.node)
 	}
 	own := e.readStation(ctx, f, owners, limit)
 	if slices.ContainsFunc(own.Coverage, func(c snapshot.Coverage) bool {
@@ -150,7 +168,21 @@ func (e *env) station(ctx context.Context, in *inputs, f *stationFlags) (diagnos
 	}) {
 		e.hint("not everything could be read without root: sudo whohas diagnose")
 	}
-	return judged(snapshot.Over(given, own), owners, in, own.Hosts[0].Name)
+	return judged(snapshot.Over(given, own), owners, in, cfg, own.Hosts[0].Name)
+}
+
+// stationConfig reads the configuration that is named, and no other: whoever stands
+// as root in some folder must not be told by a file in it whose an address is. What a
+// configuration excuses is wrong all the same in an outage.
+func (e *env) stationConfig(in *inputs) (*config, error) {
+	if in.config == "" {
+		return &config{}, nil
+	}
+	cfg, err := loadConfig(in.config)
+	if err == nil && len(cfg.severities)+len(cfg.allows) > 0 {
+		e.note("note: of %s only reserved and proxyMode count here: severities and allow excuse nothing on a host", in.config)
+	}
+	return cfg, err
 }
 
 // givenBy is what the command line names beside the host.
@@ -159,7 +191,7 @@ func (e *env) givenBy(ctx context.Context, in *inputs, limit time.Time) (*snapsh
 	defer cancel()
 	into := &snapshot.Builder{}
 	s := in.sources()
-	s.live = in.live || *in.kube.KubeConfig != "" || *in.kube.Context != "" // only where somebody says so
+	s.live = in.named() // only where somebody says so
 	if err := e.read(ctx, in, s, into); err != nil {
 		return nil, err
 	}
@@ -175,12 +207,12 @@ func (e *env) givenBy(ctx context.Context, in *inputs, limit time.Time) (*snapsh
 }
 
 // judged draws the conclusions about one host of a snapshot.
-func judged(s *snapshot.Snapshot, owners []claim.Claim, in *inputs, node string) (diagnose.Seen, error) {
+func judged(s *snapshot.Snapshot, owners []claim.Claim, in *inputs, cfg *config, node string) (diagnose.Seen, error) {
 	h, err := theHost(s, node)
 	if err != nil {
 		return diagnose.Seen{}, err
 	}
-	mode, from, err := in.override(&config{})
+	mode, from, err := in.override(cfg)
 	if err != nil {
 		return diagnose.Seen{}, err
 	}

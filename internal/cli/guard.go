@@ -67,7 +67,7 @@ Exit status: 2 if it could not be made, and then nothing is printed; else 0.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return e.guardPolicy(cmd.Context(), f) },
 	}
 	flags := cmd.Flags()
-	f.register(flags)
+	f.registerJudged(flags)
 	flags.StringVar(&f.form, "form", "", "node-params, literal or map-param (default: by the cluster's size)")
 	flags.StringVar(&f.namespace, "guard-namespace", server.DefaultNamespace, "the namespace of the ConfigMap of form map-param")
 	flags.BoolVar(&f.audit, "audit", false, "warn and record, refuse nothing")
@@ -111,6 +111,9 @@ func (e *env) guardPolicy(ctx context.Context, f *guardPolicyFlags) error {
 func (f *guardPolicyFlags) options() (policy.Options, error) {
 	o := policy.Options{Namespace: f.namespace, Audit: f.audit, FailClosed: f.failClosed, Static: f.static}
 	if err := f.validate(); err != nil {
+		return o, err
+	}
+	if err := f.effective(f.sources().live); err != nil {
 		return o, err
 	}
 	if f.form != "" {

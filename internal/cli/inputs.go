@@ -5,7 +5,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +28,7 @@ type inputs struct {
 	require                         []string
 	config                          string
 	kube                            *genericclioptions.ConfigFlags
+	flags                           *pflag.FlagSet
 }
 
 func (in *inputs) register(flags *pflag.FlagSet) {
@@ -37,25 +37,27 @@ func (in *inputs) register(flags *pflag.FlagSet) {
 	flags.StringArrayVarP(&in.kustomize, "kustomize", "k", nil, "folder with a kustomization (as kubectl)")
 	flags.StringArrayVar(&in.bundles, "bundle", nil, "a snapshot, or a dump: kubectl get -o json|yaml, kubectl cluster-info dump (file or folder)")
 	flags.BoolVar(&in.live, "live", false, "read the current kubectl context beside the files")
-	flags.BoolVar(&in.complete, "complete", false, "the files hold every object of the kinds they hold: absence proves something")
-	flags.StringVar(&in.proxyMode, "proxy-mode", "", "ipvs, iptables, nftables or ebpf: overrides what the objects show")
 	flags.DurationVar(&in.timeout, "timeout", time.Minute, "bounds the whole run")
-	flags.StringSliceVar(&in.require, "require", nil, "exit 2 unless these were read: nodes, services, proxy-mode")
-	flags.StringVar(&in.config, "config", "", "configuration file (default .whohas.yaml, if there is one)")
+	flags.StringSliceVar(&in.require, "require", nil, "exit 2 unless these were read: nodes, services, hosts, proxy-mode")
 	in.kube = genericclioptions.NewConfigFlags(true)
+	in.kube.CacheDir = nil // nothing is kept of what a cluster says
 	in.kube.AddFlags(flags)
-	flags.VisitAll(func(f *pflag.Flag) {
-		// kubectl's many connection flags work, but would bury our own.
-		if in.kubeFlag(f.Name) {
-			f.Hidden = true
-		}
-	})
+	for _, name := range hiddenFlags { // they work, but would bury our own
+		flags.Lookup(name).Hidden = true
+	}
+	in.flags = flags
 }
 
-func (in *inputs) kubeFlag(name string) bool {
-	hidden := []string{"cluster", "user", "server", "tls-server-name", "insecure-skip-tls-verify", "client-certificate", "client-key",
-		"certificate-authority", "token", "as", "as-uid", "as-group", "as-user-extra", "disable-compression", "cache-dir", "request-timeout"}
-	return slices.Contains(hidden, name)
+// registerComplete adds what matters where absence does.
+func (in *inputs) registerComplete(flags *pflag.FlagSet) {
+	flags.BoolVar(&in.complete, "complete", false, "the files hold every object of the kinds they hold: absence proves something")
+}
+
+// registerJudged adds what only those commands use that judge what was read.
+func (in *inputs) registerJudged(flags *pflag.FlagSet) {
+	in.register(flags)
+	flags.StringVar(&in.proxyMode, "proxy-mode", "", "ipvs, iptables, nftables or ebpf: overrides what the objects show")
+	flags.StringVar(&in.config, "config", "", "configuration file (default .whohas.yaml, if there is one)")
 }
 
 // world is everything that was read, and what follows from it.
@@ -95,6 +97,7 @@ func (in *inputs) override(cfg *config) (dataplane.ProxyMode, string, error) {
 var requirements = map[string]func(*world) bool{
 	"nodes":      func(w *world) bool { return len(w.facts.Nodes) > 0 },
 	"services":   func(w *world) bool { return len(w.snapshot.Kind(cluster.ServiceKind)) > 0 },
+	"hosts":      func(w *world) bool { return len(w.snapshot.Hosts) > 0 },
 	"proxy-mode": func(w *world) bool { return w.facts.Mode != dataplane.ModeUnknown },
 }
 
@@ -102,7 +105,7 @@ var requirements = map[string]func(*world) bool{
 func (in *inputs) validate() error {
 	for _, r := range in.require {
 		if requirements[r] == nil {
-			return withHint(fmt.Errorf("--require %q: no such requirement", r), "nodes, services or proxy-mode")
+			return withHint(fmt.Errorf("--require %q: no such requirement", r), "nodes, services, hosts or proxy-mode")
 		}
 	}
 	if _, _, err := in.override(&config{}); err != nil {
@@ -120,19 +123,27 @@ func (e *env) settle(in *inputs, w *world) { e.settleBy(in, w, w) }
 
 // settleBy is settle where another world must hold what --require asks for.
 func (e *env) settleBy(in *inputs, w, required *world) {
-	var missing []string
-	for _, r := range in.require {
-		if !requirements[r](required) {
-			missing = append(missing, r)
-		}
-	}
-	if len(missing) > 0 {
-		e.note("error: not read: %s", strings.Join(missing, ", "))
-		e.hint("--require asks for it; add a source that holds it")
+	if !e.required(in, required) {
 		e.status = exitFailed
 	}
 	if w.snapshot.Failed() {
 		e.complain(w.snapshot)
 		e.status = exitFailed
 	}
+}
+
+// required reports whether all that --require asks for was read, and names what was
+// not.
+func (e *env) required(in *inputs, w *world) bool {
+	var missing []string
+	for _, r := range in.require {
+		if !requirements[r](w) {
+			missing = append(missing, r)
+		}
+	}
+	if len(missing) > 0 {
+		e.note("error: not read: %s", strings.Join(missing, ", "))
+		e.hint("--require asks for it; add a source that holds it")
+	}
+	return len(missing) == 0
 }

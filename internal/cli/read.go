@@ -88,7 +88,7 @@ func readBundle(ctx context.Context, path string, o manifest.Options, into *snap
 	}
 	for _, file := range in.snapshots {
 		p.file(file)
-		readSnapshot(file, into)
+		readSnapshot(file, o.Reads, into)
 	}
 	if in.captures {
 		p.file(path)
@@ -108,7 +108,7 @@ func readBundle(ctx context.Context, path string, o manifest.Options, into *snap
 // Lists, of which nobody knows by which selector they were made.
 func coverDump(r document.Result, into *snapshot.Builder) {
 	for k := range r.Listed {
-		if !k.Namespaced && r.Continue == "" && r.Bad == 0 {
+		if !k.Namespaced && r.Continue == "" && r.Bad+r.Odd == 0 {
 			into.Cover(snapshot.Coverage{Source: k.Source(), Status: snapshot.StatusRead, Complete: true})
 		}
 	}
@@ -199,11 +199,11 @@ func isSnapshot(path string, info fs.FileInfo) bool {
 	return bundle.Is(head[:n])
 }
 
-func readSnapshot(file string, into *snapshot.Builder) {
+func readSnapshot(file string, reads snapshot.Reads, into *snapshot.Builder) {
 	f, err := os.Open(file)
 	if err == nil {
 		defer f.Close()
-		err = bundle.Read(f, file, into)
+		err = bundle.ReadAs(f, file, reads, into)
 	}
 	var part *bundle.PartialError // has covered itself, beside what it read
 	if err != nil && !errors.As(err, &part) {

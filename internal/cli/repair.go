@@ -62,7 +62,8 @@ yet; 2 it could not work.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return e.repair(cmd.Context(), f) },
 	}
 	flags := cmd.Flags()
-	f.inputs.register(flags)
+	f.registerJudged(flags)
+	f.registerComplete(flags)
 	f.timeout = repairTimeout
 	flags.Lookup("timeout").DefValue = repairTimeout.String()
 	flags.Lookup("timeout").Usage = "bounds the diagnosis"
@@ -78,6 +79,9 @@ yet; 2 it could not work.`,
 }
 
 func (f *repairFlags) validate() error {
+	if err := f.combined(); err != nil {
+		return err
+	}
 	switch {
 	case f.dryRun && !f.apply:
 		return withHint(errors.New("--dry-run without --apply"), "without --apply nothing is done anyway")
@@ -89,6 +93,22 @@ func (f *repairFlags) validate() error {
 		return withHint(errors.New("--apply with files: a captured host cannot be repaired"), "run it on the host itself, without --bundle and -f")
 	}
 	return f.inputs.validate()
+}
+
+// combined refuses flags that would change nothing beside the others.
+func (f *repairFlags) combined() error {
+	if f.undo != "" {
+		return alone(f.flags, "undo", "it reads its file and the cluster, and nothing else", append(connection, "live", "root", "timeout", "no-probe", "apply")...)
+	}
+	if f.printScript {
+		if x := anyOf(f.flags, "output", "apply", "dry-run", "limit", "undo-file"); x != "" {
+			return withHint(fmt.Errorf("--print-script with --%s", x), "the script goes to stdout, and nothing is done")
+		}
+	}
+	if x := anyOf(f.flags, "limit", "undo-file"); x != "" && !f.apply {
+		return withHint(fmt.Errorf("--%s without --apply", x), "without --apply nothing is done")
+	}
+	return nil
 }
 
 func (e *env) repair(ctx context.Context, f *repairFlags) error {
@@ -116,11 +136,15 @@ func (e *env) repair(ctx context.Context, f *repairFlags) error {
 	if f.printScript {
 		return e.script(plan)
 	}
+	whole := e.required(&f.inputs, worldOf(seen))
+	if f.apply && !whole {
+		return errors.New("nothing was done: not all that --require asks for was read")
+	}
 	r := &report.Repair{Plan: plan, Tool: Version(), Coverage: check.Coverage(seen.Snapshot, seen.View, seen.Facts), Applied: f.apply, DryRun: f.dryRun}
 	if f.apply {
 		err = e.apply(ctx, f, seen, r, quietOutput(outputs))
 	}
-	if e.status = repairStatus(d, r, seen.Snapshot.Failed()); err != nil {
+	if e.status = repairStatus(d, r, seen.Snapshot.Failed() || !whole); err != nil {
 		e.status = exitFailed // it could not work
 	}
 	errs := []error{err}

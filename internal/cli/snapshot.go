@@ -54,6 +54,7 @@ A cluster is read beside it only where -f, -k, --bundle or --live name one.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return e.takeSnapshot(cmd.Context(), f) },
 	}
 	f.register(cmd.Flags())
+	f.registerComplete(cmd.Flags())
 	cmd.Flags().StringVarP(&f.file, "output", "o", "", "the file to write, or - for stdout")
 	cmd.Flags().BoolVar(&f.host, "host", false, "what this host's kernel holds (Linux; as root)")
 	cmd.Flags().BoolVar(&f.printScript, "print-script", false, "print a sh script that captures a host where whohas is not; --bundle reads what it prints")
@@ -63,6 +64,9 @@ A cluster is read beside it only where -f, -k, --bundle or --live name one.`,
 
 func (e *env) takeSnapshot(ctx context.Context, f *snapshotFlags) error {
 	if f.printScript {
+		if err := alone(f.flags, "print-script", "the script is always the same, and goes to stdout"); err != nil {
+			return err
+		}
 		_, err := io.WriteString(e.stdout, capture.Script())
 		return err
 	}
@@ -74,6 +78,9 @@ func (e *env) takeSnapshot(ctx context.Context, f *snapshotFlags) error {
 	}
 	if f.node != "" && !f.host {
 		return withHint(errors.New("--node without --host"), "whohas snapshot --host --node NAME -o FILE")
+	}
+	if err := f.effective(f.sources().live && !f.host || f.live); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()

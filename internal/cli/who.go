@@ -4,6 +4,8 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -24,7 +26,8 @@ type whoFlags struct {
 
 func (f *whoFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	f.inputs.register(flags)
+	f.registerJudged(flags)
+	f.registerComplete(flags)
 	flags.StringArrayVarP(&f.outputs, "output", "o", nil, "text or json; FORMAT=FILE writes to a file; repeatable (default text)")
 	flags.BoolVar(&f.free, "free", false, "propose addresses of the range that nobody claims")
 	flags.IntVar(&f.most, "most", 10, "how many addresses --free proposes")
@@ -62,6 +65,15 @@ func (e *env) who(cmd *cobra.Command, f *whoFlags, args []string) error {
 	}
 	if err := f.validate(); err != nil {
 		return err
+	}
+	if err := f.effective(f.sources().live); err != nil {
+		return err
+	}
+	if f.flags.Changed("most") && !f.free {
+		return withHint(errors.New("--most without --free"), "it says how many addresses --free proposes")
+	}
+	if f.most <= 0 {
+		return fmt.Errorf("--most %d: that proposes nothing", f.most)
 	}
 	outputs, err := parseOutputs(f.outputs, []string{"text", "json"})
 	if err != nil {

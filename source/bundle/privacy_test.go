@@ -66,7 +66,7 @@ status: {podIP: 10.1.2.3, phase: Running, message: s3cr3t}
 	configMaps := snapshot.Kind{Kind: "ConfigMap", Resource: "configmaps", Namespaced: true}
 	reads, err := snapshot.NewReads(append(snapshot.OwnReads(),
 		snapshot.Read{Kind: configMaps, Names: []string{"kube-system/kube-proxy"}, Fields: []string{`data."config.conf"<yaml>.mode`}},
-		snapshot.Read{Kind: snapshot.PodKind, Fields: []string{"spec.containers.args[^--proxy-mode]", "spec.containers.env[name=NODE_IP].value"}},
+		snapshot.Read{Kind: snapshot.PodKind, Fields: []string{"spec.containers[].args[^--proxy-mode]", "spec.containers[].env[name=NODE_IP].value"}},
 	)...)
 	if err != nil {
 		t.Fatal(err)

@@ -18,13 +18,20 @@ import (
 // Read reads a snapshot into a Builder; name is what the file is called in
 // messages. A *PartialError says that some of it was read.
 func Read(r io.Reader, name string, into *snapshot.Builder) error {
+	return ReadAs(r, name, snapshot.Reads{}, into)
+}
+
+// ReadAs is Read, and tells in the coverage which fields of the objects are of
+// another type than declared: whoever made the file, nobody takes what cannot be
+// read there for nothing.
+func ReadAs(r io.Reader, name string, reads snapshot.Reads, into *snapshot.Builder) error {
 	in, err := open(r)
 	if err != nil {
 		return fmt.Errorf("read %s: %w", name, err)
 	}
 	into.TakenAt(in.taken)
 	into.Expect(room(in.header.Objects), room(in.header.Pods), room(in.header.Slices))
-	l := loader{name: name, into: into}
+	l := loader{name: name, reads: reads, into: into}
 	if err := l.load(in); err != nil {
 		return &PartialError{File: name, Err: err}
 	}
@@ -81,6 +88,7 @@ func taken(text string) (time.Time, error) {
 // loader puts batches into a Builder in the order of the file.
 type loader struct {
 	name     string
+	reads    snapshot.Reads
 	into     *snapshot.Builder
 	records  int
 	strange  int
@@ -127,6 +135,7 @@ func (l *loader) add(b *batch) error {
 		return errBehind
 	}
 	for _, o := range b.objects {
+		l.checkTypes(o)
 		l.into.AddObject(o)
 	}
 	for i := range b.pods {
@@ -147,6 +156,21 @@ func (l *loader) add(b *batch) error {
 		return fmt.Errorf("%d records were announced", b.promised)
 	}
 	return b.err
+}
+
+// checkTypes tells of an object as its own source did, or should have.
+func (l *loader) checkTypes(o *snapshot.Object) {
+	kind, fields, ok := l.reads.Kind(o.Ref.Group, o.Ref.Kind)
+	if !ok {
+		return
+	}
+	fields.Check(&o.Root, func(f snapshot.Fault) {
+		c := f.Cover(o.Ref)
+		if c.Source = o.File; o.File == "" {
+			c.Source = kind.Source()
+		}
+		l.coverage = append(l.coverage, c)
+	})
 }
 
 // cover restores the coverage. Of a file that was not read whole no line says

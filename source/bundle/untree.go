@@ -33,7 +33,7 @@ func (c *cursor) value(depth int) snapshot.Value {
 	case '[':
 		return c.list(depth)
 	case '"':
-		return snapshot.Value{Kind: snapshot.String, Text: c.string()}
+		return snapshot.Value{Kind: snapshot.String, Text: snapshot.WithoutSecrets(c.string())}
 	}
 	return c.literal()
 }

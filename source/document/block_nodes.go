@@ -26,7 +26,7 @@ func (b *block) mapping(s sieve, keep bool, depth int) (v snapshot.Value, ok boo
 	if !keep {
 		return v, true
 	}
-	return s.keepMap(m.mapping(line), seen.dropped, seen.owns), true
+	return b.keepMap(s, m.mapping(line), seen.dropped, seen.owns), true
 }
 
 // entry reads a key and its value. Of what is not kept, no key is made.
@@ -104,7 +104,7 @@ func (b *block) list(s sieve, keep bool, depth int) (v snapshot.Value, ok bool) 
 	if !keep {
 		return v, true
 	}
-	return s.keepList(m.list(line)), true
+	return b.keepList(s, m.list(line)), true
 }
 
 func (b *block) listItem(s sieve, keep bool, depth int) (v snapshot.Value, ok bool) {

@@ -207,6 +207,7 @@ Service default/a f:1 v1 { metadata: { name: "a"@3 }@3 status: { loadBalancer: {
 		{"no end of line", "apiVersion: v1\nkind: Node\nmetadata:\n  name: a", "Node a f:1 v1 { metadata: { name: \"a\"@4 }@4 }@1\n", "1 objects, 0 strangers, 0 bad"},
 		{"wrong types", "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: text\n", `
 Service default/a f:1 v1 { metadata: { name: "a"@3 }@3 spec: ""@4 }@1
+f:4 partial: Service default/a: spec is a text, must be a map (failed)
 `, "1 objects, 0 strangers, 0 bad"},
 	} {
 		t.Run(tt.name, tt.run)

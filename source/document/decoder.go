@@ -168,6 +168,7 @@ func (d *decoder) deliver(k kept, root snapshot.Value, line int) {
 		return
 	}
 	d.result.keep(k.kind, 1)
+	d.checkTypes(k, ref, &root)
 	if d.reading.Made {
 		line = 0
 		unplace(&root)
@@ -176,6 +177,39 @@ func (d *decoder) deliver(k kept, root snapshot.Value, line int) {
 	if !d.single {
 		d.reading.Into.Add(d.object)
 	}
+}
+
+// checkTypes tells of what stands in a field that holds something else: nobody may
+// take what cannot be read there for nothing.
+func (d *decoder) checkTypes(k kept, ref snapshot.Ref, root *snapshot.Value) {
+	odd := 0
+	k.fields.Check(root, func(f snapshot.Fault) {
+		odd = 1
+		d.tell(f.Cover(ref))
+	})
+	d.result.Odd += odd
+}
+
+// keepMap makes the value of a map, where one may stand: no map takes the place of
+// a text that holds one.
+func (d *decoder) keepMap(s sieve, v snapshot.Value, dropped, ownsItems bool) snapshot.Value {
+	if s.embeds() {
+		return d.noText(s, v, "a map")
+	}
+	return s.keepMap(v, dropped, ownsItems)
+}
+
+func (d *decoder) keepList(s sieve, v snapshot.Value) snapshot.Value {
+	if s.embeds() {
+		return d.noText(s, v, "a list")
+	}
+	return s.keepList(v)
+}
+
+func (d *decoder) noText(s sieve, v snapshot.Value, is string) snapshot.Value {
+	d.result.Odd++
+	d.partial(int(v.Line), fmt.Sprintf("%s is %s, must be a text that holds YAML", s.fields.Path(), is))
+	return snapshot.Value{Kind: snapshot.String, Line: v.Line}
 }
 
 // unplace drops the lines of a tree.

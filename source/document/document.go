@@ -51,6 +51,7 @@ type Result struct {
 	Strangers int                   // documents that are no Kubernetes objects
 	Templates int                   // strangers that only Helm can fill in, each covered
 	Bad       int                   // documents or items that could not be read, each covered
+	Odd       int                   // objects of which a declared field holds what it cannot, each covered
 	Continue  string                // metadata.continue of the list, for paging
 	Version   string                // metadata.resourceVersion of the list, for a watch
 
@@ -112,6 +113,7 @@ func (r *Result) Add(o Result) {
 	r.Strangers += o.Strangers
 	r.Templates += o.Templates
 	r.Bad += o.Bad
+	r.Odd += o.Odd
 	for k, n := range o.Kept {
 		r.keep(k, n)
 	}

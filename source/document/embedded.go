@@ -28,13 +28,17 @@ func (d *decoder) embedded(text string, s sieve, at, line int, fixed bool) snaps
 		if !fixed {
 			at = line + yamlFault(t.text, err)
 		}
-		d.embeddedFault(text, at, err)
+		d.embeddedFault(text, s, at, fixed, err)
 		return empty
 	}
-	if all.Kind != snapshot.Map && all.Kind != snapshot.List {
-		return empty
+	switch {
+	case all.Kind == snapshot.Map, all.Kind == snapshot.List:
+		return all
+	case all.Kind > snapshot.Null && !snapshot.Unresolved(strings.TrimSpace(text)):
+		d.result.Odd++
+		d.partial(at, fmt.Sprintf("%s: the text holds no map and no list", s.fields.Path()))
 	}
-	return all
+	return empty
 }
 
 // embeddedJSON reads a string that holds one JSON object.
@@ -70,20 +74,26 @@ func (t *yamlTree) documents(s sieve) (all snapshot.Value, err error) {
 		switch {
 		case v.Kind == snapshot.Map:
 			all = merge(all, v)
-		case v.Kind == snapshot.List && len(roots) == 1:
+		case v.Kind > snapshot.Null && (len(roots) == 1 || all.Kind <= snapshot.Null):
 			all = v
 		}
 	}
 	return all, nil
 }
 
-func (d *decoder) embeddedFault(text string, line int, err error) {
-	c := snapshot.Coverage{Status: snapshot.StatusPartial, Line: line, Failed: true,
-		Detail: fmt.Sprintf("yaml in a string: %s", yamlMessage(err))}
+// embeddedFault tells of a text that does not parse. Where all its lines are one of
+// the file's, the line in the text is told, too.
+func (d *decoder) embeddedFault(text string, s sieve, line int, fixed bool, err error) {
+	detail := fmt.Sprintf("%s: yaml in a string: ", s.fields.Path())
 	if isTemplate([]byte(text)) {
-		c.Failed, c.Detail = false, "yaml in a string: template, not rendered"
+		d.tell(snapshot.Coverage{Status: snapshot.StatusPartial, Line: line, Detail: detail + "template, not rendered"})
+		return
 	}
-	d.tell(c)
+	if fixed {
+		detail += fmt.Sprintf("line %d of it: ", yamlFault([]byte(text), err)+1)
+	}
+	d.result.Odd++
+	d.partial(line, detail+yamlMessage(err))
 }
 
 // merge joins the maps of several documents: components that are configured by

@@ -15,11 +15,16 @@ import (
 
 var yamlPlace = regexp.MustCompile(`^yaml: (line (\d+): )?`)
 
+var yamlQuote = regexp.MustCompile(`(?s)(anchor ['"]).*(['"])`)
+
 const longFault = 256 << 10
 
 // yamlMessage is the parser's message without the line, which counts from the
 // document's beginning and often means another place.
-func yamlMessage(err error) string { return yamlPlace.ReplaceAllString(err.Error(), "") }
+// What it quotes of the text may be anything.
+func yamlMessage(err error) string {
+	return yamlQuote.ReplaceAllString(yamlPlace.ReplaceAllString(err.Error(), ""), "${1}...${2}")
+}
 
 // yamlFault is how many lines stand before the one that a text cannot be parsed
 // on. The parser reads on until it must fail, so the first lines alone fail in

@@ -56,7 +56,7 @@ func (f *flow) mapping(s sieve, keep bool, depth int) (v snapshot.Value, ok bool
 	if !keep {
 		return v, true
 	}
-	return s.keepMap(m.mapping(line), seen.dropped, seen.owns), true
+	return f.keepMap(s, m.mapping(line), seen.dropped, seen.owns), true
 }
 
 // member reads a key and its value.
@@ -104,7 +104,7 @@ func (f *flow) list(s sieve, keep bool, depth int) (v snapshot.Value, ok bool) {
 	if !keep {
 		return v, true
 	}
-	return s.keepList(m.list(line)), true
+	return f.keepList(s, m.list(line)), true
 }
 
 // key reads a key and its colon. Behind a quoted one the value may follow at

@@ -369,7 +369,7 @@ func (t *jsonTree) mapping(s sieve, depth int) (v snapshot.Value, err error) {
 	if _, err = t.json.ReadToken(); err != nil {
 		return v, err
 	}
-	return s.keepMap(m.mapping(line), dropped, owns), nil
+	return t.keepMap(s, m.mapping(line), dropped, owns), nil
 }
 
 // set adds a member of a map and tells of a key that stands twice.
@@ -398,7 +398,7 @@ func (t *jsonTree) list(s sieve, depth int) (v snapshot.Value, err error) {
 	if _, err = t.json.ReadToken(); err != nil {
 		return v, err
 	}
-	return s.keepList(m.list(line)), nil
+	return t.keepList(s, m.list(line)), nil
 }
 
 func (t *jsonTree) scalar(s sieve) (snapshot.Value, error) {
@@ -416,9 +416,6 @@ func (t *jsonTree) scalar(s sieve) (snapshot.Value, error) {
 		v.Kind, v.Text = snapshot.Number, t.names.string(raw)
 	case '"':
 		v.Kind = snapshot.String
-		if !s.keepsText() && !s.embeds() {
-			return v, nil
-		}
 		if v.Text, err = t.jsonString(raw); err != nil {
 			return v, err
 		}

@@ -26,11 +26,17 @@ func TestEmbedded(t *testing.T) {
 		{"JSON in text", head + "  config.conf: '{\"mode\":\"ipvs\",\"x\":\"\\ud83d\\ude00\"}'\n",
 			object + ` config.conf: { mode: "ipvs"@5 }@5 }@5 }@1` + "\n", "1 objects, 0 strangers, 0 bad"},
 		{"not YAML", head + "  config.conf: |\n    a: b\n    c: d: e\n",
-			object + ` config.conf: ""@5 }@5 }@1` + "\nf:7 partial: yaml in a string: mapping values are not allowed in this context (failed)\n", "1 objects, 0 strangers, 0 bad"},
+			object + ` config.conf: ""@5 }@5 }@1` + "\nf:7 partial: data[\"config.conf\"]: yaml in a string: mapping values are not allowed in this context (failed)\n", "1 objects, 0 strangers, 0 bad"},
 		{"a template", head + "  config.conf: |\n    {{ if x }}\n    c: d: e\n",
-			object + ` config.conf: ""@5 }@5 }@1` + "\nf:7 partial: yaml in a string: template, not rendered\n", "1 objects, 0 strangers, 0 bad"},
+			object + ` config.conf: ""@5 }@5 }@1` + "\nf:7 partial: data[\"config.conf\"]: yaml in a string: template, not rendered\n", "1 objects, 0 strangers, 0 bad"},
 		{"no map", head + "  config.conf: hello\n  ClusterConfiguration: ''\n  x: 5\n",
-			object + ` config.conf: ""@5 ClusterConfiguration: ""@6 x: @7 }@5 }@1` + "\n", "1 objects, 0 strangers, 0 bad"},
+			object + ` config.conf: ""@5 ClusterConfiguration: ""@6 x: @7 }@5 }@1` +
+				"\nf:7 partial: ConfigMap kube-system/kube-proxy: data.x is a number, must be a text that holds YAML (failed)" +
+				"\nf:5 partial: data[\"config.conf\"]: the text holds no map and no list (failed)\n", "1 objects, 0 strangers, 0 bad"},
+		{"a map that is no text", head + "  config.conf:\n    mode: ipvs\n",
+			object + ` config.conf: ""@6 }@5 }@1` + "\nf:6 partial: data[\"config.conf\"] is a map, must be a text that holds YAML (failed)\n", "1 objects, 0 strangers, 0 bad"},
+		{"JSON that does not parse", head + "  config.conf: \"a: b\\nc: d: e\\n\"\n",
+			object + ` config.conf: ""@5 }@5 }@1` + "\nf:5 partial: data[\"config.conf\"]: yaml in a string: line 2 of it: mapping values are not allowed in this context (failed)\n", "1 objects, 0 strangers, 0 bad"},
 		{"JSON", `{"apiVersion":"v1","kind":"ConfigMap",
 "metadata":{"name":"kube-proxy","namespace":"kube-system"},
 "data":{

@@ -106,10 +106,16 @@ func (s sieve) keepList(v snapshot.Value) snapshot.Value {
 }
 
 // keepScalar drops the text of a scalar that stands where only something below
-// was declared.
+// was declared. A placeholder for that is as good as nothing.
 func (s sieve) keepScalar(v snapshot.Value) snapshot.Value {
 	if !s.keepsText() {
+		if v.Kind == snapshot.String && snapshot.Unresolved(v.Text) {
+			v.Kind = snapshot.Null
+		}
 		v.Text = ""
+	}
+	if v.Kind == snapshot.String {
+		v.Text = snapshot.WithoutSecrets(v.Text)
 	}
 	return v
 }

@@ -71,7 +71,7 @@ func (t *yamlTree) mapping(n *yaml.Node, s sieve, depth int) (snapshot.Value, er
 	if err := t.members(&m, n, s, depth, &seen); err != nil {
 		return snapshot.Value{}, err
 	}
-	return s.keepMap(m.mapping(t.lineOf(n)), seen.dropped, seen.owns), nil
+	return t.keepMap(s, m.mapping(t.lineOf(n)), seen.dropped, seen.owns), nil
 }
 
 // mapState is what is known of a map while its members are read.
@@ -161,7 +161,7 @@ func (t *yamlTree) list(n *yaml.Node, s sieve, depth int) (snapshot.Value, error
 		}
 		m.push(v)
 	}
-	return s.keepList(m.list(t.lineOf(n))), nil
+	return t.keepList(s, m.list(t.lineOf(n))), nil
 }
 
 func (t *yamlTree) scalar(n *yaml.Node, s sieve) snapshot.Value {

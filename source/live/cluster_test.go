@@ -33,14 +33,14 @@ var (
 func reads(tb testing.TB) snapshot.Reads {
 	tb.Helper()
 	r, err := snapshot.NewReads(append(snapshot.OwnReads(),
-		snapshot.Read{Kind: serviceKind, Traced: []string{"spec.externalIPs"}, Fields: []string{"spec.clusterIP"}},
-		snapshot.Read{Kind: nodeKind, Fields: []string{"status.addresses"}},
-		snapshot.Read{Kind: poolKind, Fields: []string{"spec.addresses"}},
+		snapshot.Read{Kind: serviceKind, Traced: []string{"spec.externalIPs[]"}, Fields: []string{"spec.clusterIP"}},
+		snapshot.Read{Kind: nodeKind, Fields: []string{"status.addresses<any>"}},
+		snapshot.Read{Kind: poolKind, Fields: []string{"spec.addresses[]"}},
 		snapshot.Read{Kind: configMapKind, Names: []string{"kube-system/kube-proxy", "kube-system/none"}, Fields: []string{`data."config.conf"<yaml>.mode`}},
 		snapshot.Read{Kind: classKind, Names: []string{"/wanted"}, Fields: []string{"spec.controller"}},
-		snapshot.Read{Kind: ciliumKind, Fields: []string{"spec.addresses"}},
+		snapshot.Read{Kind: ciliumKind, Fields: []string{"spec.addresses<any>"}},
 		snapshot.Read{Kind: proxyKind, Fields: []string{"mode"}},
-		snapshot.Read{Kind: kubeadmKind, Fields: []string{"networking"}},
+		snapshot.Read{Kind: kubeadmKind, Fields: []string{"networking<any>"}},
 	)...)
 	if err != nil {
 		tb.Fatal(err)

@@ -42,8 +42,8 @@ func testReads(t testing.TB) snapshot.Reads {
 	service := snapshot.Kind{Kind: "Service", Resource: "services", Namespaced: true}
 	node := snapshot.Kind{Kind: "Node", Resource: "nodes"}
 	reads, err := snapshot.NewReads(append(snapshot.OwnReads(),
-		snapshot.Read{Kind: service, Fields: []string{"spec"}},
-		snapshot.Read{Kind: node, Fields: []string{"status.addresses"}},
+		snapshot.Read{Kind: service, Fields: []string{"spec<any>"}},
+		snapshot.Read{Kind: node, Fields: []string{"status.addresses<any>"}},
 	)...)
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"whohas/snapshot"
 )
 
 // extensions are those of the files that kubectl reads in a directory.
@@ -21,7 +23,7 @@ func (r *reader) find(ctx context.Context, named int, path string) {
 	case path == "-":
 		r.add(named, path, r.stdin, true)
 	case strings.HasPrefix(path, "http://"), strings.HasPrefix(path, "https://"):
-		r.add(named, path, get(path), true)
+		r.add(named, snapshot.WithoutSecrets(path), get(path), true)
 	default:
 		r.findFile(ctx, named, path)
 	}

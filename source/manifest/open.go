@@ -53,7 +53,7 @@ func get(url string) opener {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {
 			cancel()
-			return nil, err
+			return nil, errors.New("not a URL") // the error has parts of it, which may be a password
 		}
 		response, err := http.DefaultClient.Do(request)
 		if err != nil {
