@@ -27,6 +27,10 @@ type Input struct {
 	Coverage   []snapshot.Coverage
 	Rules      []*rule.Rule
 	Severities map[string]rule.Severity // by rule ID or name: what a site thinks of it
+
+	// Ended is asked before each key: once it is true no more questions are asked, and
+	// the result is no answer. Nil: never.
+	Ended func() bool
 }
 
 // Result is what a check found. Everything in it is sorted.
@@ -127,6 +131,9 @@ func (e *engine) answer(keys []rule.Key) {
 	p := e.pass()
 	var touching []claim.Claim // one array for all keys: nobody keeps it
 	for _, key := range keys {
+		if e.in.Ended != nil && e.in.Ended() {
+			return
+		}
 		rules, claims := onObject, e.in.View.Of(key.Ref)
 		if key.Range.IsValid() {
 			rules, claims = onRange, e.in.View.Overlapping(key.Range)

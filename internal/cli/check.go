@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -81,14 +82,17 @@ func (e *env) check(ctx context.Context, f *checkFlags) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, f.timeout)
-	defer cancel()
+	ctx, release := e.end.begin(ctx, &f.inputs, f.until())
+	defer release()
 	w, res, err := e.checkWorld(ctx, f, cfg, list)
-	if err != nil {
+	if err := cmp.Or(e.end.ended(ctx), err); err != nil {
 		return err
 	}
 	r := newReport(w, res, len(f.base) > 0)
-	err = e.write(outputs, r)
+	err = e.write(ctx, outputs, r)
+	if ended := e.end.ended(ctx); ended != nil {
+		return ended
+	}
 	e.settle(&f.inputs, w)
 	if worst, ok := r.Worst(); ok && worst >= threshold {
 		e.status = exitFindings
@@ -98,7 +102,7 @@ func (e *env) check(ctx context.Context, f *checkFlags) error {
 
 // checkWorld reads the inputs and checks them, against the base if there is one.
 func (e *env) checkWorld(ctx context.Context, f *checkFlags, cfg *config, list []*rule.Rule) (*world, check.Result, error) {
-	into := &snapshot.Builder{}
+	into := e.end.builder()
 	if len(f.base) > 0 {
 		if err := e.read(ctx, &f.inputs, f.baseSources(), into); err != nil {
 			return nil, check.Result{}, err
@@ -109,7 +113,7 @@ func (e *env) checkWorld(ctx context.Context, f *checkFlags, cfg *config, list [
 		return nil, check.Result{}, err
 	}
 	if len(f.base) == 0 {
-		in := checkInput(w, cfg, list)
+		in := e.checkInput(ctx, w, cfg, list)
 		return w, check.Finish(in, check.Run(in), e.allows(f, cfg, w), e.now()), nil
 	}
 	base := into.Snapshot()
@@ -121,13 +125,15 @@ func (e *env) checkWorld(ctx context.Context, f *checkFlags, cfg *config, list [
 	if err != nil {
 		return nil, check.Result{}, err
 	}
-	in := checkInput(after, cfg, list)
-	worse := check.Worse(check.Run(checkInput(before, cfg, list)), check.Run(in))
+	in := e.checkInput(ctx, after, cfg, list)
+	worse := check.Worse(check.Run(e.checkInput(ctx, before, cfg, list)), check.Run(in))
 	return after, check.Finish(in, worse, e.allows(f, cfg, after), e.now()), nil
 }
 
-func checkInput(w *world, cfg *config, list []*rule.Rule) check.Input {
-	return check.Input{View: w.register, Facts: w.facts, Objects: w.snapshot, Coverage: w.snapshot.Coverage, Rules: list, Severities: cfg.severities}
+// checkInput is the questions; once ctx is done no more are asked.
+func (e *env) checkInput(ctx context.Context, w *world, cfg *config, list []*rule.Rule) check.Input {
+	e.end.during("asking the rules")
+	return check.Input{Ended: func() bool { return ctx.Err() != nil }, View: w.register, Facts: w.facts, Objects: w.snapshot, Coverage: w.snapshot.Coverage, Rules: list, Severities: cfg.severities}
 }
 
 func (e *env) allows(f *checkFlags, cfg *config, w *world) []rule.Allow {
@@ -264,10 +270,10 @@ func contains(list []string, s string) bool {
 }
 
 // write writes every output that it can.
-func (e *env) write(outputs []output, r *report.Report) error {
+func (e *env) write(ctx context.Context, outputs []output, r *report.Report) error {
 	var errs []error
 	for _, o := range outputs {
-		errs = append(errs, e.writeOutput(o, func(w io.Writer) error { return e.format(o.format, w)(w, r) }))
+		errs = append(errs, e.writeOutput(ctx, o, func(w io.Writer) error { return e.format(o.format, w)(w, r) }))
 	}
 	return joined(errs)
 }
@@ -285,21 +291,15 @@ func joined(errs []error) error {
 	return err
 }
 
-// writeOutput opens what an output goes to and closes it whole.
-func (e *env) writeOutput(o output, write func(io.Writer) error) error {
+// writeOutput writes an output to where it goes, while ctx lasts.
+func (e *env) writeOutput(ctx context.Context, o output, write func(io.Writer) error) error {
 	if o.file == "" {
-		return write(e.stdout)
+		e.end.during("writing to stdout")
+		return through(ctx, e.stdout, write)
 	}
-	file, err := os.Create(o.file)
-	if err != nil {
-		return fmt.Errorf("write report: %w", err)
-	}
-	if err := write(file); err != nil {
-		file.Close()
+	e.end.during("writing " + o.file)
+	if err := e.writeFile(ctx, o.file, write); err != nil {
 		return fmt.Errorf("write report %s: %w", o.file, err)
-	}
-	if err := file.Close(); err != nil {
-		return fmt.Errorf("write report: %w", err)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"whohas/source/bundle"
 	"whohas/source/capture"
 	"whohas/source/document"
+	"whohas/source/file"
 	"whohas/source/live"
 	"whohas/source/manifest"
 )
@@ -49,6 +51,10 @@ func (e *env) read(ctx context.Context, in *inputs, s sources, into *snapshot.Bu
 	o := manifest.Options{Recursive: in.recursive, Stdin: e.stdin, Reads: keep, Namespace: *in.kube.Namespace, Complete: in.complete}
 	p := e.progress()
 	defer p.done()
+	e.end.during("reading " + s.names())
+	whole := ctx
+	ctx, cancel := e.end.reading(ctx)
+	defer cancel()
 	// At once: a source that never answers must not use up the others' time. The
 	// errors that are passed over here are those of ctx; the coverage has them.
 	var reading sync.WaitGroup
@@ -73,11 +79,22 @@ func (e *env) read(ctx context.Context, in *inputs, s sources, into *snapshot.Bu
 		err = e.readLive(ctx, in, s, keep, into, p)
 	}
 	reading.Wait()
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return errors.New("interrupted")
-	}
-	return err
+	return cmp.Or(e.end.ended(whole), err)
 }
+
+// names says what is read, in a few words.
+func (s *sources) names() string {
+	names := slices.Concat(s.files, s.kustomize, s.bundles)
+	if s.live {
+		names = append(names, "the cluster")
+	}
+	if more := len(names) - mostNames; more > 0 {
+		names = append(names[:mostNames], fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(names, ", ")
+}
+
+const mostNames = 3
 
 // readBundle reads a snapshot, a dump, or a folder of both.
 func readBundle(ctx context.Context, path string, o manifest.Options, into *snapshot.Builder, p *progress) {
@@ -86,9 +103,9 @@ func readBundle(ctx context.Context, path string, o manifest.Options, into *snap
 		into.Cover(snapshot.Coverage{Source: path, Status: snapshot.StatusUnreadable, Detail: reason(err), Failed: true})
 		return
 	}
-	for _, file := range in.snapshots {
-		p.file(file)
-		readSnapshot(file, into)
+	for _, name := range in.snapshots {
+		p.file(name)
+		readSnapshot(ctx, name, into)
 	}
 	if in.captures {
 		p.file(path)
@@ -167,7 +184,7 @@ func isCapture(path string, info fs.FileInfo) bool {
 	if !info.Mode().IsRegular() || info.Size() > mostCapture {
 		return false
 	}
-	text, err := os.ReadFile(path)
+	text, err := file.Read(path, mostCapture)
 	return err == nil && capture.Looks(text)
 }
 
@@ -189,7 +206,7 @@ func isSnapshot(path string, info fs.FileInfo) bool {
 	if !info.Mode().IsRegular() {
 		return false
 	}
-	f, err := os.Open(path)
+	f, err := file.Open(path)
 	if err != nil {
 		return false
 	}
@@ -199,16 +216,16 @@ func isSnapshot(path string, info fs.FileInfo) bool {
 	return bundle.Is(head[:n])
 }
 
-func readSnapshot(file string, into *snapshot.Builder) {
-	f, err := os.Open(file)
+func readSnapshot(ctx context.Context, name string, into *snapshot.Builder) {
+	f, err := file.Open(name)
 	if err == nil {
 		defer f.Close()
-		err = bundle.Read(f, file, into)
+		err = bundle.Read(ctx, f, name, into)
 	}
 	var part *bundle.PartialError // has covered itself, beside what it read
 	if err != nil && !errors.As(err, &part) {
-		detail := strings.TrimPrefix(reason(err), "read "+file+": ") // Source names it already
-		into.Cover(snapshot.Coverage{Source: file, Status: snapshot.StatusUnreadable, Detail: detail, Failed: true})
+		detail := strings.TrimPrefix(reason(err), "read "+name+": ") // Source names it already
+		into.Cover(snapshot.Coverage{Source: name, Status: snapshot.StatusUnreadable, Detail: detail, Failed: true})
 	}
 }
 
@@ -216,7 +233,7 @@ func readSnapshot(file string, into *snapshot.Builder) {
 const hintSources = "name files with -f, a snapshot or dump with --bundle, or a cluster with --kubeconfig and --context"
 
 func (e *env) readLive(ctx context.Context, in *inputs, s sources, keep snapshot.Reads, into *snapshot.Builder, p *progress) error {
-	cfg, err := in.kube.ToRESTConfig()
+	cfg, err := in.restConfig()
 	if err != nil && len(s.files)+len(s.kustomize)+len(s.bundles) > 0 { // they are checked all the same
 		into.Cover(snapshot.Coverage{Source: "cluster", Status: snapshot.StatusUnreadable, Detail: "read kubeconfig: " + err.Error(), Failed: true})
 		return nil

@@ -5,6 +5,7 @@ package bundle
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -40,7 +41,7 @@ func write(tb testing.TB, s *snapshot.Snapshot) []byte {
 
 func read(file []byte) (*snapshot.Snapshot, error) {
 	var b snapshot.Builder
-	err := Read(bytes.NewReader(file), "c.snapshot", &b)
+	err := Read(context.Background(), bytes.NewReader(file), "c.snapshot", &b)
 	return b.Snapshot(), err
 }
 
@@ -401,7 +402,7 @@ func TestBomb(t *testing.T) {
 				w.CloseWithError(err)
 			}()
 			var b snapshot.Builder
-			err := Read(r, "bomb", &b)
+			err := Read(t.Context(), r, "bomb", &b)
 			r.Close()
 			if err == nil || !strings.Contains(err.Error(), "larger than 64 MiB") && !strings.Contains(err.Error(), "expands more than") {
 				t.Errorf("got %v", err)
