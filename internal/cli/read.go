@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"whohas/check"
 	"whohas/snapshot"
@@ -58,6 +59,7 @@ func (e *env) read(ctx context.Context, in *inputs, s sources, into *snapshot.Bu
 	// At once: a source that never answers must not use up the others' time. The
 	// errors that are passed over here are those of ctx; the coverage has them.
 	var reading sync.WaitGroup
+	var cut atomic.Bool
 	reading.Go(func() {
 		for _, dir := range s.kustomize { // which allows one at a time
 			_, _ = manifest.Kustomize(ctx, dir, o, into)
@@ -72,14 +74,18 @@ func (e *env) read(ctx context.Context, in *inputs, s sources, into *snapshot.Bu
 		reading.Go(func() {
 			o := o
 			o.Paths, o.Progress = s.files, p.file
-			_, _ = manifest.Read(ctx, o, into)
+			result, _ := manifest.Read(ctx, o, into)
+			cut.Store(result.Cut)
 		})
 	}
 	if s.live {
 		err = e.readLive(ctx, in, s, keep, into, p)
 	}
 	reading.Wait()
-	return cmp.Or(e.end.ended(whole), err)
+	if ended := e.end.ended(whole); ended != nil || !cut.Load() {
+		return cmp.Or(ended, err)
+	}
+	return withHint(fmt.Errorf("timed out after %v while %s: there was more to come", in.timeout, e.end.phase), "nothing is said of a part; --timeout gives it more time")
 }
 
 // names says what is read, in a few words.
@@ -233,7 +239,7 @@ func readSnapshot(ctx context.Context, name string, into *snapshot.Builder) {
 const hintSources = "name files with -f, a snapshot or dump with --bundle, or a cluster with --kubeconfig and --context"
 
 func (e *env) readLive(ctx context.Context, in *inputs, s sources, keep snapshot.Reads, into *snapshot.Builder, p *progress) error {
-	cfg, err := in.restConfig()
+	cfg, err := restConfigOf(in.kube)
 	if err != nil && len(s.files)+len(s.kustomize)+len(s.bundles) > 0 { // they are checked all the same
 		into.Cover(snapshot.Coverage{Source: "cluster", Status: snapshot.StatusUnreadable, Detail: "read kubeconfig: " + err.Error(), Failed: true})
 		return nil

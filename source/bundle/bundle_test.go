@@ -367,7 +367,7 @@ func TestWriteRefuses(t *testing.T) {
 		{"write snapshot: X a/b: nested deeper than 1000", deep},
 		{"write snapshot: X a/b: map whose keys and values do not pair", snapshot.Value{Kind: snapshot.Map, Keys: []string{"a"}}},
 		{"write snapshot: X a/b: value of unknown kind", snapshot.Value{Kind: 99}},
-		{"write snapshot: X a/b: more than 2097152 values", snapshot.Value{Kind: snapshot.List, Items: make([]snapshot.Value, maxValues)}},
+		{"write snapshot: X a/b: more than 524288 values", snapshot.Value{Kind: snapshot.List, Items: make([]snapshot.Value, maxValues)}},
 		{"write snapshot: X a/b: larger than 64 MiB", scalar(snapshot.String, 0, strings.Repeat("x", maxRecord))},
 	} {
 		s := &snapshot.Snapshot{Objects: []*snapshot.Object{{Ref: snapshot.Ref{Kind: "X", Namespace: "a", Name: "b"}, Root: c.root}}}

@@ -51,6 +51,7 @@ func (d *decoder) batch(b *batch) {
 }
 
 func (d *decoder) item(i item) {
+	d.stack.made = 0
 	if i.yaml {
 		d.yamlItem(i)
 		return

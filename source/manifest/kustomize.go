@@ -74,7 +74,7 @@ func build(dir string) (m resmap.ResMap, err error) {
 	}()
 	options := krusty.MakeDefaultOptions()
 	options.Reorder = krusty.ReorderOptionLegacy
-	return krusty.MakeKustomizer(options).Run(withOrigins(filesys.MakeFsOnDisk(), dir), dir)
+	return krusty.MakeKustomizer(options).Run(withOrigins(withBounds(filesys.MakeFsOnDisk()), dir), dir)
 }
 
 // originFS shows the kustomization of one directory as if it asked for the
