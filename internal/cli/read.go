@@ -85,7 +85,7 @@ func (e *env) read(ctx context.Context, in *inputs, s sources, into *snapshot.Bu
 	if ended := e.end.ended(whole); ended != nil || !cut.Load() {
 		return cmp.Or(ended, err)
 	}
-	return withHint(fmt.Errorf("timed out after %v while %s: there was more to come", in.timeout, e.end.phase), "nothing is said of a part; --timeout gives it more time")
+	return withHint(fmt.Errorf("%w: there was more to come", e.end.why(context.DeadlineExceeded)), "nothing is said of a part; --timeout gives it more time")
 }
 
 // names says what is read, in a few words.

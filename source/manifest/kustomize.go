@@ -72,6 +72,9 @@ func build(dir string) (m resmap.ResMap, err error) {
 			err = fmt.Errorf("build fails: %v", p)
 		}
 	}()
+	if err := regularFiles(dir); err != nil {
+		return nil, err
+	}
 	options := krusty.MakeDefaultOptions()
 	options.Reorder = krusty.ReorderOptionLegacy
 	return krusty.MakeKustomizer(options).Run(withOrigins(withBounds(filesys.MakeFsOnDisk()), dir), dir)

@@ -3,12 +3,15 @@
 package manifest
 
 import (
+	"errors"
 	"fmt"
+	"path/filepath"
 	"sync/atomic"
 
 	"whohas/source/document"
 	"whohas/source/file"
 
+	"sigs.k8s.io/kustomize/api/konfig"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
 
@@ -48,4 +51,15 @@ func (b boundedFS) Open(path string) (filesys.File, error) {
 	}
 	f.Close()
 	return b.FileSystem.Open(path)
+}
+
+// regularFiles says what is wrong with a folder's kustomization: kustomize takes one
+// that it cannot read for one that is not there.
+func regularFiles(dir string) error {
+	for _, name := range konfig.RecognizedKustomizationFileNames() {
+		if _, err := file.Read(filepath.Join(dir, name), document.MaxItem); errors.Is(err, file.ErrIrregular) || errors.Is(err, file.ErrLarge) {
+			return err
+		}
+	}
+	return nil
 }
