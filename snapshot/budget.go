@@ -38,16 +38,19 @@ func (b *Budget) Take(bytes int64) bool {
 	return false
 }
 
+// twice: a list of values that grows is there twice for a moment.
+const twice = 2
+
 const (
 	valueSize    = int64(unsafe.Sizeof(Value{}))
 	keySize      = int64(unsafe.Sizeof(""))
 	objectSize   = int64(unsafe.Sizeof(Object{})) + 64 // in the list, and in the index
-	podSize      = int64(unsafe.Sizeof(Pod{}))
-	sliceSize    = int64(unsafe.Sizeof(EndpointSlice{}))
-	coverageSize = int64(unsafe.Sizeof(Coverage{}))
+	podSize      = int64(unsafe.Sizeof(Pod{})) * twice
+	sliceSize    = int64(unsafe.Sizeof(EndpointSlice{})) * twice
+	coverageSize = int64(unsafe.Sizeof(Coverage{})) * twice
 	addrSize     = 24
 	portSize     = int64(unsafe.Sizeof(HostPort{}))
-	hostSize     = int64(unsafe.Sizeof(dataplane.Host{}))
+	hostSize     = int64(unsafe.Sizeof(dataplane.Host{})) * twice
 )
 
 // sizeOf is what a tree takes; keys that shapes share are counted where they are
@@ -111,4 +114,5 @@ func (s *EndpointSlice) size() int64 {
 		addrSize*int64(len(s.Addresses)) + portSize*int64(len(s.Ports))
 }
 
-func (c *Coverage) size() int64 { return coverageSize + int64(len(c.Source)+len(c.Detail)) }
+// Size is about what a line takes.
+func (c *Coverage) Size() int64 { return coverageSize + int64(len(c.Source)+len(c.Detail)) }

@@ -203,7 +203,7 @@ func (b *Builder) Hold(o *Object) {
 func (b *Builder) Cover(c Coverage) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.Budget.Take(c.size()) {
+	if b.Budget.Take(c.Size()) {
 		b.snap.Coverage = append(b.snap.Coverage, c)
 	}
 }

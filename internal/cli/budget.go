@@ -28,5 +28,5 @@ func (in *inputs) parseMemory() error {
 // the part: what is missing could be whose an address is.
 func overBudget(kept int64) error {
 	return withHint(fmt.Errorf("what was read takes more than the %d MiB that are kept of it", kept>>20),
-		"give it more with --memory, or name less: a cluster of 5,000 nodes and 150,000 Pods takes about 72 MiB")
+		"give it more with --memory, or name less: a cluster of 5,000 nodes and 150,000 Pods takes about 90 MiB")
 }

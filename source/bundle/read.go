@@ -139,7 +139,11 @@ func (l *loader) add(b *batch) error {
 	for i := range b.hosts {
 		l.into.AddHost(b.hosts[i])
 	}
-	l.coverage = append(l.coverage, b.coverage...)
+	for _, c := range b.coverage { // which waits for the end
+		if l.into.Budget.Take(c.Size()) {
+			l.coverage = append(l.coverage, c)
+		}
+	}
 	l.records += b.records
 	l.strange += b.strange
 	l.newer += b.newer

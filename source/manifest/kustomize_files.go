@@ -57,8 +57,13 @@ func (b boundedFS) Open(path string) (filesys.File, error) {
 // that it cannot read for one that is not there.
 func regularFiles(dir string) error {
 	for _, name := range konfig.RecognizedKustomizationFileNames() {
-		if _, err := file.Read(filepath.Join(dir, name), document.MaxItem); errors.Is(err, file.ErrIrregular) || errors.Is(err, file.ErrLarge) {
+		path := filepath.Join(dir, name)
+		text, err := file.Read(path, document.MaxItem)
+		if errors.Is(err, file.ErrIrregular) || errors.Is(err, file.ErrLarge) {
 			return err
+		}
+		if err := document.Aliases(text); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
 		}
 	}
 	return nil
