@@ -21,6 +21,7 @@ type Terms struct {
 	Declared   []claim.Claim // beside what objects claim
 	Rules      []*rule.Rule
 	Severities map[string]rule.Severity
+	Ended      func() bool // as of Input
 }
 
 // Compared is a change held against its base.
@@ -41,7 +42,7 @@ func Compare(base, change *snapshot.Snapshot, t Terms) Compared {
 	was := cluster.Draw(base, t.Mode, t.ModeFrom)
 	both, milder := worst(was, candidates(over, change, t))
 	input := func(v claim.View, f *cluster.Facts, objects *snapshot.Snapshot) Input {
-		return Input{View: v, Facts: f, Objects: objects, Coverage: objects.Coverage, Rules: t.Rules, Severities: t.Severities}
+		return Input{View: v, Facts: f, Objects: objects, Coverage: objects.Coverage, Rules: t.Rules, Severities: t.Severities, Ended: t.Ended}
 	}
 	c := Compared{Before: input(views.Base, was, base), After: input(views.ByBoth, both, over)}
 	c.After.OnlyWorse = true

@@ -28,6 +28,10 @@ type Input struct {
 	Severities map[string]rule.Severity // by rule ID or name: what a site thinks of it
 	Weakened   []rule.Weakened          // what a change does to the evidence of its base
 	OnlyWorse  bool                     // against a base: permissions for what was there before have nothing to do
+
+	// Ended is asked before each key: once it is true no more questions are asked, and
+	// the result is no answer. Nil: never.
+	Ended func() bool
 }
 
 // Result is what a check found. Everything in it is sorted.
@@ -159,6 +163,9 @@ func (e *engine) answer(keys []rule.Key) {
 	p := e.pass()
 	var touching []claim.Claim // one array for all keys: nobody keeps it
 	for _, key := range keys {
+		if e.in.Ended != nil && e.in.Ended() {
+			return
+		}
 		rules, claims := onObject, e.in.View.Of(key.Ref)
 		if key.Range.IsValid() {
 			rules, claims = onRange, e.in.View.OverlappingIn(key.Range, ^claim.Pool)

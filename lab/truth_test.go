@@ -31,7 +31,7 @@ func snapshotOf(t *testing.T, file string) *snapshot.Snapshot {
 		t.Fatalf("not on record: %v", err)
 	}
 	var into snapshot.Builder
-	if err := bundle.Read(bytes.NewReader(data), file, &into); err != nil {
+	if err := bundle.Read(t.Context(), bytes.NewReader(data), file, &into); err != nil {
 		t.Fatal(err)
 	}
 	return into.Snapshot()

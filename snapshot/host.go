@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"iter"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -24,9 +25,12 @@ func (b *Builder) AddHost(h dataplane.Host) {
 			slices.Sort(s.Members)
 		}
 	}
+	size := weigh(reflect.ValueOf(&h).Elem()) + hostSize
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.snap.Hosts = append(b.snap.Hosts, h)
+	if b.Budget.Take(size) {
+		b.snap.Hosts = append(b.snap.Hosts, h)
+	}
 }
 
 // Host is the host of that name, or nil. It must not be changed.

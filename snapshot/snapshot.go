@@ -84,8 +84,11 @@ func (s *Snapshot) Count() int {
 }
 
 // Builder gathers what sources read. The zero value is ready; it is safe for
-// concurrent use. It must not be copied.
+// concurrent use. It must not be copied. What its Budget has no room for is dropped:
+// whoever made the Budget is told, and ends the run.
 type Builder struct {
+	Budget *Budget
+
 	mu    sync.Mutex
 	snap  Snapshot
 	names map[string]string
@@ -116,13 +119,16 @@ func (b *Builder) Add(o *Object) {
 			b.addObject(o)
 		}
 	case isSlice:
-		b.snap.Slices = append(b.snap.Slices, slice)
+		b.addSlice(slice)
 	default:
 		b.addObject(o)
 	}
 }
 
 func (b *Builder) addObject(o *Object) {
+	if !b.Budget.Take(objectSize + o.Ref.size() + sizeOf(&o.Root)) {
+		return
+	}
 	b.shareKeys(&o.Root)
 	b.snap.Objects = append(b.snap.Objects, o)
 }
@@ -138,6 +144,7 @@ func (b *Builder) shareKeys(v *Value) {
 			}
 			keys = v.Keys
 			b.keys[shape] = keys
+			b.Budget.Take(2*int64(len(shape)) + (1+keySize)*int64(len(keys)) + 4*keySize)
 		}
 		v.Keys = keys
 	}
@@ -154,6 +161,9 @@ func (b *Builder) AddPod(p Pod) {
 }
 
 func (b *Builder) addPod(p Pod) {
+	if !b.Budget.Take(p.size()) {
+		return
+	}
 	for _, s := range []*string{&p.Namespace, &p.Node, &p.File} {
 		*s = b.intern(*s)
 	}
@@ -164,7 +174,13 @@ func (b *Builder) addPod(p Pod) {
 func (b *Builder) AddSlice(s EndpointSlice) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.snap.Slices = append(b.snap.Slices, s)
+	b.addSlice(s)
+}
+
+func (b *Builder) addSlice(s EndpointSlice) {
+	if b.Budget.Take(s.size()) {
+		b.snap.Slices = append(b.snap.Slices, s)
+	}
 }
 
 // AddObject adds an object as it stands in a snapshot file: also a Pod that is
@@ -188,7 +204,9 @@ func (b *Builder) Cover(c Coverage) {
 	c.Source, c.Detail = WithoutSecrets(c.Source), WithoutSecrets(c.Detail)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.snap.Coverage = append(b.snap.Coverage, c)
+	if b.Budget.Take(c.Size()) {
+		b.snap.Coverage = append(b.snap.Coverage, c)
+	}
 }
 
 // intern lets the many equal names of a big cluster share one string.
@@ -204,6 +222,7 @@ func (b *Builder) intern(s string) string {
 	}
 	t := strings.Clone(s)
 	b.names[t] = t
+	b.Budget.Take(4*keySize + int64(len(t)))
 	return t
 }
 

@@ -6,13 +6,13 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/pem"
-	"os"
 	"time"
 
 	"whohas/dataplane"
 	"whohas/guard/audit"
 	"whohas/guard/watch"
 	"whohas/guard/webhook"
+	"whohas/source/file"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -85,7 +85,7 @@ func isReady(w *watch.Watch) bool {
 // untilExpiry is how long the certificate in a file is good for, in seconds; 0 where
 // there is none.
 func untilExpiry(name string) float64 {
-	text, err := os.ReadFile(name)
+	text, err := file.Read(name, file.Small)
 	if err != nil {
 		return 0
 	}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"runtime"
@@ -44,7 +45,7 @@ func load(path string) (*snapshot.Snapshot, error) {
 	}
 	defer file.Close()
 	into := &snapshot.Builder{}
-	if err := bundle.Read(file, path, into); err != nil {
+	if err := bundle.Read(context.Background(), file, path, into); err != nil {
 		return nil, err
 	}
 	return into.Snapshot(), nil

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"whohas/diagnose"
 	"whohas/explain"
@@ -89,7 +88,7 @@ func (a *applying) tell(what, text string) {
 
 func (a *applying) withdraw(ctx context.Context, cfg *rest.Config) (withdraw.Outcome, error) {
 	file := cmp.Or(a.undoFile, "whohas-undo-"+a.now().UTC().Format("20060102T150405")+".json")
-	out, err := withdraw.Withdraw(ctx, withdraw.Options{Config: cfg, Withdrawals: a.report.Withdrawals, UndoFile: file, DryRun: a.dryRun,
+	out, err := withdraw.Withdraw(ctx, withdraw.Options{Config: bounded(cfg), Withdrawals: a.report.Withdrawals, UndoFile: file, DryRun: a.dryRun,
 		Tell: func(ev withdraw.Event) { a.tell("withdraw", said(ev)) }})
 	if atFile := (*fs.PathError)(nil); errors.As(err, &atFile) {
 		err = withHint(err, "nothing is patched without a way back: name a file that can be written with --undo-file, such as /dev/shm/whohas-undo.json")
@@ -158,7 +157,7 @@ func (a *applying) verify(ctx context.Context, cfg *rest.Config, withdrawn withd
 	a.tell("verify", "waiting until the claim is gone and every Node is Ready")
 	ctx, cancel := context.WithTimeout(ctx, a.limit)
 	defer cancel()
-	v, err := withdraw.Verify(ctx, withdraw.VerifyOptions{Config: cfg, Withdrawals: withdrawn.Withdrawn(),
+	v, err := withdraw.Verify(ctx, withdraw.VerifyOptions{Config: bounded(cfg), Withdrawals: withdrawn.Withdrawn(),
 		Tell: func(ev withdraw.Event) { a.tell("verify", said(ev)) }})
 	if err != nil {
 		return err
@@ -240,7 +239,7 @@ func addressList(list []netip.Addr) string {
 // host, where an apiserver has answered. None is no error.
 func (f *repairFlags) credentials(seen diagnose.Seen) (*rest.Config, string, error) {
 	if f.named() {
-		cfg, err := f.kube.ToRESTConfig()
+		cfg, err := restConfigOf(f.kube)
 		return cfg, "the kubeconfig that was named", err
 	}
 	for _, name := range kubeconfigs {
@@ -256,18 +255,6 @@ func (f *repairFlags) credentials(seen diagnose.Seen) (*rest.Config, string, err
 	return nil, "", nil
 }
 
-func restConfig(path string) (*rest.Config, error) {
-	file, err := clientcmd.LoadFromFile(path)
-	if err != nil {
-		return nil, err
-	}
-	cfg, err := clientcmd.NewDefaultClientConfig(*file, nil).ClientConfig()
-	if err == nil {
-		cfg.UserAgent = "whohas/" + Version()
-	}
-	return cfg, err
-}
-
 // undo puts back what an earlier run took away.
 func (e *env) undo(ctx context.Context, f *repairFlags) error {
 	limit := time.Minute
@@ -280,7 +267,7 @@ func (e *env) undo(ctx context.Context, f *repairFlags) error {
 	if err != nil {
 		return withHint(fmt.Errorf("read kubeconfig: %w", err), "name the cluster with --kubeconfig or --context")
 	}
-	return withdraw.Undo(ctx, cfg, f.undo, func(ev withdraw.Event) { fmt.Fprintln(e.stdout, report.Shown(said(ev))) })
+	return withdraw.Undo(ctx, bounded(cfg), f.undo, func(ev withdraw.Event) { fmt.Fprintln(e.stdout, report.Shown(said(ev))) })
 }
 
 // undoConfig is the cluster that the command line names, else an administrator's file
@@ -294,7 +281,7 @@ func (f *repairFlags) undoConfig() (*rest.Config, error) {
 			return cfg, nil
 		}
 	}
-	return f.kube.ToRESTConfig()
+	return restConfigOf(f.kube)
 }
 
 // said is an event with the object that it is about.

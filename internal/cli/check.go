@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -85,14 +86,17 @@ func (e *env) check(ctx context.Context, f *checkFlags) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, f.timeout)
-	defer cancel()
+	ctx, release := e.end.begin(ctx, &f.inputs, f.until())
+	defer release()
 	w, res, err := e.checkWorld(ctx, f, cfg, list)
-	if err != nil {
+	if err := cmp.Or(e.end.ended(ctx), err); err != nil {
 		return err
 	}
 	r := newReport(w.world, res, len(f.base) > 0)
-	err = e.write(outputs, r)
+	err = e.write(ctx, outputs, r)
+	if ended := e.end.ended(ctx); ended != nil {
+		return ended
+	}
 	e.settleBy(&f.inputs, w.world, w.required)
 	if worst, ok := r.Worst(); ok && worst >= threshold {
 		e.status = exitFindings
@@ -106,7 +110,7 @@ type checked struct{ world, required *world }
 
 // checkWorld reads the inputs and checks them, against the base if there is one.
 func (e *env) checkWorld(ctx context.Context, f *checkFlags, cfg *config, list []*rule.Rule) (checked, check.Result, error) {
-	into := &snapshot.Builder{}
+	into := e.end.builder()
 	if len(f.base) > 0 {
 		if err := e.read(ctx, &f.inputs, f.baseSources(), into); err != nil {
 			return checked{}, check.Result{}, err
@@ -117,7 +121,7 @@ func (e *env) checkWorld(ctx context.Context, f *checkFlags, cfg *config, list [
 		return checked{}, check.Result{}, err
 	}
 	if len(f.base) == 0 {
-		in := checkInput(w, cfg, list)
+		in := e.checkInput(ctx, w, cfg, list)
 		return checked{w, w}, check.Finish(in, check.Run(in), e.allows(f, cfg, w.snapshot, nil), e.now()), nil
 	}
 	mode, from, err := f.override(cfg)
@@ -125,14 +129,18 @@ func (e *env) checkWorld(ctx context.Context, f *checkFlags, cfg *config, list [
 		return checked{}, check.Result{}, err
 	}
 	base := into.Snapshot()
-	c := check.Compare(base, w.snapshot, check.Terms{Mode: mode, ModeFrom: from, Declared: cfg.claims(), Rules: list, Severities: cfg.severities})
+	e.end.during("asking the rules")
+	c := check.Compare(base, w.snapshot, check.Terms{Mode: mode, ModeFrom: from, Declared: cfg.claims(), Rules: list, Severities: cfg.severities,
+		Ended: func() bool { return ctx.Err() != nil }})
 	before := &world{snapshot: base, facts: c.Before.Facts, register: c.Before.View}
 	after := &world{snapshot: snapshot.Over(base, w.snapshot), facts: c.After.Facts, register: c.After.View}
 	return checked{after, before}, check.Finish(c.After, c.Worse, e.allows(f, cfg, after.snapshot, base), e.now()), nil
 }
 
-func checkInput(w *world, cfg *config, list []*rule.Rule) check.Input {
-	return check.Input{View: w.register, Facts: w.facts, Objects: w.snapshot, Coverage: w.snapshot.Coverage, Rules: list, Severities: cfg.severities}
+// checkInput is the questions; once ctx is done no more are asked.
+func (e *env) checkInput(ctx context.Context, w *world, cfg *config, list []*rule.Rule) check.Input {
+	e.end.during("asking the rules")
+	return check.Input{Ended: func() bool { return ctx.Err() != nil }, View: w.register, Facts: w.facts, Objects: w.snapshot, Coverage: w.snapshot.Coverage, Rules: list, Severities: cfg.severities}
 }
 
 // allows are the permissions of the configuration and of the objects; where there is
@@ -275,10 +283,10 @@ func contains(list []string, s string) bool {
 }
 
 // write writes every output that it can.
-func (e *env) write(outputs []output, r *report.Report) error {
+func (e *env) write(ctx context.Context, outputs []output, r *report.Report) error {
 	var errs []error
 	for _, o := range outputs {
-		errs = append(errs, e.writeOutput(o, func(w io.Writer) error { return e.format(o.format, w)(w, r) }))
+		errs = append(errs, e.writeOutput(ctx, o, func(w io.Writer) error { return e.format(o.format, w)(w, r) }))
 	}
 	return joined(errs)
 }
@@ -296,21 +304,15 @@ func joined(errs []error) error {
 	return err
 }
 
-// writeOutput opens what an output goes to and closes it whole.
-func (e *env) writeOutput(o output, write func(io.Writer) error) error {
+// writeOutput writes an output to where it goes, while ctx lasts.
+func (e *env) writeOutput(ctx context.Context, o output, write func(io.Writer) error) error {
 	if o.file == "" {
-		return write(e.stdout)
+		e.end.during("writing to stdout")
+		return through(ctx, e.stdout, write)
 	}
-	file, err := os.Create(o.file)
-	if err != nil {
-		return fmt.Errorf("write report: %w", err)
-	}
-	if err := write(file); err != nil {
-		file.Close()
+	e.end.during("writing " + o.file)
+	if err := e.writeFile(ctx, o.file, write); err != nil {
 		return fmt.Errorf("write report %s: %w", o.file, err)
-	}
-	if err := file.Close(); err != nil {
-		return fmt.Errorf("write report: %w", err)
 	}
 	return nil
 }

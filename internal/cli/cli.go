@@ -11,11 +11,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,22 +30,49 @@ const (
 	exitFailed   = 2
 )
 
-// Main runs the command line and gives the exit status.
+// Main runs the command line and gives the exit status. A run that does not end when
+// it is told to is left behind.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	e := &env{stdin: stdin, stdout: stdout, stderr: stderr, now: time.Now, status: exitOK, end: newEnding()}
+	ctx, stop := e.end.obey(context.Background())
 	defer stop()
-	defer paceCollector()()
-	e := &env{stdin: stdin, stdout: stdout, stderr: stderr, now: time.Now, status: exitOK}
+	defer paceCollector(e.end.alive)()
+	done := make(chan int, 1)
+	go func() { done <- e.run(ctx, args) }()
+	select {
+	case status := <-done:
+		return status
+	case cause := <-e.end.left:
+		e.end.clear()
+		e.lastWords(cause)
+		return exitFailed
+	}
+}
+
+func (e *env) run(ctx context.Context, args []string) int {
 	root := e.root(filepath.Base(args[0]))
 	root.SetArgs(args[1:])
-	root.SetIn(stdin)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetIn(e.stdin)
+	root.SetOut(e.stdout)
+	root.SetErr(e.stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
 		e.fail(err)
 		return cmp.Or(e.status, exitFailed) // findings weigh more
 	}
 	return e.status
+}
+
+// lastWords says why a run was left behind, unless stderr blocks, too.
+func (e *env) lastWords(cause error) {
+	said := make(chan struct{})
+	go func() {
+		e.fail(e.end.why(cause))
+		close(said)
+	}()
+	select {
+	case <-said:
+	case <-time.After(moment):
+	}
 }
 
 // env is what a command may touch of the world around it.
@@ -56,6 +81,7 @@ type env struct {
 	stdout, stderr io.Writer
 	now            func() time.Time
 	status         int
+	end            *ending
 }
 
 // hinted is an error with advice.
@@ -88,6 +114,9 @@ func (e *env) note(format string, args ...any) {
 
 // terminal tells whether a stream is one, and how wide.
 func terminal(w io.Writer) (width int, ok bool) {
+	if b, ok := w.(buffered); ok {
+		w = b.to
+	}
 	f, isFile := w.(*os.File)
 	if !isFile || !term.IsTerminal(int(f.Fd())) {
 		return 0, false

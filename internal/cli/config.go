@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"regexp"
 	"strings"
 
@@ -20,6 +19,7 @@ import (
 	"whohas/rule"
 	"whohas/rules"
 	"whohas/snapshot"
+	"whohas/source/file"
 )
 
 const configName = ".whohas.yaml"
@@ -74,7 +74,7 @@ func loadConfig(path string) (*config, error) {
 	if !named {
 		path = configName
 	}
-	data, err := os.ReadFile(path)
+	data, err := file.Read(path, file.Small)
 	if errors.Is(err, fs.ErrNotExist) && !named {
 		return &config{}, nil
 	}

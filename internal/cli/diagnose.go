@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -98,7 +99,17 @@ func (e *env) diagnose(ctx context.Context, f *diagnoseFlags) error {
 	if err != nil {
 		return err
 	}
-	seen, err := e.station(ctx, &f.inputs, &f.stationFlags)
+	if err := cmp.Or(f.validate(), f.effective(f.named())); err != nil {
+		return err
+	}
+	until := f.until()
+	l, err := e.look(ctx, &f.inputs, &f.stationFlags, until)
+	if err != nil {
+		return err
+	}
+	ctx, release := e.end.begin(ctx, &f.inputs, later(until, time.Now()))
+	defer release()
+	seen, err := e.judged(ctx, l, &f.inputs)
 	if err != nil {
 		return err
 	}
@@ -107,7 +118,10 @@ func (e *env) diagnose(ctx context.Context, f *diagnoseFlags) error {
 	r := &report.Diagnosis{Diagnosis: d, Tool: Version(), Coverage: check.Coverage(seen.Snapshot, seen.View, seen.Facts)}
 	var errs []error
 	for _, o := range outputs {
-		errs = append(errs, e.writeOutput(o, func(w io.Writer) error { return diagnosisFormat(o.format, w)(w, r) }))
+		errs = append(errs, e.writeOutput(ctx, o, func(w io.Writer) error { return diagnosisFormat(o.format, w)(w, r) }))
+	}
+	if err := e.end.ended(ctx); err != nil {
+		return err
 	}
 	switch {
 	case d.Verdict == diagnose.Cause:
@@ -122,6 +136,14 @@ func worldOf(seen diagnose.Seen) *world {
 	return &world{snapshot: seen.Snapshot, facts: seen.Facts, register: seen.View}
 }
 
+// later: a slow host is read to its end, and what was read is judged all the same.
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
 func diagnosisFormat(name string, w io.Writer) func(io.Writer, *report.Diagnosis) error {
 	if name == "json" {
 		return report.DiagnosisJSON
@@ -130,45 +152,56 @@ func diagnosisFormat(name string, w io.Writer) func(io.Writer, *report.Diagnosis
 	return report.DiagnosisText(report.TextOptions{Width: width, Color: color(w)})
 }
 
-// station gathers everything that can be known of a host: from bundles, or from the
-// host itself.
-func (e *env) station(ctx context.Context, in *inputs, f *stationFlags) (diagnose.Seen, error) {
-	if err := in.validate(); err != nil {
-		return diagnose.Seen{}, err
-	}
-	if err := in.effective(in.named()); err != nil {
-		return diagnose.Seen{}, err
-	}
+// looked is what was seen of a host and of what was named beside it.
+type looked struct {
+	snapshot *snapshot.Snapshot
+	owners   []claim.Claim
+	config   *config
+	node     string // the host that is meant
+}
+
+// look gathers everything that can be known of a host: from bundles, or from the host
+// itself.
+func (e *env) look(ctx context.Context, in *inputs, f *stationFlags, until time.Time) (looked, error) {
 	owners, err := declaredOwners(f.owners)
 	if err != nil {
-		return diagnose.Seen{}, err
+		return looked{}, err
 	}
 	cfg, err := e.stationConfig(in)
 	if err != nil {
-		return diagnose.Seen{}, err
+		return looked{}, err
 	}
 	owners = append(owners, cfg.claims()...)
 	if len(in.bundles) == 0 { // this host is in the outage, and so is this process
 		hurry()
 	}
-	limit := time.Now().Add(in.timeout)
-	given, err := e.givenBy(ctx, in, limit)
-	if err != nil {
-		return diagnose.Seen{}, err
-	}
-	if len(given.Hosts) > 0 {
-		if in.flags.Changed("root") {
-			return diagnose.Seen{}, withHint(errors.New("--root with a captured host"), "it says where this host's files are")
+	given := &snapshot.Snapshot{}
+	if in.hasFiles() { // which may hold the host that is meant
+		if given, err = e.readGiven(ctx, in, until); err != nil || len(given.Hosts) > 0 {
+			if err == nil && in.flags.Changed("root") {
+				err = withHint(errors.New("--root with a captured host"), "it says where this host's files are")
+			}
+			return looked{given, owners, cfg, f.node}, err
 		}
-		return judged(given, owners, in, cfg, f.node)
 	}
-	own := e.readStation(ctx, f, owners, limit)
+	longest := later(until, time.Now().Add(ownLimit+leastLimit))
+	ctx, release := e.end.begin(ctx, in, longest)
+	defer release()
+	waiting := func() (*snapshot.Snapshot, error) { return given, nil }
+	if !in.hasFiles() { // an apiserver that does not answer costs this host nothing
+		waiting = e.askGiven(ctx, in, until)
+	}
+	e.end.during("reading this host")
+	own := e.readStation(ctx, f, owners, until)
 	if slices.ContainsFunc(own.Coverage, func(c snapshot.Coverage) bool {
 		return c.Status == snapshot.StatusDenied && strings.HasPrefix(c.Source, "host ")
 	}) {
 		e.hint("not everything could be read without root: sudo whohas diagnose")
 	}
-	return judged(snapshot.Over(given, own), owners, in, cfg, own.Hosts[0].Name)
+	if given, err = waiting(); err != nil {
+		return looked{}, err
+	}
+	return looked{snapshot.Over(given, own), owners, cfg, own.Hosts[0].Name}, e.end.ended(ctx)
 }
 
 // stationConfig reads the configuration that is named, and no other: whoever stands
@@ -185,40 +218,70 @@ func (e *env) stationConfig(in *inputs) (*config, error) {
 	return cfg, err
 }
 
-// givenBy is what the command line names beside the host.
-func (e *env) givenBy(ctx context.Context, in *inputs, limit time.Time) (*snapshot.Snapshot, error) {
-	ctx, cancel := context.WithDeadline(ctx, limit)
-	defer cancel()
-	into := &snapshot.Builder{}
-	s := in.sources()
-	s.live = in.named() // only where somebody says so
-	if err := e.read(ctx, in, s, into); err != nil {
+// readGiven reads the files that the command line names.
+func (e *env) readGiven(ctx context.Context, in *inputs, until time.Time) (*snapshot.Snapshot, error) {
+	ctx, release := e.end.begin(ctx, in, until)
+	defer release()
+	s, err := e.askGiven(ctx, in, until)()
+	if err != nil {
 		return nil, err
 	}
-	out := into.Snapshot()
-	if out.Failed() {
-		e.complain(out)
-	}
-	files := len(in.bundles)+len(in.files)+len(in.kustomize) > 0
-	if out.Failed() && files && len(out.Hosts) == 0 { // a host that was asked for must not be taken for this one
+	if s.Failed() && len(s.Hosts) == 0 { // a host that was asked for must not be taken for this one
 		return nil, errors.New("not everything that was named could be read: nothing is said of a host")
 	}
-	return out, nil
+	return s, nil
 }
 
-// judged draws the conclusions about one host of a snapshot.
-func judged(s *snapshot.Snapshot, owners []claim.Claim, in *inputs, cfg *config, node string) (diagnose.Seen, error) {
-	h, err := theHost(s, node)
+// askGiven begins to read what the command line names beside the host. What it gives
+// waits for that, until its time is up.
+func (e *env) askGiven(ctx context.Context, in *inputs, until time.Time) func() (*snapshot.Snapshot, error) {
+	s := in.sources()
+	s.live = in.named() // only where somebody says so
+	type answer struct {
+		snapshot *snapshot.Snapshot
+		err      error
+	}
+	e.end.readUntil(until)
+	into := e.end.builder()
+	done := make(chan answer, 1)
+	go func() {
+		err := e.read(ctx, in, s, into)
+		done <- answer{into.Snapshot(), err}
+	}()
+	return func() (*snapshot.Snapshot, error) {
+		var a answer
+		select {
+		case a = <-done:
+		case <-time.After(time.Until(until) + moment): // it does not end when it is told to
+			late := &snapshot.Builder{}
+			late.Cover(snapshot.Coverage{Source: s.names(), Status: snapshot.StatusUnreadable, Detail: "not read within the time limit", Failed: true})
+			a.snapshot = late.Snapshot()
+		}
+		if a.err == nil && a.snapshot.Failed() {
+			e.complain(a.snapshot)
+		}
+		return a.snapshot, a.err
+	}
+}
+
+func (in *inputs) hasFiles() bool { return len(in.bundles)+len(in.files)+len(in.kustomize) > 0 }
+
+// judged draws the conclusions about one host.
+func (e *env) judged(ctx context.Context, l looked, in *inputs) (diagnose.Seen, error) {
+	e.end.during("drawing conclusions")
+	h, err := theHost(l.snapshot, l.node)
 	if err != nil {
 		return diagnose.Seen{}, err
 	}
-	mode, from, err := in.override(cfg)
+	mode, from, err := in.override(l.config)
 	if err != nil {
 		return diagnose.Seen{}, err
 	}
-	seen := diagnose.Seen{Host: h, Snapshot: s, Facts: cluster.Draw(s, mode, from), View: claimants.View(s, owners...)}
-	seen.Result = check.Run(check.Input{View: seen.View, Facts: seen.Facts, Objects: s, Coverage: s.Coverage, Rules: rules.All()})
-	return seen, nil
+	s := l.snapshot
+	seen := diagnose.Seen{Host: h, Snapshot: s, Facts: cluster.Draw(s, mode, from), View: claimants.View(s, l.owners...)}
+	e.end.during("asking the rules")
+	seen.Result = check.Run(check.Input{Ended: func() bool { return ctx.Err() != nil }, View: seen.View, Facts: seen.Facts, Objects: s, Coverage: s.Coverage, Rules: rules.All()})
+	return seen, e.end.ended(ctx)
 }
 
 func theHost(s *snapshot.Snapshot, node string) (*dataplane.Host, error) {

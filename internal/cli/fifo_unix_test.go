@@ -47,7 +47,7 @@ func TestInterrupt(t *testing.T) {
 		_ = cmd.Process.Kill()
 		t.Fatalf("still runs a minute after an interrupt")
 	}
-	if status := cmd.ProcessState.ExitCode(); status != exitFailed || out.Len() > 0 || errs.String() != "whohas: error: interrupted\n" {
+	if status := cmd.ProcessState.ExitCode(); status != exitFailed || out.Len() > 0 || errs.String() != "whohas: error: interrupted while reading "+fifo+", "+incident+"\n" {
 		t.Errorf("exit status %d\n%s\n%s", status, &out, &errs)
 	}
 }

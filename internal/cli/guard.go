@@ -3,9 +3,11 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -85,8 +87,8 @@ func (e *env) guardPolicy(ctx context.Context, f *guardPolicyFlags) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, f.timeout)
-	defer cancel()
+	ctx, release := e.end.begin(ctx, &f.inputs, f.until())
+	defer release()
 	w, err := e.gather(ctx, &f.inputs, cfg)
 	if err != nil {
 		return err
@@ -104,8 +106,12 @@ func (e *env) guardPolicy(ctx context.Context, f *guardPolicyFlags) error {
 		return err
 	}
 	e.note("form %s, proxy mode %s (%s)", m.Form, w.facts.Mode, w.facts.ModeFrom)
-	_, err = e.stdout.Write(text)
-	return err
+	e.end.during("writing to stdout")
+	err = through(ctx, e.stdout, func(w io.Writer) error {
+		_, err := w.Write(text)
+		return err
+	})
+	return cmp.Or(e.end.ended(ctx), err)
 }
 
 func (f *guardPolicyFlags) options() (policy.Options, error) {

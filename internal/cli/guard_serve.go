@@ -88,6 +88,7 @@ func (e *env) guardServe(ctx context.Context, f *guardServeFlags) error {
 	if err != nil {
 		return err
 	}
+	e.end.wait() // requests that are under way are answered
 	return server.Run(ctx, o)
 }
 
@@ -116,7 +117,7 @@ func (f *guardServeFlags) options(e *env) (server.Options, error) {
 	}
 	o.Log = slog.New(slog.NewJSONHandler(e.stderr, &slog.HandlerOptions{Level: level}))
 	ctrl.SetLogger(logr.FromSlogHandler(o.Log.Handler())) // what the library logs goes the same way
-	if o.Config, err = f.kube.ToRESTConfig(); err != nil {
+	if o.Config, err = restConfigOf(f.kube); err != nil {
 		return o, withHint(fmt.Errorf("read kubeconfig: %w", err), "name the cluster with --kubeconfig, or run it in a Pod")
 	}
 	// kubectl's default where nothing names a cluster (cli-runtime

@@ -29,6 +29,8 @@ type inputs struct {
 	config                          string
 	kube                            *genericclioptions.ConfigFlags
 	flags                           *pflag.FlagSet
+	memory                          string
+	kept                            int64 // what --memory says, once it is validated
 }
 
 func (in *inputs) register(flags *pflag.FlagSet) {
@@ -38,6 +40,7 @@ func (in *inputs) register(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&in.bundles, "bundle", nil, "a snapshot, or a dump: kubectl get -o json|yaml, kubectl cluster-info dump (file or folder)")
 	flags.BoolVar(&in.live, "live", false, "read the current kubectl context beside the files")
 	flags.DurationVar(&in.timeout, "timeout", time.Minute, "bounds the whole run")
+	flags.StringVar(&in.memory, "memory", defaultMemory, "bounds what is kept of everything that is read, like 1Gi")
 	flags.StringSliceVar(&in.require, "require", nil, "exit 2 unless these were read: nodes, services, hosts, proxy-mode")
 	in.kube = genericclioptions.NewConfigFlags(true)
 	in.kube.CacheDir = nil // nothing is kept of what a cluster says
@@ -69,10 +72,11 @@ type world struct {
 
 // gather reads all inputs into one world.
 func (e *env) gather(ctx context.Context, in *inputs, cfg *config) (*world, error) {
-	into := &snapshot.Builder{}
+	into := e.end.builder()
 	if err := e.read(ctx, in, in.sources(), into); err != nil {
 		return nil, err
 	}
+	e.end.during("drawing conclusions")
 	return e.world(into.Snapshot(), in, cfg)
 }
 
@@ -111,11 +115,17 @@ func (in *inputs) validate() error {
 	if _, _, err := in.override(&config{}); err != nil {
 		return fmt.Errorf("--proxy-mode: %w", err)
 	}
+	if err := in.parseMemory(); err != nil {
+		return err
+	}
 	if in.timeout <= 0 {
 		return withHint(fmt.Errorf("--timeout %v: no time to read anything", in.timeout), "like 30s or 2m")
 	}
 	return nil
 }
+
+// until is when a run that begins now must have read what it reads.
+func (in *inputs) until() time.Time { return time.Now().Add(in.timeout) }
 
 // settle sets the exit status by what could not be read: findings weigh more,
 // and come after it.

@@ -50,7 +50,7 @@ func BenchmarkLargeHost(b *testing.B) {
 		wire := wireTargets(&h, nil)
 		into := &snapshot.Builder{}
 		into.AddHost(h)
-		seen, err := judged(into.Snapshot(), nil, &inputs{}, &config{}, "cdev02")
+		seen, err := (&env{end: newEnding()}).judged(b.Context(), looked{snapshot: into.Snapshot(), config: &config{}, node: "cdev02"}, &inputs{})
 		if err != nil {
 			b.Fatal(err)
 		}

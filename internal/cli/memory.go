@@ -19,11 +19,9 @@ var paces = []struct {
 }{{12 << 20, 400}, {40 << 20, 100}, {70 << 20, 50}, {1 << 63, 22}}
 
 // paceCollector keeps the collector at the pace that fits until it is stopped.
-// GOGC in the environment beats it.
-func paceCollector() (stop func()) {
-	if os.Getenv("GOGC") != "" {
-		return func() {}
-	}
+// GOGC in the environment beats it. Each time it tells how much is alive.
+func paceCollector(alive func(bytes uint64)) (stop func()) {
+	paced := os.Getenv("GOGC") == ""
 	done := make(chan struct{})
 	go func() {
 		tick := time.NewTicker(10 * time.Millisecond)
@@ -31,7 +29,10 @@ func paceCollector() (stop func()) {
 		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 		for now := 0; ; {
 			metrics.Read(live)
-			if p := pace(live[0].Value); p != now {
+			if v := live[0].Value; v.Kind() == metrics.KindUint64 {
+				alive(v.Uint64())
+			}
+			if p := pace(live[0].Value); p != now && paced {
 				debug.SetGCPercent(p)
 				now = p
 			}

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,12 +13,14 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"whohas/check"
 	"whohas/snapshot"
 	"whohas/source/bundle"
 	"whohas/source/capture"
 	"whohas/source/document"
+	"whohas/source/file"
 	"whohas/source/live"
 	"whohas/source/manifest"
 )
@@ -49,9 +52,14 @@ func (e *env) read(ctx context.Context, in *inputs, s sources, into *snapshot.Bu
 	o := manifest.Options{Recursive: in.recursive, Stdin: e.stdin, Reads: keep, Namespace: *in.kube.Namespace, Complete: in.complete}
 	p := e.progress()
 	defer p.done()
+	e.end.during("reading " + s.names())
+	whole := ctx
+	ctx, cancel := e.end.reading(ctx)
+	defer cancel()
 	// At once: a source that never answers must not use up the others' time. The
 	// errors that are passed over here are those of ctx; the coverage has them.
 	var reading sync.WaitGroup
+	var cut atomic.Bool
 	reading.Go(func() {
 		for _, dir := range s.kustomize { // which allows one at a time
 			_, _ = manifest.Kustomize(ctx, dir, o, into)
@@ -66,18 +74,33 @@ func (e *env) read(ctx context.Context, in *inputs, s sources, into *snapshot.Bu
 		reading.Go(func() {
 			o := o
 			o.Paths, o.Progress, o.Gates = s.files, p.file, len(in.base) > 0
-			_, _ = manifest.Read(ctx, o, into)
+			result, _ := manifest.Read(ctx, o, into)
+			cut.Store(result.Cut)
 		})
 	}
 	if s.live {
 		err = e.readLive(ctx, in, s, keep, into, p)
 	}
 	reading.Wait()
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return errors.New("interrupted")
+	if ended := e.end.ended(whole); ended != nil || !cut.Load() {
+		return cmp.Or(ended, err)
 	}
-	return err
+	return withHint(fmt.Errorf("%w: there was more to come", e.end.why(context.DeadlineExceeded)), "nothing is said of a part; --timeout gives it more time")
 }
+
+// names says what is read, in a few words.
+func (s *sources) names() string {
+	names := slices.Concat(s.files, s.kustomize, s.bundles)
+	if s.live {
+		names = append(names, "the cluster")
+	}
+	if more := len(names) - mostNames; more > 0 {
+		names = append(names[:mostNames], fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(names, ", ")
+}
+
+const mostNames = 3
 
 // readBundle reads a snapshot, a dump, or a folder of both.
 func readBundle(ctx context.Context, path string, o manifest.Options, into *snapshot.Builder, p *progress) {
@@ -86,9 +109,9 @@ func readBundle(ctx context.Context, path string, o manifest.Options, into *snap
 		into.Cover(snapshot.Coverage{Source: path, Status: snapshot.StatusUnreadable, Detail: reason(err), Failed: true})
 		return
 	}
-	for _, file := range in.snapshots {
-		p.file(file)
-		readSnapshot(file, o.Reads, into)
+	for _, name := range in.snapshots {
+		p.file(name)
+		readSnapshot(ctx, name, o.Reads, into)
 	}
 	if in.captures {
 		p.file(path)
@@ -167,7 +190,7 @@ func isCapture(path string, info fs.FileInfo) bool {
 	if !info.Mode().IsRegular() || info.Size() > mostCapture {
 		return false
 	}
-	text, err := os.ReadFile(path)
+	text, err := file.Read(path, mostCapture)
 	return err == nil && capture.Looks(text)
 }
 
@@ -189,7 +212,7 @@ func isSnapshot(path string, info fs.FileInfo) bool {
 	if !info.Mode().IsRegular() {
 		return false
 	}
-	f, err := os.Open(path)
+	f, err := file.Open(path)
 	if err != nil {
 		return false
 	}
@@ -199,16 +222,16 @@ func isSnapshot(path string, info fs.FileInfo) bool {
 	return bundle.Is(head[:n])
 }
 
-func readSnapshot(file string, reads snapshot.Reads, into *snapshot.Builder) {
-	f, err := os.Open(file)
+func readSnapshot(ctx context.Context, name string, reads snapshot.Reads, into *snapshot.Builder) {
+	f, err := file.Open(name)
 	if err == nil {
 		defer f.Close()
-		err = bundle.ReadAs(f, file, reads, into)
+		err = bundle.ReadAs(ctx, f, name, reads, into)
 	}
 	var part *bundle.PartialError // has covered itself, beside what it read
 	if err != nil && !errors.As(err, &part) {
-		detail := strings.TrimPrefix(reason(err), "read "+file+": ") // Source names it already
-		into.Cover(snapshot.Coverage{Source: file, Status: snapshot.StatusUnreadable, Detail: detail, Failed: true})
+		detail := strings.TrimPrefix(reason(err), "read "+name+": ") // Source names it already
+		into.Cover(snapshot.Coverage{Source: name, Status: snapshot.StatusUnreadable, Detail: detail, Failed: true})
 	}
 }
 
@@ -216,7 +239,7 @@ func readSnapshot(file string, reads snapshot.Reads, into *snapshot.Builder) {
 const hintSources = "name files with -f, a snapshot or dump with --bundle, or a cluster with --kubeconfig and --context"
 
 func (e *env) readLive(ctx context.Context, in *inputs, s sources, keep snapshot.Reads, into *snapshot.Builder, p *progress) error {
-	cfg, err := in.kube.ToRESTConfig()
+	cfg, err := restConfigOf(in.kube)
 	if err != nil && len(s.files)+len(s.kustomize)+len(s.bundles) > 0 { // they are checked all the same
 		into.Cover(snapshot.Coverage{Source: "cluster", Status: snapshot.StatusUnreadable, Detail: "read kubeconfig: " + err.Error(), Failed: true})
 		return nil

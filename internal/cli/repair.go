@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -122,7 +123,17 @@ func (e *env) repair(ctx context.Context, f *repairFlags) error {
 	if f.undo != "" {
 		return e.undo(ctx, f)
 	}
-	seen, err := e.station(ctx, &f.inputs, &f.stationFlags)
+	if err := f.effective(f.named()); err != nil {
+		return err
+	}
+	until := f.until()
+	l, err := e.look(ctx, &f.inputs, &f.stationFlags, until)
+	if err != nil {
+		return err
+	}
+	judging, release := e.end.begin(ctx, &f.inputs, later(until, time.Now()))
+	defer release()
+	seen, err := e.judged(judging, l, &f.inputs)
 	if err != nil {
 		return err
 	}
@@ -134,7 +145,7 @@ func (e *env) repair(ctx context.Context, f *repairFlags) error {
 	}
 	plan := repair.Make(seen, d)
 	if f.printScript {
-		return e.script(plan)
+		return e.script(judging, plan)
 	}
 	whole := e.required(&f.inputs, worldOf(seen))
 	if f.apply && !whole {
@@ -142,16 +153,20 @@ func (e *env) repair(ctx context.Context, f *repairFlags) error {
 	}
 	r := &report.Repair{Plan: plan, Tool: Version(), Coverage: check.Coverage(seen.Snapshot, seen.View, seen.Facts), Applied: f.apply, DryRun: f.dryRun}
 	if f.apply {
+		release() // --timeout bounds the diagnosis
+		e.end.during("repairing")
 		err = e.apply(ctx, f, seen, r, quietOutput(outputs))
+		judging, release = e.end.begin(context.WithoutCancel(ctx), &f.inputs, f.until()) // what was done is told, interrupted or not
+		defer release()
 	}
 	if e.status = repairStatus(d, r, seen.Snapshot.Failed() || !whole); err != nil {
 		e.status = exitFailed // it could not work
 	}
 	errs := []error{err}
 	for _, o := range outputs {
-		errs = append(errs, e.writeOutput(o, func(w io.Writer) error { return repairFormat(o.format, w)(w, r) }))
+		errs = append(errs, e.writeOutput(judging, o, func(w io.Writer) error { return repairFormat(o.format, w)(w, r) }))
 	}
-	return joined(errs)
+	return cmp.Or(e.end.ended(judging), joined(errs))
 }
 
 // ofCluster is the worst takeover in a cluster that was named: whoever repairs it from
@@ -184,12 +199,14 @@ func repairStatus(d diagnose.Diagnosis, r *report.Repair, blind bool) int {
 }
 
 // script needs an address to write about.
-func (e *env) script(plan repair.Plan) error {
+func (e *env) script(ctx context.Context, plan repair.Plan) error {
 	if !plan.Address.IsValid() {
 		return withHint(errors.New("no address to write a script about: "+plan.Title), "--owner ADDRESS names one that this host holds and that is another's")
 	}
-	_, err := io.WriteString(e.stdout, repair.Script(plan))
-	return err
+	return through(ctx, e.stdout, func(w io.Writer) error {
+		_, err := io.WriteString(w, repair.Script(plan))
+		return err
+	})
 }
 
 func repairFormat(name string, w io.Writer) func(io.Writer, *report.Repair) error {

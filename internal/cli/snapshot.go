@@ -3,12 +3,11 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -82,18 +81,18 @@ func (e *env) takeSnapshot(ctx context.Context, f *snapshotFlags) error {
 	if err := f.effective(f.sources().live && !f.host || f.live); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, f.timeout)
-	defer cancel()
+	ctx, release := e.end.begin(ctx, &f.inputs, f.until())
+	defer release()
 	s, err := e.seen(ctx, f)
-	if err != nil {
+	if err := cmp.Or(e.end.ended(ctx), err); err != nil {
 		return err
 	}
 	if s.Count() == 0 && s.Failed() {
 		e.settle(&f.inputs, &world{snapshot: s})
 		return withHint(errors.New("nothing was read: no snapshot is written"), "an older file is left as it is")
 	}
-	if err := e.writeSnapshot(f.file, s); err != nil {
-		return fmt.Errorf("%s: %w", f.file, err)
+	if err := e.writeSnapshot(ctx, f.file, s); err != nil {
+		return cmp.Or(e.end.ended(ctx), fmt.Errorf("%s: %w", f.file, err))
 	}
 	w := &world{snapshot: s}
 	if len(f.require) > 0 {
@@ -127,7 +126,7 @@ func contents(s *snapshot.Snapshot) string {
 
 // seen reads what the command asks for.
 func (e *env) seen(ctx context.Context, f *snapshotFlags) (*snapshot.Snapshot, error) {
-	into := &snapshot.Builder{}
+	into := e.end.builder()
 	s := f.sources()
 	if f.host {
 		s.live = f.live // a cluster is asked only where somebody says so
@@ -145,10 +144,11 @@ func (e *env) seen(ctx context.Context, f *snapshotFlags) (*snapshot.Snapshot, e
 // what it shows is sooner old than a cluster's objects are.
 func (e *env) readHost(ctx context.Context, f *snapshotFlags, into *snapshot.Builder) error {
 	p := e.progress()
+	e.end.during("reading this host")
 	coverage := host.Add(ctx, host.Options{Name: f.node, Station: true, Progress: func(section string) { p.show("reading host: " + section) }}, into)
 	p.done()
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return errors.New("interrupted")
+	if err := e.end.ended(ctx); err != nil {
+		return err
 	}
 	closed := 0
 	for _, c := range coverage {
@@ -166,30 +166,11 @@ func (e *env) readHost(ctx context.Context, f *snapshotFlags, into *snapshot.Bui
 }
 
 // writeSnapshot leaves an older file alone until the new one is whole.
-func (e *env) writeSnapshot(path string, s *snapshot.Snapshot) error {
+func (e *env) writeSnapshot(ctx context.Context, path string, s *snapshot.Snapshot) error {
+	e.end.during("writing " + path)
 	write := func(w io.Writer) error { return bundle.Write(w, s, Version()) }
 	if path == "-" {
-		return write(e.stdout)
+		return through(ctx, e.stdout, write)
 	}
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return e.writeInto(path, write)
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".whohas-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	if err := errors.Join(write(tmp), tmp.Chmod(0o644), tmp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), path)
-}
-
-// writeInto writes to what is no plain file: a pipe, /dev/stdout.
-func (e *env) writeInto(path string, write func(io.Writer) error) error {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	return errors.Join(write(f), f.Close())
+	return e.writeFile(ctx, path, write)
 }

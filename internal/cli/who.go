@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,16 +84,22 @@ func (e *env) who(cmd *cobra.Command, f *whoFlags, args []string) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), f.timeout)
-	defer cancel()
+	ctx, release := e.end.begin(cmd.Context(), &f.inputs, f.until())
+	defer release()
 	w, err := e.gather(ctx, &f.inputs, cfg)
-	if err != nil {
+	if err := cmp.Or(e.end.ended(ctx), err); err != nil {
 		return err
 	}
-	r := e.answers(w, cfg, f, asked)
+	r := e.answers(ctx, w, cfg, f, asked)
+	if err := e.end.ended(ctx); err != nil {
+		return err
+	}
 	var errs []error
 	for _, o := range outputs {
-		errs = append(errs, e.writeOutput(o, func(to io.Writer) error { return whoFormat(o.format, to)(to, r) }))
+		errs = append(errs, e.writeOutput(ctx, o, func(to io.Writer) error { return whoFormat(o.format, to)(to, r) }))
+	}
+	if err := e.end.ended(ctx); err != nil {
+		return err
 	}
 	e.settle(&f.inputs, w)
 	if r.Contested() {
@@ -113,7 +120,7 @@ func parseAsked(args []string) ([]claim.Range, error) {
 	return asked, nil
 }
 
-func (e *env) answers(w *world, cfg *config, f *whoFlags, asked []claim.Range) *report.Who {
+func (e *env) answers(ctx context.Context, w *world, cfg *config, f *whoFlags, asked []claim.Range) *report.Who {
 	coverage := check.Coverage(w.snapshot, w.register, w.facts)
 	r := &report.Who{Tool: Version(), Coverage: coverage, Facts: w.facts, Complete: (&report.Report{Coverage: coverage}).Complete()}
 	if f.free {
@@ -122,7 +129,7 @@ func (e *env) answers(w *world, cfg *config, f *whoFlags, asked []claim.Range) *
 		}
 		return r
 	}
-	findings := check.Run(checkInput(w, cfg, rules.All())).Findings
+	findings := check.Run(e.checkInput(ctx, w, cfg, rules.All())).Findings
 	for _, a := range asked {
 		r.Answers = append(r.Answers, who.Of(a, w.register, w.facts, findings)...)
 	}

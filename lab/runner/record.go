@@ -6,6 +6,7 @@ package runner
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -121,7 +122,7 @@ func snapshots(r *lab.Run) []string {
 // and the addresses that the apiserver gives Services by chance.
 func Hosts(file []byte) (string, error) {
 	var into snapshot.Builder
-	if err := bundle.Read(bytes.NewReader(file), "record", &into); err != nil {
+	if err := bundle.Read(context.Background(), bytes.NewReader(file), "record", &into); err != nil {
 		return "", err
 	}
 	var b strings.Builder

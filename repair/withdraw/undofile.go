@@ -5,7 +5,6 @@ package withdraw
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"whohas/snapshot"
+	small "whohas/source/file"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -123,17 +123,9 @@ func (f file) text() ([]byte, error) {
 
 // readUndo reads a file that is no longer than one can be.
 func readUndo(name string) (file, error) {
-	in, err := os.Open(name)
+	text, err := small.Read(name, maxUndoFile)
 	if err != nil {
 		return file{}, err
-	}
-	defer func() { _ = in.Close() }()
-	text, err := io.ReadAll(io.LimitReader(in, maxUndoFile+1))
-	switch {
-	case err != nil:
-		return file{}, err
-	case len(text) > maxUndoFile:
-		return file{}, fmt.Errorf("%s is too long for an undo file", name)
 	}
 	f, err := parseUndo(text)
 	if err != nil {

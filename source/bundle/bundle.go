@@ -39,8 +39,9 @@ const (
 	version = 1
 
 	maxRecord = 64 << 20 // bytes of one line
-	maxValues = 1 << 21  // values in one object's tree
+	maxValues = 1 << 19  // values in one object's tree: an object of 16 MiB has fewer
 	maxDepth  = 1000     // of a tree
+	maxHost   = 96 << 20 // bytes of memory for one host, at most
 )
 
 // magic is how the text of every snapshot file begins.

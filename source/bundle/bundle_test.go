@@ -5,6 +5,7 @@ package bundle
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -40,7 +41,7 @@ func write(tb testing.TB, s *snapshot.Snapshot) []byte {
 
 func read(file []byte) (*snapshot.Snapshot, error) {
 	var b snapshot.Builder
-	err := Read(bytes.NewReader(file), "c.snapshot", &b)
+	err := Read(context.Background(), bytes.NewReader(file), "c.snapshot", &b)
 	return b.Snapshot(), err
 }
 
@@ -366,7 +367,7 @@ func TestWriteRefuses(t *testing.T) {
 		{"write snapshot: X a/b: nested deeper than 1000", deep},
 		{"write snapshot: X a/b: map whose keys and values do not pair", snapshot.Value{Kind: snapshot.Map, Keys: []string{"a"}}},
 		{"write snapshot: X a/b: value of unknown kind", snapshot.Value{Kind: 99}},
-		{"write snapshot: X a/b: more than 2097152 values", snapshot.Value{Kind: snapshot.List, Items: make([]snapshot.Value, maxValues)}},
+		{"write snapshot: X a/b: more than 524288 values", snapshot.Value{Kind: snapshot.List, Items: make([]snapshot.Value, maxValues)}},
 		{"write snapshot: X a/b: larger than 64 MiB", scalar(snapshot.String, 0, strings.Repeat("x", maxRecord))},
 	} {
 		s := &snapshot.Snapshot{Objects: []*snapshot.Object{{Ref: snapshot.Ref{Kind: "X", Namespace: "a", Name: "b"}, Root: c.root}}}
@@ -401,7 +402,7 @@ func TestBomb(t *testing.T) {
 				w.CloseWithError(err)
 			}()
 			var b snapshot.Builder
-			err := Read(r, "bomb", &b)
+			err := Read(t.Context(), r, "bomb", &b)
 			r.Close()
 			if err == nil || !strings.Contains(err.Error(), "larger than 64 MiB") && !strings.Contains(err.Error(), "expands more than") {
 				t.Errorf("got %v", err)

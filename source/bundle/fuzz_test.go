@@ -32,7 +32,7 @@ func FuzzRead(f *testing.F) {
 		}
 		Is(text)
 		var raw snapshot.Builder
-		if err := Read(bytes.NewReader(text), "raw", &raw); err == nil && !Is(text) {
+		if err := Read(t.Context(), bytes.NewReader(text), "raw", &raw); err == nil && !Is(text) {
 			t.Error("read what is no snapshot")
 		}
 		s, err := read(zipped(t, string(text)))

@@ -50,6 +50,9 @@ func (f *fields) host() (h dataplane.Host, strange bool) {
 		return h, false
 	}
 	text := f.json()
+	if f.err == nil && hostSize(text) > maxHost {
+		f.fail(fmt.Errorf("host %q would take more than %d MiB of memory", name, maxHost>>20))
+	}
 	if f.err != nil {
 		return h, false
 	}
@@ -63,6 +66,13 @@ func (f *fields) host() (h dataplane.Host, strange bool) {
 		f.fail(fmt.Errorf("host %q is called %q inside", name, h.Name))
 	}
 	return h, strange
+}
+
+// hostSize is about how much memory a host's JSON makes, at most: "{}" in a list is an
+// entry with all its members.
+func hostSize(text []byte) int64 {
+	const entry, value = 256, 24
+	return int64(len(text)) + entry*int64(bytes.Count(text, []byte("{"))) + value*int64(bytes.Count(text, []byte(",")))
 }
 
 func parseHost(text []byte) (h dataplane.Host, strange bool, err error) {

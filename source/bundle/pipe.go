@@ -17,12 +17,16 @@ const blockSize = 256 << 10
 // pipe decodes a text: one goroutine unzips it and cuts it at line ends,
 // workers decode the blocks, and next gives the batches in the order of the
 // text.
+//
+// What is under way stays small however a text is made: few blocks at once, and of
+// long lines, which alone can make much, one.
 type pipe struct {
 	work   chan job
 	order  chan chan *batch
 	free   chan []byte
 	spent  chan *batch
 	done   chan struct{}
+	long   chan struct{} // has the block of a long line that is under way
 	ending sync.WaitGroup
 }
 
@@ -31,9 +35,13 @@ type job struct {
 	out  chan *batch
 }
 
+// mostWorkers bounds what is under way on a large machine: unzipping, which one does,
+// keeps no more busy.
+const mostWorkers = 8
+
 func start(in *text) *pipe {
-	n := runtime.GOMAXPROCS(0)
-	p := &pipe{work: make(chan job, n), order: make(chan chan *batch, 2*n), free: make(chan []byte, 4*n),
+	n := min(runtime.GOMAXPROCS(0), mostWorkers)
+	p := &pipe{long: make(chan struct{}, 1), work: make(chan job, n), order: make(chan chan *batch, 2*n), free: make(chan []byte, 4*n),
 		spent: make(chan *batch, 4*n), done: make(chan struct{})}
 	p.ending.Go(func() {
 		defer close(p.order)
@@ -45,6 +53,7 @@ func start(in *text) *pipe {
 			c := &cursor{}
 			for j := range p.work {
 				b := p.batch()
+				b.long = len(j.text) > blockSize
 				c.decode(j.text, b)
 				p.giveBack(j.text)
 				j.out <- b // which has room
@@ -75,6 +84,9 @@ func (p *pipe) batch() *batch {
 
 // giveBackBatch lets a batch be filled again.
 func (p *pipe) giveBackBatch(b *batch) {
+	if b.long {
+		<-p.long
+	}
 	b.empty()
 	select {
 	case p.spent <- b:
@@ -148,6 +160,13 @@ var errStopped = errors.New("stopped")
 
 // send hands a block over.
 func (p *pipe) send(text []byte) error {
+	if len(text) > blockSize {
+		select {
+		case p.long <- struct{}{}:
+		case <-p.done:
+			return errStopped
+		}
+	}
 	out := make(chan *batch, 1)
 	select {
 	case p.order <- out:

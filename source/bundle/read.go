@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,16 +17,16 @@ import (
 )
 
 // Read reads a snapshot into a Builder; name is what the file is called in
-// messages. A *PartialError says that some of it was read.
-func Read(r io.Reader, name string, into *snapshot.Builder) error {
-	return ReadAs(r, name, snapshot.Reads{}, into)
+// messages. A *PartialError says that some of it was read. Once ctx is done it ends.
+func Read(ctx context.Context, r io.Reader, name string, into *snapshot.Builder) error {
+	return ReadAs(ctx, r, name, snapshot.Reads{}, into)
 }
 
 // ReadAs is Read, and tells in the coverage which fields of the objects are of
 // another type than declared: whoever made the file, nobody takes what cannot be
 // read there for nothing.
-func ReadAs(r io.Reader, name string, reads snapshot.Reads, into *snapshot.Builder) error {
-	in, err := open(r)
+func ReadAs(ctx context.Context, r io.Reader, name string, reads snapshot.Reads, into *snapshot.Builder) error {
+	in, err := open(ctx, r)
 	if err != nil {
 		return fmt.Errorf("read %s: %w", name, err)
 	}
@@ -44,8 +45,8 @@ func room(n int) int { return max(0, min(n, 1<<18)) }
 var errForeign = errors.New("not a snapshot of whohas")
 
 // open reads the header.
-func open(r io.Reader) (*text, error) {
-	in := &text{zipped: counted{r: r}}
+func open(ctx context.Context, r io.Reader) (*text, error) {
+	in := &text{ctx: ctx, zipped: counted{r: r}}
 	zip, err := gzip.NewReader(bufio.NewReaderSize(&in.zipped, 64<<10))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errForeign, err)
@@ -147,7 +148,11 @@ func (l *loader) add(b *batch) error {
 	for i := range b.hosts {
 		l.into.AddHost(b.hosts[i])
 	}
-	l.coverage = append(l.coverage, b.coverage...)
+	for _, c := range b.coverage { // which waits for the end
+		if l.into.Budget.Take(c.Size()) {
+			l.coverage = append(l.coverage, c)
+		}
+	}
 	l.records += b.records
 	l.strange += b.strange
 	l.newer += b.newer
@@ -195,6 +200,7 @@ func (l *loader) cover(err error) {
 
 // text is the unzipped text of a file.
 type text struct {
+	ctx    context.Context
 	zipped counted
 	zip    *gzip.Reader
 	header header
@@ -218,9 +224,9 @@ func (c *counted) Read(p []byte) (int, error) {
 
 const (
 	maxHeader = 64 << 10
-	// What expands more than this is no snapshot but made to fill memory;
-	// snapshots expand some ten-fold.
-	maxExpansion = 400
+	// What expands more than this is no snapshot but made to fill memory: that of a
+	// cluster of 5,000 nodes and 150,000 Pods expands nine-fold (decision 0021).
+	maxExpansion = 100
 	mayExpand    = 64 << 20
 )
 
@@ -257,6 +263,9 @@ func (t *text) Read(p []byte) (n int, err error) {
 		n = copy(p, t.rest)
 		t.rest = t.rest[n:]
 		return n, nil
+	}
+	if t.ctx.Err() != nil {
+		return 0, context.Cause(t.ctx)
 	}
 	n, err = t.zip.Read(p)
 	t.read += int64(n)

@@ -25,6 +25,7 @@ type batch struct {
 	ended    bool // the last line was there
 	promised int  // the number of records that it tells of
 	err      error
+	long     bool // of a block that is one long line
 }
 
 // empty makes a batch ready to be filled again; what it held is elsewhere.

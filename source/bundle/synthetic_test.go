@@ -4,6 +4,7 @@ package bundle
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -78,7 +79,7 @@ func BenchmarkRead(b *testing.B) {
 	b.ResetTimer()
 	for b.Loop() {
 		var into snapshot.Builder
-		if err := Read(bytes.NewReader(file), "c.snapshot", &into); err != nil {
+		if err := Read(context.Background(), bytes.NewReader(file), "c.snapshot", &into); err != nil {
 			b.Fatal(err)
 		}
 		if into.Snapshot().Count() != 175_000 {

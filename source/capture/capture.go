@@ -12,12 +12,10 @@
 package capture
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -26,6 +24,7 @@ import (
 
 	"whohas/dataplane"
 	"whohas/snapshot"
+	"whohas/source/file"
 )
 
 // The sections of a host, as Host.Unread and the coverage name them.
@@ -207,19 +206,11 @@ func readPiece(path string) (*piece, error) {
 }
 
 func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
+	text, err := file.Read(path, maxFile)
+	if errors.Is(err, file.ErrLarge) {
+		err = errTooLarge
 	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(bufio.NewReader(f), maxFile+1))
-	switch {
-	case err != nil:
-		return nil, err
-	case len(text) > maxFile:
-		return nil, errTooLarge
-	}
-	return text, nil
+	return text, err
 }
 
 // piece is one file, split into blocks, each read.

@@ -31,6 +31,9 @@ func (b *block) mapping(s sieve, keep bool, depth int) (v snapshot.Value, ok boo
 
 // entry reads a key and its value. Of what is not kept, no key is made.
 func (b *block) entry(m *members, s sieve, keep bool, depth int, seen *mapState) bool {
+	if b.stack.full() {
+		return false
+	}
 	col, at := b.indent, b.lineAt()
 	k, text, ok := b.split()
 	if !ok {
@@ -108,6 +111,9 @@ func (b *block) list(s sieve, keep bool, depth int) (v snapshot.Value, ok bool) 
 }
 
 func (b *block) listItem(s sieve, keep bool, depth int) (v snapshot.Value, ok bool) {
+	if b.stack.full() {
+		return v, false
+	}
 	col := b.indent
 	if !b.undash() {
 		v = snapshot.Value{Kind: snapshot.Null, Line: int32(b.lineAt())}

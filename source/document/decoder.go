@@ -51,6 +51,7 @@ func (d *decoder) batch(b *batch) {
 }
 
 func (d *decoder) item(i item) {
+	d.stack.made = 0
 	if i.yaml {
 		d.yamlItem(i)
 		return
@@ -121,11 +122,23 @@ func (d *decoder) classify(h head) (k kept, ok bool) {
 		if group != "" {
 			name += "." + group
 		}
-		d.result.other(name, 1)
+		d.stranger(name)
 		return kept{}, false
 	}
 	return kept{kind, fields, version}, true
 }
+
+// stranger counts an object that nobody reads, by its kind. Whoever makes up kinds
+// without end is stopped by what they take.
+func (d *decoder) stranger(kind string) {
+	if _, ok := d.result.Other[kind]; !ok && d.reading.Into != nil && !d.reading.Into.Budget.Take(int64(len(kind))+perKind) {
+		return
+	}
+	d.result.other(kind, 1)
+}
+
+// perKind is about what an entry of Other and its line of coverage take.
+const perKind = 256
 
 // emptyList counts the kind of a typed list that may have no items: to have
 // read that there are none is to have read the kind.

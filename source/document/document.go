@@ -55,6 +55,10 @@ type Result struct {
 	Continue  string                // metadata.continue of the list, for paging
 	Version   string                // metadata.resourceVersion of the list, for a watch
 
+	// Cut says that a stream still gave objects when its time was up: what it would have
+	// given is not known.
+	Cut bool
+
 	// Listed are the kinds that stood in a list of their own (NodeList), as the
 	// API and kubectl cluster-info dump write them, and not in a plain List.
 	Listed map[snapshot.Kind]bool
@@ -114,6 +118,7 @@ func (r *Result) Add(o Result) {
 	r.Templates += o.Templates
 	r.Bad += o.Bad
 	r.Odd += o.Odd
+	r.Cut = r.Cut || o.Cut
 	for k, n := range o.Kept {
 		r.keep(k, n)
 	}

@@ -29,7 +29,7 @@ func (b *block) flow(text []byte, s sieve, keep bool, depth int) (v snapshot.Val
 // value reads an entry of a list, or what stands behind a key.
 func (f *flow) value(s sieve, keep bool, depth int) (v snapshot.Value, ok bool) {
 	switch c := f.peek(); {
-	case depth >= maxDepth:
+	case depth >= maxDepth, f.stack.full():
 		return v, false
 	case c == '{':
 		return f.mapping(s, keep, depth)

@@ -64,7 +64,7 @@ func (d *decoder) jsonItem(i item) {
 	root, err := t.object(objectSieve(k.fields))
 	if err != nil {
 		d.result.Objects--
-		if errors.Is(err, errTooDeep) {
+		if errors.Is(err, errTooDeep) || errors.Is(err, errTooMany) {
 			d.bad(i.line, "json: "+err.Error())
 			return
 		}
@@ -326,6 +326,9 @@ func (t *jsonTree) here() int {
 func (t *jsonTree) value(s sieve, depth int) (snapshot.Value, error) {
 	if depth > maxDepth {
 		return snapshot.Value{}, errTooDeep
+	}
+	if t.stack.full() {
+		return snapshot.Value{}, errTooMany
 	}
 	switch t.json.PeekKind() {
 	case '{':

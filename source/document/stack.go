@@ -3,6 +3,7 @@
 package document
 
 import (
+	"fmt"
 	"slices"
 
 	"whohas/snapshot"
@@ -14,7 +15,17 @@ type stack struct {
 	keys  []string
 	lines []int // of the keys
 	items []snapshot.Value
+	made  int // of one item, whether closed or open
 }
+
+// maxValues bounds what is kept of one object. etcd takes no object above 1.5 MiB
+// (etcd server/embed/config.go DefaultMaxRequestBytes); one of 16 MiB in a file could
+// make 36 times its size.
+const maxValues = 1 << 18
+
+var errTooMany = fmt.Errorf("more than %d values", maxValues)
+
+func (s *stack) full() bool { return s.made > maxValues }
 
 // members are those of one map or list that is open.
 type members struct {
@@ -69,6 +80,7 @@ func (m *members) push(v snapshot.Value) {
 }
 
 func (m *members) add(line int, v snapshot.Value) {
+	m.of.made++
 	m.of.lines, m.of.items = append(m.of.lines, line), append(m.of.items, v)
 }
 

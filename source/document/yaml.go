@@ -83,8 +83,26 @@ func (t *yamlTree) untyped(roots []*yaml.Node, i item) bool {
 	return true
 }
 
+// maxNodes bounds what the parser makes of one text: a node takes some 200 bytes,
+// and "1," is one.
+const maxNodes = 1 << 18
+
+var errNodes = fmt.Errorf("more than %d lines and commas in one document", maxNodes)
+
+// marks is about how many nodes a text has, before it is parsed.
+func marks(text []byte) int {
+	n := 0
+	for _, mark := range []string{"\n", ",", "[", "{", ": "} {
+		n += bytes.Count(text, []byte(mark))
+	}
+	return n
+}
+
 // parseYAML gives the roots of a text's documents: one, as a rule.
 func (d *decoder) parseYAML(text []byte) (roots []*yaml.Node, err error) {
+	if marks(text) > maxNodes {
+		return nil, errNodes
+	}
 	defer func() {
 		if p := recover(); p != nil { // the parser's own fault
 			roots, err = nil, fmt.Errorf("yaml: the parser fails: %v", p)

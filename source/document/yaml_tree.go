@@ -47,6 +47,9 @@ func (t *yamlTree) value(n *yaml.Node, s sieve, depth int) (snapshot.Value, erro
 	if depth > maxDepth {
 		return snapshot.Value{}, errTooDeep
 	}
+	if t.stack.full() {
+		return snapshot.Value{}, errTooMany
+	}
 	before := t.through
 	defer func() { t.through = before }()
 	n, err := t.enter(n)

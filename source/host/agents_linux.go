@@ -19,6 +19,7 @@ import (
 	"unicode"
 
 	"whohas/dataplane"
+	"whohas/source/file"
 )
 
 // readAgents finds the programs that keep the host in its cluster, and asks the
@@ -109,7 +110,7 @@ func agentProcesses(ctx context.Context, proc, own string) ([]running, error) {
 // namespace. One that ends meanwhile is an error like any other.
 func agentProcess(proc string, pid int, own string) (running, error) {
 	dir := filepath.Join(proc, strconv.Itoa(pid))
-	comm, err := os.ReadFile(filepath.Join(dir, "comm"))
+	comm, err := file.Read(filepath.Join(dir, "comm"), file.Small)
 	if err != nil || !mayBeAgent(strings.TrimSpace(string(comm))) {
 		return running{}, err
 	}
@@ -125,7 +126,7 @@ func agentProcess(proc string, pid int, own string) (running, error) {
 	if network, err := os.Readlink(filepath.Join(dir, "ns", "net")); err != nil || network != own {
 		return running{}, err
 	}
-	stat, err := os.ReadFile(filepath.Join(dir, "stat"))
+	stat, err := file.Read(filepath.Join(dir, "stat"), file.Small)
 	if err != nil {
 		return running{}, err
 	}
@@ -178,7 +179,7 @@ func ownNetwork(proc string) (string, error) {
 
 // readUptime gives the first number of /proc/uptime (man 5 proc_uptime).
 func readUptime(proc string) (float64, error) {
-	text, err := os.ReadFile(filepath.Join(proc, "uptime"))
+	text, err := file.Read(filepath.Join(proc, "uptime"), file.Small)
 	if err != nil {
 		return 0, err
 	}

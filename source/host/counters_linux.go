@@ -9,10 +9,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"whohas/source/file"
 )
 
 // tally is a file of counters and those of them that are kept.
@@ -60,7 +61,7 @@ func readCounters(ctx context.Context, proc string) (map[string]uint64, error) {
 }
 
 func (t tally) take(dir string, into map[string]uint64) error {
-	f, err := os.Open(filepath.Join(dir, filepath.FromSlash(t.file)))
+	f, err := file.Open(filepath.Join(dir, filepath.FromSlash(t.file)))
 	if err != nil {
 		return err
 	}

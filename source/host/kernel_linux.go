@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+
+	"whohas/source/file"
 )
 
 // kernel is where the kernel shows what it is made of. symbols gives those that has
@@ -78,8 +80,8 @@ func (k kernel) readSymbols() (map[string]bool, error) {
 }
 
 // contains tells whether a line of the file is the one.
-func contains(file string, is func(string) bool) (bool, error) {
-	f, err := os.Open(file)
+func contains(name string, is func(string) bool) (bool, error) {
+	f, err := file.Open(name)
 	if err != nil {
 		return false, err
 	}

@@ -20,6 +20,7 @@ import (
 	"strings"
 
 	"whohas/dataplane"
+	"whohas/source/file"
 )
 
 // The states of sockets that wait (linux include/net/tcp_states.h): TCP_LISTEN, and
@@ -83,15 +84,15 @@ type waiting struct {
 	inode uint64
 }
 
-func socketTable(file, proto string, state uint64) ([]waiting, error) {
-	f, err := os.Open(file)
+func socketTable(name, proto string, state uint64) ([]waiting, error) {
+	f, err := file.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	out, err := parseSockets(f, proto, state)
 	if err != nil {
-		return out, fmt.Errorf("%s: %w", file, err)
+		return out, fmt.Errorf("%s: %w", name, err)
 	}
 	return out, nil
 }
@@ -211,7 +212,7 @@ func ownedBy(proc string, pid int, wanted map[uint64]bool, found map[uint64]owne
 		if _, known := found[n]; !ok || err != nil || !wanted[n] || known {
 			continue
 		}
-		name, _ := os.ReadFile(filepath.Join(dir, "comm")) // it may have ended
+		name, _ := file.Read(filepath.Join(dir, "comm"), file.Small) // it may have ended
 		found[n] = owner{pid, strings.TrimSpace(string(name))}
 	}
 	return nil

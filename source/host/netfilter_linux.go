@@ -9,13 +9,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"whohas/dataplane"
 	"whohas/dataplane/netfilter"
+
+	"whohas/source/file"
 )
 
 // readNetfilter reads the rules of all back ends, each once.
@@ -129,7 +130,7 @@ func (n *rulesets) readIPTables(ctx context.Context) error {
 // tables themselves would make them (linux net/ipv4/netfilter/ip_tables.c
 // get_info, which loads iptable_nat and the like).
 func (n *rulesets) legacyInUse(family string) (bool, error) {
-	names, err := os.ReadFile(filepath.Join(netDir(n.kernel.proc), family+"_tables_names"))
+	names, err := file.Read(filepath.Join(netDir(n.kernel.proc), family+"_tables_names"), file.Small)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}

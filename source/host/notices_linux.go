@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"whohas/dataplane"
+	"whohas/source/file"
 )
 
 const (
@@ -92,7 +93,7 @@ type head func(line string) (time.Time, string, string)
 func (n *notices) take(name string, read func() ([]byte, error), of head) {
 	text, err := read()
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case noFile(err), errors.Is(err, file.ErrIrregular): // rsyslog may write to a pipe: no log to read
 		return
 	case err != nil && n.failed == nil:
 		n.failed = fmt.Errorf("%s: %w", name, err)
@@ -214,15 +215,15 @@ func newest(dir string) (string, bool) {
 
 // tail is the end of a file, without the line that its beginning cuts. What is no
 // file is not opened as one: a pipe would wait for its other end.
-func tail(file string) ([]byte, error) {
-	f, err := os.OpenFile(file, os.O_RDONLY|unix.O_NONBLOCK, 0)
+func tail(name string) ([]byte, error) {
+	f, err := file.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		return nil, cmp.Or(err, fs.ErrNotExist)
+	if err != nil {
+		return nil, err
 	}
 	from := info.Size() - noticeBytes
 	if from <= 0 {

@@ -11,13 +11,13 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	"whohas/dataplane"
+	"whohas/source/file"
 )
 
 // listing is the real servers of all services, as the kernel shows them in one text:
@@ -36,7 +36,7 @@ type serviceName struct {
 // ip_vs_info_seq_show). A service that is in it twice, as those by mark are that are of
 // both families, is left out, as is one with a line that is not understood.
 func readListing(ctx context.Context, proc string) (listing, error) {
-	f, err := os.Open(filepath.Join(netDir(proc), "ip_vs"))
+	f, err := file.Open(filepath.Join(netDir(proc), "ip_vs"))
 	if err != nil {
 		return nil, err
 	}

@@ -120,7 +120,7 @@ func (b *boxes) done() ([]dataplane.Sandbox, error) {
 func (b *boxes) read(file string, take func(file string, text []byte) error) {
 	text, err := readCapped(b.at.root, file)
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, errIrregular):
+	case noFile(err):
 		return
 	case err == nil:
 		err = take(file, text)

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"whohas/source/file"
 )
 
 // readSysctls reads the settings that decide about addresses, of all devices by one
@@ -56,7 +58,7 @@ func (s *sysctls) fail(err error) {
 // read takes one setting. One that is not there is none: its part of the kernel is
 // missing, or its device has gone.
 func (s *sysctls) read(path string) {
-	value, err := os.ReadFile(filepath.Join(s.root, filepath.FromSlash(path)))
+	value, err := file.Read(filepath.Join(s.root, filepath.FromSlash(path)), file.Small)
 	switch {
 	case err == nil:
 		s.values[strings.ReplaceAll(path, "/", ".")] = strings.TrimSpace(string(value))

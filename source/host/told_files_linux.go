@@ -5,7 +5,6 @@ package host
 import (
 	"cmp"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -14,46 +13,30 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"whohas/source/file"
 )
 
-// fileLength bounds a file: none of interest is that long.
-const fileLength = 1 << 20
-
-var (
-	errLong      = errors.New("longer than 1 MiB")
-	errIrregular = errors.New("no regular file")
-)
-
-// readCapped reads a regular file below a root.
+// readCapped reads a small regular file below a root.
 func readCapped(root, name string) ([]byte, error) {
 	f, err := openBelow(root, name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = errIrregular
-	}
-	if err != nil {
-		return nil, err
-	}
-	text, err := io.ReadAll(io.LimitReader(f, fileLength+1))
-	if err == nil && len(text) > fileLength {
-		err = errLong
-	}
-	if err != nil {
-		return nil, err
-	}
-	return text, nil
+	return file.ReadOpen(f, file.Small)
 }
+
+// noFile says that nothing of that name could be a file to read: it is not there, or
+// it is a folder. A pipe or a device where a file belongs is told.
+func noFile(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.EISDIR) }
 
 // openBelow opens a file as the programs below the root see it: a link to
 // /run/systemd/resolve stays below the root (man 2 openat2, RESOLVE_IN_ROOT, Linux
 // 5.6; where there is no such call, or a filter forbids it, links go where they go).
 // Nothing is waited for: a pipe would wait for its other end.
 func openBelow(root, name string) (*os.File, error) {
-	file := filepath.Join(root, filepath.FromSlash(name))
+	full := filepath.Join(root, filepath.FromSlash(name))
 	if filepath.Clean(root) != "/" {
 		dir, err := os.Open(root)
 		if err != nil {
@@ -64,12 +47,12 @@ func openBelow(root, name string) (*os.File, error) {
 		fd, err := unix.Openat2(int(dir.Fd()), cmp.Or(strings.TrimLeft(name, "/"), "."), &how)
 		switch {
 		case err == nil:
-			return os.NewFile(uintptr(fd), file), nil
+			return os.NewFile(uintptr(fd), full), nil
 		case !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EPERM):
-			return nil, &fs.PathError{Op: "open", Path: file, Err: err}
+			return nil, &fs.PathError{Op: "open", Path: full, Err: err}
 		}
 	}
-	return os.OpenFile(file, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	return os.OpenFile(full, os.O_RDONLY|unix.O_NONBLOCK, 0)
 }
 
 // glob finds the files of a pattern below the root, sorted; each starts with /. A

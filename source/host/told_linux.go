@@ -25,20 +25,21 @@ const toldLimit = 500
 // costs only itself: the error tells of it beside the entries. Files of which
 // nothing but permission was missing make it wrap fs.ErrPermission.
 func readTold(ctx context.Context, at place, agents []dataplane.Agent) ([]dataplane.Whereabout, error) {
-	t := &teller{at: at}
+	t := &teller{ctx: ctx, at: at}
 	if text, err := readCapped(at.root, "/etc/hosts"); err == nil {
 		t.names = parseHosts(text)
+	} else if !noFile(err) {
+		t.fail(fmt.Errorf("/etc/hosts: %w", bareCause(err)))
 	}
 	for _, s := range places() {
-		if ctx.Err() != nil {
-			t.fail(ctx.Err())
-			break
-		}
 		t.read(s)
 	}
 	t.readResolvers()
 	for _, a := range agents {
 		t.readAgent(a)
+	}
+	if ctx.Err() != nil {
+		t.fail(ctx.Err())
 	}
 	return t.done()
 }
@@ -131,6 +132,7 @@ func credentialWho(file string) string {
 
 // teller collects.
 type teller struct {
+	ctx    context.Context
 	at     place
 	names  map[string]netip.Addr
 	out    []dataplane.Whereabout
@@ -180,9 +182,12 @@ func (t *teller) read(s toldBy) {
 }
 
 func (t *teller) file(file, who string, parse func([]byte, string) ([]mention, error)) {
+	if t.ctx.Err() != nil {
+		return // readTold says so
+	}
 	text, err := readCapped(t.at.root, file)
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, errIrregular):
+	case noFile(err):
 		return
 	case err != nil:
 		t.fail(fmt.Errorf("%s: %w", file, bareCause(err)))

@@ -15,8 +15,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"golang.org/x/sys/unix"
 
 	"whohas/dataplane"
+	"whohas/source/file"
 )
 
 // kubeconfig has the form of client-go's tools/clientcmd/api/v1, secrets included.
@@ -127,7 +129,7 @@ func TestToldFaults(t *testing.T) {
 		{"no YAML", "etc/kubernetes/admin.conf", "clusters:\n- a: b\n  SECRET: SECRET: c\n", "/etc/kubernetes/admin.conf: line 3: no YAML"},
 		{"no YAML, no line", "etc/kubernetes/admin.conf", "a: *SECRET", "/etc/kubernetes/admin.conf: no YAML"},
 		{"no address", "etc/kubernetes/admin.conf", kubeconfig("https://me:SE/CRET@h"), "/etc/kubernetes/admin.conf: line 7: no address of a server"},
-		{"long", "etc/kubernetes/admin.conf", strings.Repeat("#", fileLength+1), "/etc/kubernetes/admin.conf: longer than 1 MiB"},
+		{"long", "etc/kubernetes/admin.conf", strings.Repeat("#", file.Small+1), "/etc/kubernetes/admin.conf: larger than 1 MiB"},
 		{"nginx", "etc/nginx/nginx.conf", "events {\n}\n}", "/etc/nginx/nginx.conf: line 3: closes no block"},
 		{"a token in a URL's place", "etc/systemd/system/k3s-agent.service.env", "\nK3S_URL=K10SECRET::server:SECRET", "/etc/systemd/system/k3s-agent.service.env: line 2: no address of a server"},
 	} {
@@ -195,8 +197,36 @@ func TestOpenBelow(t *testing.T) {
 	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{})); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
-	if _, err := readCapped(root, "/etc"); !errors.Is(err, errIrregular) {
+	if _, err := readCapped(root, "/etc"); !errors.Is(err, unix.EISDIR) {
 		t.Errorf("a folder: %v", err)
+	}
+}
+
+// TestToldIrregular: what stands where a file belongs and is none is told, is not
+// waited for, and costs the others nothing. Folders are passed over: patterns meet
+// them.
+func TestToldIrregular(t *testing.T) {
+	root := t.TempDir()
+	write(t, root, "etc/haproxy/haproxy.cfg", "backend a\n  server b 192.168.10.9:6443\n")
+	for _, dir := range []string{"etc/kubernetes/manifests/folder", "etc/rancher/k3s"} {
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"etc/kubernetes/kubelet.conf", "etc/kubernetes/manifests/vip.yaml", "etc/resolv.conf", "etc/hosts"} {
+		if err := unix.Mkfifo(filepath.Join(root, name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("/dev/zero", filepath.Join(root, "etc/rancher/k3s/config.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	got, err := readTold(context.Background(), place{root: root}, nil)
+	if len(got) != 1 || got[0].Host != "192.168.10.9" {
+		t.Errorf("%v: want haproxy's server", got)
+	}
+	if err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("%v: want to be told of what is no file", err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -30,12 +31,22 @@ func connect(given *rest.Config) (*rest.RESTClient, *discovery.DiscoveryClient, 
 	if err != nil {
 		return nil, nil, err
 	}
-	client, err := rest.UnversionedRESTClientForConfigAndClient(c, httpClient)
+	asking, finding := *httpClient, *httpClient
+	asking.Transport, finding.Transport = Bounded(0)(transportOf(httpClient)), Bounded(mostDiscovery)(transportOf(httpClient))
+	client, err := rest.UnversionedRESTClientForConfigAndClient(c, &asking)
 	if err != nil {
 		return nil, nil, err
 	}
-	finder, err := discovery.NewDiscoveryClientForConfigAndClient(c, httpClient)
+	finder, err := discovery.NewDiscoveryClientForConfigAndClient(c, &finding)
 	return client, finder, err
+}
+
+// transportOf is the default one where client-go needs none of its own (rest.HTTPClientFor).
+func transportOf(c *http.Client) http.RoundTripper {
+	if c.Transport == nil {
+		return http.DefaultTransport
+	}
+	return c.Transport
 }
 
 func configured(given *rest.Config) *rest.Config {

@@ -64,7 +64,7 @@ func (r *reader) addPath(ctx context.Context, named int, path string, info fs.Fi
 	case info.Mode()&fs.ModeDevice != 0 && info.Mode()&fs.ModeCharDevice == 0:
 		r.fail(path, "block device", named)
 	default:
-		r.add(named, path, file(path), !info.Mode().IsRegular())
+		r.add(named, path, onDisk(path), !info.Mode().IsRegular())
 	}
 }
 
@@ -117,7 +117,7 @@ func (r *reader) addEntry(named int, path string) {
 	case !info.Mode().IsRegular():
 		r.pass(path, "no regular file")
 	default:
-		r.add(named, path, file(path), false)
+		r.add(named, path, onDisk(path), false)
 	}
 }
 

@@ -72,9 +72,12 @@ func build(dir string) (m resmap.ResMap, err error) {
 			err = fmt.Errorf("build fails: %v", p)
 		}
 	}()
+	if err := regularFiles(dir); err != nil {
+		return nil, err
+	}
 	options := krusty.MakeDefaultOptions()
 	options.Reorder = krusty.ReorderOptionLegacy
-	return krusty.MakeKustomizer(options).Run(withOrigins(filesys.MakeFsOnDisk(), dir), dir)
+	return krusty.MakeKustomizer(options).Run(withOrigins(withBounds(filesys.MakeFsOnDisk()), dir), dir)
 }
 
 // originFS shows the kustomization of one directory as if it asked for the

@@ -112,6 +112,7 @@ func (r *reader) read(ctx context.Context, s source) {
 		Memory: &r.memory,
 	}
 	result, err := reading.Decode(ctx, in)
+	result.Cut = s.slow && result.Objects > 0 && ctx.Err() != nil
 	if err != nil {
 		r.fail(s.name, reason(err), s.named...)
 	}

@@ -42,8 +42,8 @@ func open(ctx context.Context, s source) (io.ReadCloser, error) {
 	}
 }
 
-func file(path string) opener {
-	return func(context.Context) (io.ReadCloser, error) { return os.Open(path) }
+func onDisk(path string) opener {
+	return func(context.Context) (io.ReadCloser, error) { return os.Open(path) } // a pipe, too
 }
 
 // get downloads a URL.

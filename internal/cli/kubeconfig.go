@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/clientcmd/api"
+
+	"whohas/source/file"
+	"whohas/source/live"
+)
+
+const (
+	mostKubeconfig = 4 << 20  // of some hundred clusters, with their certificates
+	mostAnswer     = 64 << 20 // of an apiserver to one question that is not streamed
+)
+
+// restConfigOf is the cluster that the flags, or the kubeconfigs that kubectl takes, name.
+// client-go opens what it is given, a pipe too, which would wait: so each file is
+// looked at before.
+func restConfigOf(kube *genericclioptions.ConfigFlags) (*rest.Config, error) {
+	names, explicit := []string{*kube.KubeConfig}, *kube.KubeConfig != ""
+	if !explicit {
+		names = clientcmd.NewDefaultClientConfigLoadingRules().GetLoadingPrecedence()
+	}
+	for _, name := range names {
+		_, err := readKubeconfig(name)
+		if errors.Is(err, fs.ErrNotExist) && !explicit {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if err := smallFiles(*kube.CAFile, *kube.CertFile, *kube.KeyFile); err != nil {
+		return nil, err
+	}
+	return kube.ToRESTConfig()
+}
+
+// readKubeconfig reads one file, and sees that those which it names can be read.
+func readKubeconfig(path string) (*api.Config, error) {
+	text, err := file.Read(path, mostKubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	config, err := clientcmd.Load(text)
+	if err != nil {
+		return nil, &fs.PathError{Op: "load", Path: path, Err: err}
+	}
+	for _, c := range config.Clusters {
+		c.LocationOfOrigin = path
+	}
+	for _, u := range config.AuthInfos {
+		u.LocationOfOrigin = path
+	}
+	for _, c := range config.Contexts {
+		c.LocationOfOrigin = path
+	}
+	dir := filepath.Dir(path)
+	for _, c := range config.Clusters {
+		err = errors.Join(err, smallFiles(beside(dir, c.CertificateAuthority)))
+	}
+	for _, u := range config.AuthInfos {
+		err = errors.Join(err, smallFiles(beside(dir, u.ClientCertificate), beside(dir, u.ClientKey), beside(dir, u.TokenFile)))
+	}
+	return config, err
+}
+
+// beside is where a kubeconfig means by a name (clientcmd.ResolveLocalPaths).
+func beside(dir, name string) string {
+	if name == "" || filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(dir, name)
+}
+
+// smallFiles refuses names of what is there and is no small file. What is missing, or
+// may not be read, client-go tells.
+func smallFiles(names ...string) error {
+	for _, name := range names {
+		if name == "" {
+			continue
+		}
+		if _, err := file.Read(name, file.Small); errors.Is(err, file.ErrIrregular) || errors.Is(err, file.ErrLarge) {
+			return err
+		}
+	}
+	return nil
+}
+
+// restConfig is the cluster that one kubeconfig names.
+func restConfig(path string) (*rest.Config, error) {
+	config, err := readKubeconfig(path)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := clientcmd.NewDefaultClientConfig(*config, nil).ClientConfig()
+	if err == nil {
+		cfg.UserAgent = "whohas/" + Version()
+	}
+	return cfg, err
+}
+
+// bounded has no answer of an apiserver fill the memory; for what reads answers whole.
+func bounded(cfg *rest.Config) *rest.Config {
+	cfg = rest.CopyConfig(cfg)
+	cfg.Wrap(live.Bounded(mostAnswer))
+	return cfg
+}
