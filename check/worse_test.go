@@ -210,6 +210,18 @@ func known(was, is check.Input, f *rule.Finding) bool {
 			}
 		}
 	}
+	// A Service's own ClusterIP is nobody else's, and WH204 passes over it: it speaks once
+	// the Service has lost it. An apiserver takes no ClusterIP from a Service that has one
+	// (kubernetes pkg/apis/core/validation/validation.go ValidateServiceUpdate).
+	if f.Rule == rules.VIPInServiceCIDR {
+		for _, i := range f.Intruders() {
+			for c := range was.View.Of(i.By) {
+				if c.Role == claim.ClusterIP && c.Range.Overlaps(f.Range) {
+					return true
+				}
+			}
+		}
+	}
 	// What makes a finding milder, and only Nodes tell (k3s; that there is but one
 	// node), is not known without any, where something else still tells of hosts.
 	return len(was.Facts.Nodes) > 0 && len(is.Facts.Nodes) == 0
@@ -225,6 +237,8 @@ func TestKnownWorse(t *testing.T) {
 	other := worlds.Thing{Kind: "Node", Name: "n2", Claims: []worlds.Stake{{Field: "InternalIP", Text: "10.0.0.9"}}}
 	hostPod := worlds.Thing{Kind: "Pod", Name: "p", Traits: map[string]string{"hostNetwork": "yes", "node": "n1"}, Claims: []worlds.Stake{{Field: "podIP", Text: "10.0.0.1"}}}
 	web := svc("web", "", "externalIP")
+	own := svc("web", "", "externalIP")
+	own.Claims = append(own.Claims, worlds.Stake{Field: "clusterIP", Text: "10.0.0.1"})
 	for name, tt := range map[string]struct {
 		world worlds.World
 		less  func(worlds.World) worlds.World
@@ -251,6 +265,11 @@ func TestKnownWorse(t *testing.T) {
 		"the only Node tells that this is k3s": {
 			worlds.World{K3s: true, Objects: []worlds.Thing{node, hostPod, svc("web", "", "ingress")}}, func(w worlds.World) worlds.World { return w.Without(0) },
 			"WH102 error 10.0.0.1 | Pod default/p, Service default/web",
+		},
+		"WH204 is silent at a Service's own ClusterIP": {
+			worlds.World{Objects: []worlds.Thing{own, {Kind: "ServiceCIDR", Name: "c", Claims: []worlds.Stake{{Field: "cidr", Text: "10.0.0.0/28"}}}}},
+			func(w worlds.World) worlds.World { return w.With(0, own.WithoutClaim(1)) },
+			"WH204 error 10.0.0.1 | Service default/web, ServiceCIDR c",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

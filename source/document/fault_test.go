@@ -22,7 +22,7 @@ func TestFaults(t *testing.T) {
 		{"a bracket that is not closed", "\n\na: [1,\n2\nb: 3\nc: 4\n", "f:4 unreadable: yaml: did not find expected ',' or ']' (failed)\n", "0 objects, 0 strangers, 1 bad"},
 		{"a quote that is not closed", "a: 1\nb: \"x\nc: 3\n", "f:2 unreadable: yaml: found unexpected end of stream (failed)\n", "0 objects, 0 strangers, 1 bad"},
 		{"a tab", "a:\n  b: 1\n\tc: 2\n", "f:3 unreadable: yaml: found a tab character that violates indentation (failed)\n", "0 objects, 0 strangers, 1 bad"},
-		{"an unknown anchor", "a: *b\n", "f:1 unreadable: yaml: unknown anchor 'b' referenced (failed)\n", "0 objects, 0 strangers, 1 bad"},
+		{"an unknown anchor", "a: *b\n", "f:1 unreadable: yaml: unknown anchor '...' referenced (failed)\n", "0 objects, 0 strangers, 1 bad"},
 		{"JSON that is cut off", "{\n\"a\": [\n", "f:1 unreadable: json: unexpected end of text (failed)\n", "0 objects, 0 strangers, 1 bad"},
 		{"a string that is cut off", `{"a": "b\`, "f:1 unreadable: json: unexpected end of text (failed)\n", "0 objects, 0 strangers, 1 bad"},
 		{"brackets that do not match", "{\"a\": 1]\n" + `{"apiVersion":"v1","kind":"Node","metadata":{"name":"a"}}`, fmt.Sprintf(kept, 2, 2) +
