@@ -214,6 +214,11 @@ func (m memory) tolerates(f *rule.Finding, kin []*rule.Rule) bool {
 	for a, b := range conflicts(f) {
 		known := false
 		for _, s := range m.of(kin, a.Owner, b.Owner) {
+			// Another rule's word counts for what it was worth: who was told of in passing
+			// has no part yet in what a graver rule says.
+			if s.Rule != f.Rule && s.Severity < f.Severity {
+				continue
+			}
 			if s.holds(a) && s.holds(b) {
 				known, severe = true, severe || s.Severity >= f.Severity
 			}
