@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -116,6 +117,24 @@ func build(t testing.TB) {
 	} {
 		try(t, line)
 	}
+	ready(t)
+}
+
+// ready waits until the devices that are up carry, and the kernel has done what it does
+// then: it does so by itself, and late where it has much to do (linux
+// net/core/link_watch.c).
+func ready(t testing.TB) {
+	for range 1200 {
+		out, before := do(t, "ip -o link show up"), do(t, "ip route show table all")
+		if strings.Count(out, "state UP") == 3 {
+			time.Sleep(50 * time.Millisecond)
+			if do(t, "ip route show table all") == before {
+				return
+			}
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Error("the devices do not come up")
 }
 
 // captured runs commands as somebody does who then copies the terminal.

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -50,13 +51,15 @@ func inside(t testing.TB, f func()) {
 	}
 }
 
-// do runs a command in the thread's namespace.
-func do(t testing.TB, line string) {
+// do runs a command in the thread's namespace and gives its output.
+func do(t testing.TB, line string) string {
 	t.Helper()
 	args := strings.Fields(line)
-	if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+	out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
+	if err != nil {
 		t.Errorf("%s: %v\n%s", line, err, out)
 	}
+	return string(out)
 }
 
 // need tells whether the tools are installed; what is not tested is said.
@@ -86,6 +89,24 @@ func build(t testing.TB) {
 	} {
 		do(t, line)
 	}
+	ready(t)
+}
+
+// ready waits until the devices that are up carry, and the kernel has done what it does
+// then: it does so by itself, and late where it has much to do (linux
+// net/core/link_watch.c).
+func ready(t testing.TB) {
+	for range 1200 {
+		out, before := do(t, "ip -o link show up"), do(t, "ip route show table all")
+		if strings.Count(out, "state UP") == 3 {
+			time.Sleep(50 * time.Millisecond)
+			if do(t, "ip route show table all") == before {
+				return
+			}
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Error("the devices do not come up")
 }
 
 func read(t testing.TB, o host.Options) (dataplane.Host, map[string]snapshot.Coverage) {
