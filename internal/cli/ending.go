@@ -18,7 +18,7 @@ import (
 // What follows a time-out. Reading ends with --timeout. What was read in time is still
 // judged and written within spare; who does not end then is left behind a moment later.
 const (
-	spare  = 500 * time.Millisecond
+	spare  = 400 * time.Millisecond
 	moment = 100 * time.Millisecond
 )
 
