@@ -43,6 +43,7 @@ var inputCases = map[string]flagCase{
 	"require":    {"CMD -f svc.yaml", "--require nodes"},
 	"config":     {"CMD -f svc.yaml", "--config nothing.yaml"},
 	"namespace":  {"CMD -f svc.yaml", "-n elsewhere"},
+	"memory":     {"CMD -f many.yaml", "--memory 1Mi"},
 
 	"kubeconfig":               {"CMD --live", "--kubeconfig two.conf"},
 	"context":                  {"CMD --live", "--context other"},
@@ -255,6 +256,15 @@ func outcome(t *testing.T, a *asks, line string) string {
 	return fmt.Sprintf("%d\n%s%s%s%s", status, stdout, stderr, written, strings.Join(slices.Compact(a.list), "\n"))
 }
 
+// many are as many Services of one form.
+func many(form string, n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, form+"---\n", fmt.Sprint(i))
+	}
+	return b.String()
+}
+
 // flagFixtures goes to a folder with files, and a cluster that KUBECONFIG names.
 func flagFixtures(t *testing.T) *asks {
 	t.Helper()
@@ -290,6 +300,7 @@ clusters: [{name: one, cluster: {server: "%s"%s}}, {name: other, cluster: {serve
 		"fifty.yaml":              strings.Replace(fmt.Sprintf(svc, ""), "192.0.2.12", "192.0.2.50", 1),
 		"folder/deeper/node.yaml": strings.NewReplacer("m-2", "m-3", "2.12", "2.13").Replace(flagNode),
 		"mode.yaml":               "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: kube-proxy}\ndata: {config.conf: 'mode: ipvs'}\n",
+		"many.yaml":               many(svc, 3000),
 		"reserved.yaml":           "reserved: [{range: 192.0.2.50, for: gateway}]\n",
 	} {
 		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
