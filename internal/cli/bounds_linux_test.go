@@ -72,6 +72,11 @@ func TestEnds(t *testing.T) {
 			})
 		}
 	}
+	t.Run("bomb/refused", func(t *testing.T) { // by what it makes, and long before its time
+		t.Parallel()
+		p := begin(t, endingBy{signal: os.Interrupt, says: "takes more than the 16 MiB"}, nil, []string{"check", "--bundle", bomb, "--memory", "16Mi"})
+		p.mustEnd(t)
+	})
 	t.Run("bomb/base", func(t *testing.T) {
 		t.Parallel()
 		begin(t, endings[0], nil, []string{"check", "-f", incident, "--base", bomb}).mustEnd(t)

@@ -71,7 +71,7 @@ func (e *env) writeFile(ctx context.Context, path string, write func(io.Writer) 
 		mode = old.Mode().Perm()
 	}
 	tmp, err := os.CreateTemp(filepath.Dir(path), ".whohas-*")
-	if errors.Is(err, fs.ErrPermission) && old != nil { // the file may be written, its folder may not
+	if (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)) && old != nil { // the file may be written, its folder may not
 		return writeInto(ctx, path, os.O_WRONLY|os.O_TRUNC, write)
 	}
 	if failed := (*fs.PathError)(nil); errors.As(err, &failed) {

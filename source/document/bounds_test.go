@@ -23,8 +23,12 @@ func TestValues(t *testing.T) {
 		"flow":           head + "spec: {externalIPs: [" + strings.Repeat("1,", n) + "1]}\n",
 		"flow, over all": "{apiVersion: v1, kind: Service, metadata: {name: a}, spec: {externalIPs: [" + strings.Repeat("1,", n) + "1]}}\n",
 	} {
+		want := "more than 262144 lines and commas"
+		if strings.HasPrefix(name, "JSON") {
+			want = "more than 262144 values"
+		}
 		snap, result := decode(t, strings.NewReader(text+next))
-		if len(snap.Objects) != 1 || snap.Objects[0].Ref.Name != "next" || result.Bad != 1 || !strings.Contains(snap.Coverage[0].Detail, "more than 262144") {
+		if len(snap.Objects) != 1 || snap.Objects[0].Ref.Name != "next" || result.Bad != 1 || !strings.Contains(snap.Coverage[0].Detail, want) {
 			t.Errorf("%s: %d objects, %d bad, %v", name, len(snap.Objects), result.Bad, snap.Coverage)
 		}
 	}
