@@ -21,10 +21,12 @@ func TestBudget(t *testing.T) {
 		"pods, read": func(b *Builder, i int) {
 			b.Add(&Object{Ref: Ref{Kind: "Pod", Namespace: "n", Name: fmt.Sprint(i)}})
 		},
-		"pods":     func(b *Builder, i int) { b.AddPod(Pod{Namespace: "n", Name: fmt.Sprint(i), IPs: []netip.Addr{ip}}) },
-		"nodes":    func(b *Builder, i int) { b.AddPod(Pod{Node: fmt.Sprint(i)}) },
-		"slices":   func(b *Builder, i int) { b.AddSlice(EndpointSlice{Ref: Ref{Name: fmt.Sprint(i)}}) },
-		"hosts":    func(b *Builder, i int) { b.AddHost(dataplane.Host{Name: fmt.Sprint(i), Routes: make([]dataplane.Route, 3)}) },
+		"pods":   func(b *Builder, i int) { b.AddPod(Pod{Namespace: "n", Name: fmt.Sprint(i), IPs: []netip.Addr{ip}}) },
+		"nodes":  func(b *Builder, i int) { b.AddPod(Pod{Node: fmt.Sprint(i)}) },
+		"slices": func(b *Builder, i int) { b.AddSlice(EndpointSlice{Ref: Ref{Name: fmt.Sprint(i)}}) },
+		"hosts": func(b *Builder, i int) {
+			b.AddHost(dataplane.Host{Name: fmt.Sprint(i), Routes: make([]dataplane.Route, 3)})
+		},
 		"coverage": func(b *Builder, i int) { b.Cover(Coverage{Source: fmt.Sprint(i)}) },
 		"shapes": func(b *Builder, i int) {
 			b.AddObject(&Object{Root: Value{Kind: Map, Keys: []string{fmt.Sprint(i)}, Items: make([]Value, 1)}})
