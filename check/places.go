@@ -51,7 +51,7 @@ func (p *places) sort() {
 		p.addrs = append(p.addrs, ip)
 	}
 	slices.SortFunc(p.addrs, netip.Addr.Compare)
-	slices.SortStableFunc(p.wide, func(a, b place) int { return a.Range.Compare(b.Range) })
+	slices.SortStableFunc(p.wide, func(a, b place) int { return a.Compare(b.Range) })
 	reach(p.wide)
 }
 
