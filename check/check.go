@@ -29,7 +29,8 @@ type Input struct {
 	Weakened   []rule.Weakened          // what a change does to the evidence of its base
 	OnlyWorse  bool                     // against a base: permissions for what was there before have nothing to do
 
-	// Ended is asked before each key: once it is true no more questions are asked, and
+	// Ended is asked before each key and each overlap, from several goroutines at once;
+	// once it is true no more questions are asked, and
 	// the result is no answer. Nil: never.
 	Ended func() bool
 }
@@ -130,10 +131,15 @@ func (e *engine) overlap(pools []claim.Claim, asked func(claim.Range) bool) {
 	list := overlaps(pools, asked)
 	for _, r := range e.rulesOn(rule.OnOverlap) {
 		for _, o := range list {
+			if e.ended() {
+				return
+			}
 			p.Ask(r, rule.Key{Range: o.shared}, o.claims)
 		}
 	}
 }
+
+func (e *engine) ended() bool { return e.in.Ended != nil && e.in.Ended() }
 
 // share has the keys' questions answered on all processors. The answers are sorted
 // afterwards, so that it does not show who gave them.
@@ -163,7 +169,7 @@ func (e *engine) answer(keys []rule.Key) {
 	p := e.pass()
 	var touching []claim.Claim // one array for all keys: nobody keeps it
 	for _, key := range keys {
-		if e.in.Ended != nil && e.in.Ended() {
+		if e.ended() {
 			return
 		}
 		rules, claims := onObject, e.in.View.Of(key.Ref)
