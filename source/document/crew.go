@@ -139,12 +139,15 @@ func (c *crew) endList(l *list) {
 	l.mu.Lock()
 	late, overflow := l.untyped, l.overflow
 	l.untyped, l.overflow = nil, 0
-	stranger := !l.known && !l.named.Load()
+	stranger, own := !l.known && !l.named.Load(), l.own
 	l.known = true
 	l.mu.Unlock()
 	if stranger {
 		c.own.result.Strangers++ // one document, which happens to have items
 		return
+	}
+	if l.odd > 0 && c.own.lists(own) {
+		c.own.bad(l.odd, noItem)
 	}
 	for _, i := range late {
 		c.own.item(i)

@@ -4,6 +4,7 @@ package document
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -30,6 +31,15 @@ type jsonTree struct {
 	fixed   bool // every token counts as on that line
 }
 
+// hasItems reports whether a list that was not taken apart has items all the same: not
+// as an array, or under a name with escapes in it.
+func hasItems(text []byte) bool {
+	var l struct {
+		Items json.RawMessage `json:"items"`
+	}
+	return json.Unmarshal(text, &l) != nil || len(l.Items) > 0 && string(l.Items) != "null"
+}
+
 // jsonItem decodes a text that should hold one JSON object. What nobody reads is
 // not looked at behind its kind: most of a dump is that.
 func (d *decoder) jsonItem(i item) {
@@ -52,6 +62,10 @@ func (d *decoder) jsonItem(i item) {
 			return
 		}
 		h = typed.of(h)
+	}
+	if d.lists(h) && hasItems(i.text) {
+		d.bad(i.line, noItems)
+		return
 	}
 	k, ok := d.classify(h)
 	if !ok {

@@ -244,6 +244,9 @@ func (s *splitter) jsonElements(l *list, nesting int) bool {
 			if !want && !first {
 				s.crew.own.bad(s.lineNumber(), "json: missing comma")
 			}
+			if c != '{' && c != '[' && c != 'n' && l.odd == 0 {
+				l.odd = s.lineNumber()
+			}
 			if !s.jsonItem(l, nesting) {
 				return false
 			}

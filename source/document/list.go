@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"whohas/snapshot"
 )
 
 // head is what an object says of itself before all else.
@@ -20,12 +22,14 @@ type head struct {
 // worker has one of its items, or under the lock.
 type list struct {
 	object bool // a List, and not an array only
+	odd    int  // the line of an item that is no object; the splitter's alone
 	early  bool // it named its kind before its items
 
 	named atomic.Bool // some item named its kind
 
 	mu       sync.Mutex
 	known    bool   // the list named its kind
+	own      head   // what it says of itself
 	item     head   // of items that do not name theirs
 	untyped  []item // whose kind the list may still name after them
 	untypedN int    // their bytes
@@ -38,12 +42,29 @@ func (l *list) learn(h head) {
 	defer l.mu.Unlock()
 	if h.kind != "" {
 		l.known = true
-		l.item.kind = itemKind(h.kind)
+		l.item.kind, l.own.kind = itemKind(h.kind), h.kind
 	}
 	if h.apiVersion != "" {
-		l.item.apiVersion = h.apiVersion
+		l.item.apiVersion, l.own.apiVersion = h.apiVersion, h.apiVersion
 	}
 }
+
+// lists reports whether a kind is a list's: of all kinds, or of one that is read.
+func (d *decoder) lists(h head) bool {
+	of, list := strings.CutSuffix(h.kind, "List")
+	group, _ := snapshot.SplitAPIVersion(h.apiVersion)
+	if !list || of == "" {
+		return list && group == ""
+	}
+	_, _, read := d.reading.Reads.Kind(group, of)
+	return read
+}
+
+// What is wrong with a list whose items are not read, or one of them.
+const (
+	noItems = "items is no list, or its name is written in an odd way: nothing of it is read"
+	noItem  = "items: one of them is no map: it is not read"
+)
 
 // itemKind is the kind of a typed list's items; "" for a plain List.
 func itemKind(kind string) string {

@@ -196,6 +196,9 @@ func (t *yamlTree) elements(n *yaml.Node, in *list, nesting int) error {
 	}
 	for _, c := range n.Content {
 		if c.Kind == yaml.ScalarNode {
+			if in != nil && t.lists(in.own) && !isNull(c) {
+				t.bad(t.lineOf(c), noItem)
+			}
 			continue
 		}
 		if err := t.document(c, in, nesting); err != nil {
@@ -214,6 +217,10 @@ func (t *yamlTree) object(n *yaml.Node, in *list) error {
 		h = typed.of(h)
 	}
 	t.severalHeads(n)
+	if items := lookup(n, "items"); items != nil && (items.Kind != yaml.ScalarNode || !isNull(items)) && t.lists(h) {
+		t.bad(t.lineOf(items), noItems)
+		return nil
+	}
 	k, ok := t.classify(h)
 	if !ok {
 		return nil
