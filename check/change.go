@@ -101,7 +101,7 @@ func worseOf(a, b Result) Result {
 	return joined.result()
 }
 
-// contains tells whether one sorted list holds all of another.
+// contains reports whether one sorted list holds all of another.
 func contains(all, some []string) bool {
 	return !slices.ContainsFunc(some, func(s string) bool {
 		_, found := slices.BinarySearch(all, s)

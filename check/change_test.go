@@ -43,7 +43,7 @@ func TestChangeCannotExcuseItself(t *testing.T) {
 	}
 }
 
-// stillSaid tells whether a finding is there yet, as severe and against as many.
+// stillSaid reports whether a finding is there yet, as severe and against as many.
 func stillSaid(f *rule.Finding, all []rule.Finding) bool {
 	return slices.ContainsFunc(all, func(o rule.Finding) bool {
 		if o.Rule != f.Rule || o.Range != f.Range || o.Severity < f.Severity {

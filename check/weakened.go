@@ -68,7 +68,7 @@ func whereStands(s *snapshot.Snapshot, r snapshot.Ref) snapshot.Origin {
 	return snapshot.Origin{}
 }
 
-// takenBack tells whether an object no longer makes a claim, or makes less of it.
+// takenBack reports whether an object no longer makes a claim, or makes less of it.
 func takenBack(c *claim.Claim, own []claim.Claim) bool {
 	silent := true
 	for i := range own {
@@ -84,7 +84,7 @@ func takenBack(c *claim.Claim, own []claim.Claim) bool {
 	return c.Range.IsValid() && !(silent && c.Role&allocated != 0)
 }
 
-// holdsPorts tells whether a claim on some ports is one on others, too.
+// holdsPorts reports whether a claim on some ports is one on others, too.
 func holdsPorts(all, some claim.Ports) bool {
 	return len(all) == 0 || len(some) > 0 && !slices.ContainsFunc(some, func(p snapshot.Port) bool { return !slices.Contains(all, p) })
 }

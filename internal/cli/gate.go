@@ -52,7 +52,7 @@ func configsOf(base []string) ([]string, error) {
 	return found, nil
 }
 
-// holdsWorkingFolder tells whether the configuration of the working folder is one of
+// holdsWorkingFolder reports whether the configuration of the working folder is one of
 // the base's: a base of "." says so itself.
 func holdsWorkingFolder(found []string) bool {
 	own, err := os.Stat(configName)
