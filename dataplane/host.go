@@ -102,10 +102,11 @@ type Policy struct {
 	Out      string       `json:"out,omitempty"` // oif
 	Mark     uint32       `json:"mark,omitempty"`
 	Mask     uint32       `json:"mask,omitempty"`
-	Type     string       `json:"type,omitempty"`  // "", "blackhole", "unreachable", "prohibit"
+	Type     string       `json:"type,omitempty"`  // "", "nop", "blackhole", "unreachable", "prohibit"
 	Table    int          `json:"table,omitempty"` // looked up
 	Goto     int          `json:"goto,omitempty"`
 	Suppress int          `json:"suppress,omitempty"` // suppress_prefixlength plus one; 0: none
+	Protocol string       `json:"protocol,omitempty"` // who made it: "boot", "static"; empty: the kernel, or not told
 	Other    string       `json:"other,omitempty"`    // selectors that are not modelled, in ip's words
 }
 

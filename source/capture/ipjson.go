@@ -199,7 +199,7 @@ func (b *block) ruleObject(o object) bool {
 	if _, ok := o["priority"]; !ok {
 		return false
 	}
-	r := rule{Policy: dataplane.Policy{Priority: integer(o, "priority"), Family: 4, Not: has(o, "not"), In: text(o, "iif"), Out: text(o, "oif"), Goto: integer(o, "goto")},
+	r := rule{Policy: dataplane.Policy{Priority: integer(o, "priority"), Family: 4, Not: has(o, "not"), In: text(o, "iif"), Out: text(o, "oif"), Goto: integer(o, "goto"), Protocol: ruleProtocol(text(o, "protocol"))},
 		table: text(o, "table"), other: map[string]string{}}
 	ok := r.selectors(o)
 	if b.command.family == "6" || r.From.Addr().Is6() || r.To.Addr().Is6() {

@@ -118,11 +118,20 @@ func (r *rule) pair(key, value string) bool {
 		r.other["realms"] = realms(value)
 	case "uidrange", "sport", "dport", "ipproto", "tun_id", "suppress_ifgroup":
 		r.other[key] = value
-	case "proto", "protocol": // who made it
+	case "proto", "protocol":
+		r.Protocol = ruleProtocol(value)
 	default:
 		return false
 	}
 	return ok
+}
+
+// ruleProtocol leaves out the kernel's name, as ip does without -d.
+func ruleProtocol(name string) string {
+	if name == "kernel" || name == "unspec" {
+		return ""
+	}
+	return name
 }
 
 func (r *rule) mark(text string) bool {

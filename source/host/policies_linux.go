@@ -116,16 +116,27 @@ func policyAttribute(p *dataplane.Policy, h *nl.RtMsg, kind int, v []byte) strin
 		p.Mask = uint32(n)
 	case unix.FRA_SUPPRESS_PREFIXLEN:
 		p.Suppress = int(int32(n)) + 1 // -1: none
+	case unix.FRA_PROTOCOL:
+		p.Protocol = ruleProtocol(int(n))
 	default:
 		return policyWords(kind, v)
 	}
 	return ""
 }
 
+// ruleProtocol names who made a rule. The kernel's own are so many that they are not
+// named, as ip does not (iproute2 ip/iprule.c print_rule).
+func ruleProtocol(n int) string {
+	if n == unix.RTPROT_KERNEL || n == unix.RTPROT_UNSPEC {
+		return ""
+	}
+	return routeProtocol(n)
+}
+
 func policyWords(kind int, v []byte) string {
 	n := number(v)
 	switch kind {
-	case unix.FRA_PROTOCOL, unix.FRA_PAD: // who made it; nothing
+	case unix.FRA_PAD:
 		return ""
 	case unix.FRA_SUPPRESS_IFGROUP:
 		if int32(n) < 0 {

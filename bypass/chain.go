@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bypass
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"whohas/dataplane"
+)
+
+// chain is the rules of one family, in the order in which the kernel asks them, and
+// the changes that led to them.
+type chain struct {
+	host    *dataplane.Host
+	family  int
+	rules   []dataplane.Policy
+	wanted  []netip.Addr
+	changes []Change
+}
+
+func newChain(h *dataplane.Host, family int) *chain {
+	c := &chain{host: h, family: family}
+	for _, r := range h.Policies {
+		if r.Family == family {
+			c.rules = append(c.rules, r)
+		}
+	}
+	return c
+}
+
+// bare reports whether a rule asks nothing of a packet but where it goes.
+func bare(r dataplane.Policy) bool {
+	return !r.Not && !r.From.IsValid() && r.In == "" && r.Out == "" && r.Mark == 0 && r.Mask == 0 && r.Other == ""
+}
+
+// forAll reports whether a rule is asked for every packet.
+func forAll(r dataplane.Policy) bool { return bare(r) && (!r.To.IsValid() || r.To.Bits() == 0) }
+
+func isLocal(r dataplane.Policy) bool {
+	return forAll(r) && r.Type == "" && r.Goto == 0 && r.Table == dataplane.TableLocal && r.Suppress == 0
+}
+
+func isNop(r dataplane.Policy) bool { return forAll(r) && r.Type == "nop" }
+
+// local gives the preference of the local table's rule.
+func (c *chain) local() (int, error) {
+	i := slices.IndexFunc(c.rules, isLocal)
+	if i < 0 {
+		return 0, errors.New("no rule looks up the local table")
+	}
+	for _, r := range c.rules[i:] {
+		if isLocal(r) && r.Priority != c.rules[i].Priority {
+			return 0, fmt.Errorf("two rules look up the local table, at %d and %d", c.rules[i].Priority, r.Priority)
+		}
+	}
+	return c.rules[i].Priority, nil
+}
+
+// before is the preference of a goto that stands directly before the local table's
+// rule.
+func before(local int) int { return max(0, local-1) }
+
+// isOurs reports whether a rule has the form of a bypass, and its purpose.
+func (c *chain) isOurs(r dataplane.Policy) (Purpose, bool) {
+	local, err := c.local()
+	if err != nil || !bare(r) || !r.To.IsValid() || !r.To.IsSingleIP() || r.Protocol != "" || r.Priority != before(local) {
+		return 0, false
+	}
+	purpose := Purpose(r.Goto - local)
+	return purpose, purpose == Repair || purpose == Shield
+}
+
+func (c *chain) bypasses() []Bypass {
+	var out []Bypass
+	for _, r := range c.rules {
+		if purpose, ok := c.isOurs(r); ok {
+			ip := r.To.Addr()
+			d := c.decides(ip)
+			out = append(out, Bypass{IP: ip, Purpose: purpose, InForce: d.over, rule: r})
+		}
+	}
+	return out
+}
+
+// has reports whether an address is passed over for a purpose.
+func (c *chain) has(purpose Purpose, ip netip.Addr) bool {
+	return slices.ContainsFunc(c.bypasses(), func(b Bypass) bool { return b.IP == ip && b.Purpose == purpose && b.InForce })
+}
+
+// put plans the bypasses of what is wanted.
+func (c *chain) put(purpose Purpose) error {
+	local, err := c.local()
+	if err != nil {
+		return err
+	}
+	if err := c.room(local, purpose); err != nil {
+		return err
+	}
+	end := local + int(purpose)
+	if !slices.ContainsFunc(c.rules, func(r dataplane.Policy) bool { return isNop(r) && r.Priority == end }) {
+		c.add(dataplane.Policy{Family: c.family, Priority: end, Type: "nop"})
+	}
+	for _, ip := range c.wanted {
+		r := dataplane.Policy{Family: c.family, Priority: before(local), To: netip.PrefixFrom(ip, ip.BitLen()), Goto: end}
+		if !slices.Contains(c.rules, r) {
+			c.add(r)
+		}
+	}
+	c.lastLocal()
+	return nil
+}
+
+// room says why a bypass would pass over a rule of others, or none could stand
+// before the local table's.
+func (c *chain) room(local int, purpose Purpose) error {
+	for _, r := range c.rules {
+		_, ours := c.isOurs(r)
+		switch {
+		case ours || isLocal(r) || isNop(r):
+		case r.Priority == local:
+			return fmt.Errorf("another rule has the preference %d of the local table's", local)
+		case r.Priority > local && r.Priority < local+int(purpose):
+			return fmt.Errorf("another rule has the preference %d, directly behind the local table's", r.Priority)
+		}
+	}
+	return nil
+}
+
+// Protocols that a rule of the local table has for the moment in which there are two:
+// ip adds none that is there already, and these make it another (linux
+// net/core/fib_rules.c rule_exists compares the protocol).
+const (
+	moment      = "boot"
+	otherMoment = "static"
+)
+
+// lastLocal brings the local table's rule behind the gotos of its own preference: it
+// is put once more, and the first is taken.
+func (c *chain) lastLocal() {
+	first, last := slices.IndexFunc(c.rules, isLocal), -1
+	for i, r := range c.rules {
+		if _, ok := c.isOurs(r); ok {
+			last = i
+		}
+	}
+	if first < last && !slices.ContainsFunc(c.rules[last:], isLocal) {
+		again := c.rules[first]
+		if again.Protocol = moment; c.rules[first].Protocol == moment {
+			again.Protocol = otherMoment
+		}
+		c.add(again)
+	}
+	c.tidy()
+}
+
+// tidy leaves one rule of the local table, the last, as the kernel's: systemd-networkd
+// removes rules of others when it starts again (systemd
+// src/network/networkd-routing-policy-rule.c). Nops that nothing leads to go.
+func (c *chain) tidy() {
+	if !slices.ContainsFunc(c.rules, isLocal) {
+		return
+	}
+	for {
+		first := slices.IndexFunc(c.rules, isLocal)
+		if !slices.ContainsFunc(c.rules[first+1:], func(r dataplane.Policy) bool { return isLocal(r) && r.Priority == c.rules[first].Priority }) {
+			break
+		}
+		c.take(c.rules[first])
+	}
+	i := slices.IndexFunc(c.rules, isLocal)
+	if r := c.rules[i]; r.Priority == 0 && (r.Protocol == moment || r.Protocol == otherMoment) {
+		kernels := r
+		kernels.Protocol = ""
+		c.add(kernels)
+		c.take(r)
+	}
+	c.takeNops()
+}
+
+func (c *chain) takeNops() {
+	local, err := c.local()
+	if err != nil {
+		return
+	}
+	for _, r := range slices.Clone(c.rules) {
+		ours := isNop(r) && r.Protocol == "" && (r.Priority == local+int(Repair) || r.Priority == local+int(Shield))
+		if ours && !slices.ContainsFunc(c.rules, func(g dataplane.Policy) bool { return g.Goto == r.Priority }) {
+			c.take(r)
+		}
+	}
+}
+
+// add puts a rule where the kernel does: behind those of its preference.
+func (c *chain) add(r dataplane.Policy) {
+	c.changes = append(c.changes, Change{Rule: r})
+	c.rules = put(c.rules, r)
+}
+
+func put(rules []dataplane.Policy, r dataplane.Policy) []dataplane.Policy {
+	i := slices.IndexFunc(rules, func(o dataplane.Policy) bool { return o.Priority > r.Priority })
+	if i < 0 {
+		i = len(rules)
+	}
+	return slices.Insert(slices.Clone(rules), i, r)
+}
+
+// take takes the first rule that is equal.
+func (c *chain) take(r dataplane.Policy) {
+	if i := slices.Index(c.rules, r); i >= 0 {
+		c.changes = append(c.changes, Change{Take: true, Rule: r})
+		c.rules = slices.Delete(slices.Clone(c.rules), i, i+1)
+	}
+}

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kernel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"whohas/bypass"
+	"whohas/dataplane"
+	"whohas/source/host"
+)
+
+// answerTime bounds the kernel's answer to a request, readTime a whole reading.
+const (
+	answerTime = 5 * time.Second
+	readTime   = 5 * time.Second
+)
+
+// Kernel is the kernel of the network namespace of the thread that opened it. It is
+// one goroutine's at a time.
+type Kernel struct {
+	socket *nl.NetlinkSocket
+	handle map[int]*nl.SocketHandle
+	links  *netlink.Handle
+}
+
+// Open opens netlink. Whoever opens it from another network namespace than the
+// process's has locked the goroutine to its thread, also for reading.
+func Open() (*Kernel, error) {
+	socket, err := nl.Subscribe(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("open netlink: %w", err)
+	}
+	k := &Kernel{socket: socket, handle: map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: {Socket: socket}}}
+	limit := unix.NsecToTimeval(answerTime.Nanoseconds())
+	if k.links, err = netlink.NewHandle(unix.NETLINK_ROUTE); err == nil {
+		err = errors.Join(socket.SetReceiveTimeout(&limit), socket.SetSendTimeout(&limit), k.links.SetSocketTimeout(answerTime))
+	}
+	if err != nil {
+		k.Close()
+		return nil, fmt.Errorf("open netlink: %w", err)
+	}
+	return k, nil
+}
+
+// Close closes what Open opened.
+func (k *Kernel) Close() {
+	k.socket.Close()
+	if k.links != nil {
+		k.links.Close()
+	}
+}
+
+// Read reads what a bypass goes by: devices, addresses, routes and rules. What was not
+// read whole is an error.
+func (k *Kernel) Read(ctx context.Context) (*dataplane.Host, error) {
+	wanted := []string{host.Links, host.Addresses, host.Routes, host.Policies}
+	o := host.Options{Timeout: readTime}
+	o.Skip = slices.DeleteFunc(append(host.Sections(), host.Station()...), func(s string) bool { return slices.Contains(wanted, s) })
+	h, _ := host.Read(ctx, o)
+	for _, s := range wanted {
+		if slices.Contains(h.Unread, s) {
+			return nil, fmt.Errorf("read %s: not read whole", s)
+		}
+	}
+	return &h, ctx.Err()
+}
+
+// Put makes the host pass over its local table for addresses, and verifies that the
+// kernel does. What does not work is taken back before it returns. The changes are those
+// that were made; none: it was so already.
+func (k *Kernel) Put(ctx context.Context, purpose bypass.Purpose, ips ...netip.Addr) ([]bypass.Change, error) {
+	h, err := k.Read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	changes, err := bypass.Put(h, purpose, ips...)
+	if err != nil {
+		return nil, err
+	}
+	err = k.do(changes)
+	for _, ip := range ips {
+		if err == nil {
+			err = k.leaves(ip)
+		}
+	}
+	if err != nil {
+		_, undone := k.Take(context.WithoutCancel(ctx), purpose, ips...)
+		return nil, errors.Join(err, undone)
+	}
+	return changes, nil
+}
+
+// Take takes bypasses back: of some addresses, or all of a purpose. It also ends what an
+// interrupted Put has left.
+func (k *Kernel) Take(ctx context.Context, purpose bypass.Purpose, ips ...netip.Addr) ([]bypass.Change, error) {
+	h, err := k.Read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	changes := bypass.Take(h, purpose, ips...)
+	return changes, k.do(changes)
+}
+
+// do makes the changes in their order, and ends at the first that fails.
+func (k *Kernel) do(changes []bypass.Change) error {
+	for _, c := range changes {
+		var err error
+		if c.Route.Table != 0 {
+			err = k.route(c)
+		} else {
+			err = k.rule(c)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rule puts or takes a rule. It is put without NLM_F_EXCL, with which the kernel
+// refuses one that is there (linux net/core/fib_rules.c fib_nl_newrule): a kernel whose
+// rules have no protocol would refuse the local table's second one.
+func (k *Kernel) rule(c bypass.Change) error {
+	kind, flags := unix.RTM_NEWRULE, unix.NLM_F_CREATE|unix.NLM_F_ACK
+	if c.Take {
+		kind, flags = unix.RTM_DELRULE, unix.NLM_F_ACK
+	}
+	request := nl.NewNetlinkRequest(kind, flags)
+	request.Sockets = k.handle
+	for _, part := range ruleMessage(c.Rule) {
+		request.AddData(part)
+	}
+	_, err := request.Execute(unix.NETLINK_ROUTE, 0)
+	return failed(c, err)
+}
+
+// ruleMessage is a struct fib_rule_hdr, which has the form of a route's, and its
+// attributes (linux include/uapi/linux/fib_rules.h).
+func ruleMessage(r dataplane.Policy) []nl.NetlinkRequestData {
+	head := nl.NewRtMsg()
+	head.Family, head.Protocol, head.Scope, head.Type, head.Table = unix.AF_INET, 0, 0, unix.FR_ACT_TO_TBL, uint8(r.Table)
+	if r.Family == 6 {
+		head.Family = unix.AF_INET6
+	}
+	parts := []nl.NetlinkRequestData{head,
+		nl.NewRtAttr(unix.FRA_PRIORITY, nl.Uint32Attr(uint32(r.Priority))),
+		nl.NewRtAttr(unix.FRA_PROTOCOL, []byte{protocols[r.Protocol]})}
+	switch {
+	case r.Type == "nop":
+		head.Type = unix.FR_ACT_NOP
+	case r.Goto != 0:
+		head.Type = unix.FR_ACT_GOTO
+		parts = append(parts, nl.NewRtAttr(unix.FRA_GOTO, nl.Uint32Attr(uint32(r.Goto))))
+	}
+	if r.To.IsValid() {
+		head.Dst_len = uint8(r.To.Bits())
+		parts = append(parts, nl.NewRtAttr(unix.FRA_DST, r.To.Addr().AsSlice()))
+	}
+	return parts
+}
+
+// protocols are those that package bypass names.
+var protocols = map[string]byte{"": unix.RTPROT_KERNEL, "boot": unix.RTPROT_BOOT, "static": unix.RTPROT_STATIC}
+
+// route puts or takes the route by which IPv6 chooses another source.
+func (k *Kernel) route(c bypass.Change) error {
+	link, err := k.links.LinkByName(c.Route.Link)
+	if err != nil {
+		return failed(c, err)
+	}
+	r := &netlink.Route{LinkIndex: link.Attrs().Index, Dst: &net.IPNet{IP: c.Route.To.Addr().AsSlice(), Mask: net.CIDRMask(c.Route.To.Bits(), c.Route.To.Addr().BitLen())},
+		Src: c.Route.Source.AsSlice(), Priority: c.Route.Metric, Protocol: unix.RTPROT_KERNEL, Table: c.Route.Table}
+	if c.Route.Via.IsValid() {
+		r.Gw = c.Route.Via.AsSlice()
+	}
+	if c.Take {
+		return failed(c, k.links.RouteDel(r))
+	}
+	return failed(c, k.links.RouteReplace(r))
+}
+
+// failed says which change failed. One that takes what has gone meanwhile did not.
+func failed(c bypass.Change, err error) error {
+	switch {
+	case err == nil, c.Take && (errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH)):
+		return nil
+	case errors.Is(err, unix.EPERM):
+		err = fmt.Errorf("%w (it takes CAP_NET_ADMIN)", os.ErrPermission)
+	}
+	return fmt.Errorf("%s: %w", bypass.Lines([]bypass.Change{c}), err)
+}
+
+// leaves asks the kernel whether what the host sends to an address leaves it.
+func (k *Kernel) leaves(ip netip.Addr) error {
+	w, err := k.Way(ip)
+	switch {
+	case err != nil:
+		return err
+	case w.Local:
+		return fmt.Errorf("route to %s: the host still delivers it to itself", ip)
+	}
+	return nil
+}
+
+// Way is how a packet to an address would go.
+type Way struct {
+	Local  bool // it is delivered to the host itself
+	Link   string
+	Source netip.Addr
+}
+
+// Way asks the kernel (rtnetlink(7), RTM_GETROUTE).
+func (k *Kernel) Way(ip netip.Addr) (Way, error) {
+	routes, err := k.links.RouteGet(ip.AsSlice())
+	if err != nil || len(routes) == 0 {
+		return Way{}, fmt.Errorf("route to %s: %w", ip, err)
+	}
+	r := routes[0]
+	w := Way{Local: r.Type == unix.RTN_LOCAL}
+	w.Source, _ = netip.AddrFromSlice(r.Src)
+	w.Source = w.Source.Unmap()
+	link, err := k.links.LinkByIndex(r.LinkIndex)
+	if err != nil {
+		return w, fmt.Errorf("route to %s: %w", ip, err)
+	}
+	w.Link = link.Attrs().Name
+	return w, nil
+}
+
+// Accepts asks the kernel whether it takes what comes from an address by the device by
+// which it is reached, or drops it as a martian: with a device, RTM_GETROUTE looks up
+// as for a packet that comes in (linux net/ipv4/route.c inet_rtm_getroute,
+// ip_route_input_rcu, fib_validate_source). IPv6 checks no source.
+func (k *Kernel) Accepts(ip netip.Addr) (bool, error) {
+	if ip.Is6() {
+		return true, nil
+	}
+	w, err := k.Way(ip)
+	if err != nil || w.Local {
+		return false, err
+	}
+	_, err = k.links.RouteGetWithOptions(w.Source.AsSlice(), &netlink.RouteGetOptions{Iif: w.Link, SrcAddr: ip.AsSlice()})
+	switch {
+	case errors.Is(err, unix.EXDEV), errors.Is(err, unix.EINVAL):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("route from %s: %w", ip, err)
+	}
+	return true, nil
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package command
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// Change is what a command does with a rule or a route.
+type Change string
+
+// The changes.
+const (
+	Add Change = "add"
+	Del Change = "del"
+)
+
+// NopRule puts or takes a routing rule that does nothing, for others to lead to.
+func NopRule(do Change, family, preference int) Line {
+	if family == 6 {
+		return Shell("ip -6 rule {} pref {} type nop protocol kernel", string(do), strconv.Itoa(preference))
+	}
+	return Shell("ip rule {} pref {} type nop protocol kernel", string(do), strconv.Itoa(preference))
+}
+
+// GotoRule puts or takes a routing rule that leads what goes to an address on to a
+// later preference.
+func GotoRule(do Change, preference int, to netip.Addr, next int) Line {
+	if to.Is6() {
+		return Shell("ip -6 rule {} pref {} to {} goto {} protocol kernel", string(do), strconv.Itoa(preference), to.WithZone("").String(), strconv.Itoa(next))
+	}
+	return Shell("ip rule {} pref {} to {} goto {} protocol kernel", string(do), strconv.Itoa(preference), to.String(), strconv.Itoa(next))
+}
+
+// LocalRule puts or takes the rule of the local table.
+func LocalRule(do Change, family, preference int, protocol string) Line {
+	if family == 6 {
+		return Shell("ip -6 rule {} pref {} lookup local protocol {}", string(do), strconv.Itoa(preference), protocol)
+	}
+	return Shell("ip rule {} pref {} lookup local protocol {}", string(do), strconv.Itoa(preference), protocol)
+}
+
+// SourceRoute puts or takes a route to one address that says what to send from. via may
+// be the zero Addr.
+func SourceRoute(do Change, to, via netip.Addr, device string, source netip.Addr, metric int) Line {
+	if why := deviceFault(device); why != "" {
+		return refuse("%s", why)
+	}
+	if via.IsValid() {
+		return Shell("ip -6 route {} {} via {} dev {} src {} metric {} protocol kernel", string(do), single(to), via.WithZone("").String(), device, source.String(), strconv.Itoa(metric))
+	}
+	return Shell("ip -6 route {} {} dev {} src {} metric {} protocol kernel", string(do), single(to), device, source.String(), strconv.Itoa(metric))
+}
+
+// Chain is lines of which each runs only if the one before it succeeded.
+func Chain(lines ...Line) Line {
+	texts := make([]string, len(lines))
+	for i, l := range lines {
+		if l.text == "" {
+			return l
+		}
+		texts[i] = l.text
+	}
+	return Line{text: strings.Join(texts, " && ")}
+}
