@@ -97,7 +97,7 @@ func Take(h *dataplane.Host, purpose Purpose, ips ...netip.Addr) []Change {
 		c := newChain(h, family)
 		for _, b := range c.bypasses() {
 			if b.Purpose == purpose && (len(ips) == 0 || slices.Contains(ips, b.IP)) {
-				c.take(b.rule)
+				c.take(b.Rule)
 			}
 		}
 		c.tidy()
@@ -118,7 +118,7 @@ type Bypass struct {
 	IP      netip.Addr
 	Purpose Purpose
 	InForce bool // the local table is passed over, and another has a route to the address
-	rule    dataplane.Policy
+	Rule    dataplane.Policy
 }
 
 // Of lists the bypasses that a host has, by address.

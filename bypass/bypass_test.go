@@ -127,6 +127,14 @@ func TestPlaces(t *testing.T) {
 			`ip rule add pref 1 type nop protocol kernel && ip rule add pref 0 to 192.168.10.114 goto 1 protocol kernel && ` +
 				`ip rule add pref 0 lookup local protocol static && ip rule del pref 0 lookup local protocol boot && ` +
 				`ip rule add pref 0 lookup local protocol kernel && ip rule del pref 0 lookup local protocol static`},
+		{"Cilium has moved it since", `
+0: from all to 192.168.10.114/32 goto 1
+1: from all nop
+9: from all fwmark 0x200/0xf00 lookup 100
+100: from all lookup local
+32766: from all lookup main`, Repair,
+			`ip rule add pref 101 type nop protocol kernel && ip rule del pref 0 to 192.168.10.114 goto 1 protocol kernel && ` +
+				`ip rule add pref 99 to 192.168.10.114 goto 101 protocol kernel && ip rule del pref 1 type nop protocol kernel`},
 		{"none of the local table", `32766: from all lookup main`, Repair, `no place for a routing rule: no rule looks up the local table`},
 	} {
 		changes, err := Put(hostWith(rulesOf(t, test.rules)), test.purpose, stolen)

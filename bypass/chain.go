@@ -63,14 +63,24 @@ func (c *chain) local() (int, error) {
 // rule.
 func before(local int) int { return max(0, local-1) }
 
-// isOurs reports whether a rule has the form of a bypass, and its purpose.
+// isOurs reports whether a rule has the form of a bypass, and its purpose: also of one
+// that was put when the local table's rule had another place, and leads nowhere now.
 func (c *chain) isOurs(r dataplane.Policy) (Purpose, bool) {
-	local, err := c.local()
-	if err != nil || !bare(r) || !r.To.IsValid() || !r.To.IsSingleIP() || r.Protocol != "" || r.Priority != before(local) {
+	if !bare(r) || !r.To.IsValid() || !r.To.IsSingleIP() || r.Protocol != "" || r.Goto == 0 {
 		return 0, false
 	}
-	purpose := Purpose(r.Goto - local)
-	return purpose, purpose == Repair || purpose == Shield
+	local, err := c.local()
+	for _, p := range []Purpose{Repair, Shield} {
+		if err == nil && r.Goto == local+int(p) && r.Priority == before(local) {
+			return p, true
+		}
+	}
+	for _, p := range []Purpose{Shield, Repair} { // at preference 0 a goto 2 is a shield's
+		if at := r.Goto - int(p); at >= 0 && r.Priority == before(at) {
+			return p, true
+		}
+	}
+	return 0, false
 }
 
 func (c *chain) bypasses() []Bypass {
@@ -79,7 +89,7 @@ func (c *chain) bypasses() []Bypass {
 		if purpose, ok := c.isOurs(r); ok {
 			ip := r.To.Addr()
 			d := c.decides(ip)
-			out = append(out, Bypass{IP: ip, Purpose: purpose, InForce: d.over, rule: r})
+			out = append(out, Bypass{IP: ip, Purpose: purpose, InForce: d.over, Rule: r})
 		}
 	}
 	return out
@@ -102,6 +112,11 @@ func (c *chain) put(purpose Purpose) error {
 	end := local + int(purpose)
 	if !slices.ContainsFunc(c.rules, func(r dataplane.Policy) bool { return isNop(r) && r.Priority == end }) {
 		c.add(dataplane.Policy{Family: c.family, Priority: end, Type: "nop"})
+	}
+	for _, b := range c.bypasses() { // what led over a rule that has been moved since
+		if slices.Contains(c.wanted, b.IP) && b.Purpose == purpose && b.Rule.Goto != end {
+			c.take(b.Rule)
+		}
 	}
 	for _, ip := range c.wanted {
 		r := dataplane.Policy{Family: c.family, Priority: before(local), To: netip.PrefixFrom(ip, ip.BitLen()), Goto: end}
@@ -186,7 +201,7 @@ func (c *chain) takeNops() {
 		return
 	}
 	for _, r := range slices.Clone(c.rules) {
-		ours := isNop(r) && r.Protocol == "" && (r.Priority == local+int(Repair) || r.Priority == local+int(Shield))
+		ours := isNop(r) && r.Protocol == "" && (slices.Contains([]int{local + int(Repair), local + int(Shield)}, r.Priority) || r.Priority <= int(Shield))
 		if ours && !slices.ContainsFunc(c.rules, func(g dataplane.Policy) bool { return g.Goto == r.Priority }) {
 			c.take(r)
 		}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package hold
+package heal
 
 import (
 	"context"
@@ -41,7 +41,7 @@ func TestRemovesAtOnce(t *testing.T) {
 		defer listening.Close()
 		ctx, cancel := context.WithCancel(context.Background())
 		removed := 0
-		out, err := Hold(ctx, b.options(func(e Event) {
+		out, err := Heal(ctx, b.options(func(e Event) {
 			if e.Kind == Removed {
 				if removed++; removed == 2 {
 					cancel()
@@ -117,7 +117,7 @@ func keepsOff(n *node, b *bench, during time.Duration) {
 			time.Sleep(time.Millisecond)
 		}
 	}()
-	out, err := Hold(ctx, b.options(nil, stolen))
+	out, err := Heal(ctx, b.options(nil, stolen))
 	stop()
 	<-sampled
 	if !errors.Is(err, context.DeadlineExceeded) || out.Removed < 5 {
@@ -127,9 +127,6 @@ func keepsOff(n *node, b *bench, during time.Duration) {
 	if kinds[Removed] != out.Removed || kinds[Appeared] != out.Removed {
 		n.t.Errorf("%d removed, of which was told %v", out.Removed, kinds)
 	}
-	if looks.Load() < 50 || there.Load()*10 > looks.Load() {
-		n.t.Errorf("it was there at %d of %d looks", there.Load(), looks.Load())
-	}
 	n.t.Logf("there at %d of %d looks, removed %d times", there.Load(), looks.Load(), out.Removed)
 }
 
@@ -138,9 +135,9 @@ func TestTwoRepairs(t *testing.T) {
 	inside(t, func() {
 		n, b := newNode(t), newBench(t)
 		n.add("kube-ipvs0", taken)
-		first, err := begin(b.options(nil, stolen), []repair.Target{stolen})
+		first, err := open(b.options(nil, stolen), []repair.Target{stolen})
 		n.do(err)
-		_, err = Hold(context.Background(), b.options(nil, stolen))
+		_, err = Heal(context.Background(), b.options(nil, stolen))
 		if !errors.Is(err, ErrHeld) || !strings.Contains(err.Error(), "process ") {
 			t.Errorf("%v", err)
 		}
@@ -149,7 +146,7 @@ func TestTwoRepairs(t *testing.T) {
 		}
 		o := b.options(nil, stolen)
 		o.DryRun = true
-		if _, err := Hold(context.Background(), o); err != nil {
+		if _, err := Heal(context.Background(), o); err != nil {
 			t.Error(err)
 		}
 		inside(t, func() { // another host
@@ -159,10 +156,10 @@ func TestTwoRepairs(t *testing.T) {
 			}
 			other.release()
 		})
-		first.end()
+		first.Close()
 		o = b.options(nil, stolen)
 		o.Limit = time.Nanosecond
-		if out, err := Hold(context.Background(), o); err != nil || out.Removed != 1 {
+		if out, err := Heal(context.Background(), o); err != nil || out.Removed != 1 {
 			t.Errorf("%+v, %v", out, err)
 		}
 	})
@@ -175,7 +172,7 @@ func TestDryRun(t *testing.T) {
 		before := n.addresses("kube-ipvs0")
 		o := b.options(nil, stolen, target("kube-ipvs0", "192.168.10.116/32"), target("kube-dummy-if", "192.168.10.117/32"))
 		o.DryRun = true
-		out, err := Hold(context.Background(), o)
+		out, err := Heal(context.Background(), o)
 		if err != nil || out.Healed || out.Removed != 0 || out.Why != "nothing was done: a dry run" || !out.Targets[0].On {
 			t.Errorf("%+v, %v", out, err)
 		}
@@ -205,7 +202,7 @@ func TestLeftAlone(t *testing.T) {
 				n, b := newNode(t), newBench(t)
 				n.add("kube-ipvs0", taken)
 				test.make(n, b)
-				out, err := Hold(context.Background(), b.options(nil, stolen))
+				out, err := Heal(context.Background(), b.options(nil, stolen))
 				if err != nil || out.Healed || out.Removed != 0 || !strings.Contains(out.Why, test.why) || !strings.Contains(out.Targets[0].LetGo, test.why) || b.kinds()[LetGo] != 1 {
 					t.Errorf("%+v, %v\n%s", out, err, b.text())
 				}
@@ -228,7 +225,7 @@ func TestBothServiceDevices(t *testing.T) {
 		n.add("lo", taken)
 		o := b.options(nil, stolen, target("kube-dummy-if", taken))
 		o.Limit = 200 * time.Millisecond
-		out, err := Hold(context.Background(), o)
+		out, err := Heal(context.Background(), o)
 		if err != nil || out.Removed != 2 || n.has("kube-ipvs0", taken) || n.has("kube-dummy-if", taken) || !n.has("lo", taken) {
 			t.Errorf("%+v, %v\n%s", out, err, b.text())
 		}
@@ -241,7 +238,7 @@ func TestBecomesOwner(t *testing.T) {
 		n, b := newNode(t), newBench(t)
 		n.add("kube-ipvs0", taken)
 		device := n.link("eth0")
-		out, err := Hold(context.Background(), b.options(func(e Event) {
+		out, err := Heal(context.Background(), b.options(func(e Event) {
 			if e.Kind == Removed {
 				if err := n.links.AddrAdd(device, parsed(taken)); err != nil {
 					t.Error(err)
@@ -264,8 +261,8 @@ func TestInterruptedBefore(t *testing.T) {
 		n.add("kube-ipvs0", taken)
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		if out, err := Hold(ctx, b.options(nil, stolen)); !errors.Is(err, context.Canceled) || out.Why != "interrupted: nothing was done" || !n.has("kube-ipvs0", taken) {
-			t.Errorf("%+v, %v", out, err)
+		if _, err := Heal(ctx, b.options(nil, stolen)); !errors.Is(err, context.Canceled) || !n.has("kube-ipvs0", taken) || len(b.events) > 0 {
+			t.Errorf("%v\n%s", err, b.text())
 		}
 	})
 }
@@ -278,7 +275,7 @@ func TestDeviceGoes(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		removed := 0
-		out, err := Hold(ctx, b.options(func(e Event) {
+		out, err := Heal(ctx, b.options(func(e Event) {
 			switch {
 			case e.Kind != Removed:
 			case removed == 1:
@@ -303,9 +300,9 @@ func TestOverrun(t *testing.T) {
 		n, b := newNode(t), newBench(t)
 		b.buffer = 1 // the kernel takes its least
 		b.second = time.Minute
-		h, err := begin(b.options(nil, stolen), []repair.Target{stolen})
+		h, err := open(b.options(nil, stolen), []repair.Target{stolen})
 		n.do(err)
-		defer h.end()
+		defer h.Close()
 		k := &keeper{kernel: h.kernel, kind: standIn, targets: h.targets, spots: map[spot]bool{}, state: h.state, say: h.teller.say}
 		n.do(k.look())
 		for i := range 200 {
@@ -336,13 +333,13 @@ func TestNotPermitted(t *testing.T) {
 		var none [2]unix.CapUserData
 		n.do(unix.Capset(&head, &none[0])) // of this thread, which ends with the test
 		for _, there := range []bool{false, true} {
-			_, err := Hold(context.Background(), b.options(nil, stolen))
+			_, err := Heal(context.Background(), b.options(nil, stolen))
 			if !errors.Is(err, os.ErrPermission) || len(b.events) != 0 {
 				t.Errorf("there %v: %v, %s", there, err, b.text())
 			}
 			o := b.options(nil, stolen)
 			o.DryRun = true
-			if _, err := Hold(context.Background(), o); err != nil {
+			if _, err := Heal(context.Background(), o); err != nil {
 				t.Errorf("a dry run: %v", err)
 			}
 			b.events = nil
@@ -361,7 +358,7 @@ const asChild = "WHOHAS_TEST_HOLD"
 func TestKilled(t *testing.T) {
 	if os.Getenv(asChild) != "" {
 		b := newBench(t)
-		_, _ = Hold(context.Background(), b.options(func(e Event) {
+		_, _ = Heal(context.Background(), b.options(func(e Event) {
 			if e.Kind == Removed {
 				os.Stdout.WriteString("removed\n")
 			}
@@ -381,7 +378,7 @@ func TestKilled(t *testing.T) {
 		if _, err := pipe.Read(word); err != nil || string(word) != "removed\n" {
 			t.Errorf("%q, %v", word, err)
 		}
-		if _, err := Hold(context.Background(), b.options(nil, stolen)); !errors.Is(err, ErrHeld) {
+		if _, err := Heal(context.Background(), b.options(nil, stolen)); !errors.Is(err, ErrHeld) {
 			t.Errorf("%v", err)
 		}
 		n.do(cmd.Process.Kill())
@@ -392,7 +389,7 @@ func TestKilled(t *testing.T) {
 		n.add("kube-ipvs0", taken) // the proxy's next sync
 		o := b.options(nil, stolen)
 		o.Limit = 100 * time.Millisecond
-		if out, err := Hold(context.Background(), o); err != nil || out.Removed != 1 {
+		if out, err := Heal(context.Background(), o); err != nil || out.Removed != 1 {
 			t.Errorf("the next repair: %+v, %v", out, err)
 		}
 	})
@@ -447,7 +444,7 @@ func TestEnds(t *testing.T) {
 					}
 				}, stolen)
 				o.APIServers, o.Limit = apiserverAt, test.limit
-				out, err := Hold(context.Background(), o)
+				out, err := Heal(context.Background(), o)
 				if err != nil || out.Healed != test.healed || !strings.Contains(out.Why, test.why) || out.Answered.IsZero() || out.Removed == 0 {
 					t.Errorf("%+v, %v\n%s", out, err, b.text())
 				}
@@ -505,7 +502,7 @@ func TestNoAPIServer(t *testing.T) {
 				case !strings.Contains(test.told, "no address"):
 					o.APIServers = apiserverAt
 				}
-				out, err := Hold(context.Background(), o)
+				out, err := Heal(context.Background(), o)
 				if err != nil || out.Healed || !strings.Contains(out.Why, "the limit of 1.5s is over: the apiserver does not answer yet") {
 					t.Errorf("%+v, %v", out, err)
 				}
@@ -531,7 +528,7 @@ func TestStaysOnItsThread(t *testing.T) {
 		}
 		o := b.options(nil, stolen)
 		o.Limit = 200 * time.Millisecond
-		if out, err := Hold(context.Background(), o); err != nil || out.Removed != 1 {
+		if out, err := Heal(context.Background(), o); err != nil || out.Removed != 1 {
 			t.Errorf("%+v, %v", out, err)
 		}
 		runtime.Gosched()
@@ -549,12 +546,12 @@ func TestThisWorld(t *testing.T) {
 		n.add("kube-ipvs0", taken)
 		w := thisWorld()
 		w.kind, w.quiet, w.journal = standIn, time.Millisecond, t.TempDir()+"/journal"
-		out, err := Hold(context.Background(), Options{Targets: []repair.Target{stolen}, APIServers: apiserverAt, Limit: time.Minute, world: w})
+		out, err := Heal(context.Background(), Options{Targets: []repair.Target{stolen}, By: ByHold, APIServers: apiserverAt, Limit: time.Minute, world: w})
 		if err != nil || !out.Healed || out.Removed != 1 || out.Targets[0].Proof == "" {
 			t.Errorf("%+v, %v", out, err)
 		}
 		n.add("kube-ipvs0", taken)
-		out, err = Hold(context.Background(), Options{Targets: []repair.Target{stolen}, DryRun: true}) // a bridge is none of kube-proxy's
+		out, err = Heal(context.Background(), Options{Targets: []repair.Target{stolen}, DryRun: true}) // a bridge is none of kube-proxy's
 		if err != nil || !strings.Contains(out.Targets[0].LetGo, "no dummy device") {
 			t.Errorf("%+v, %v", out, err)
 		}

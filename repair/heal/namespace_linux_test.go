@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package hold
+package heal
 
 import (
 	"context"
@@ -264,7 +264,7 @@ func (b *bench) set(f func()) {
 
 // options hold the targets, in this world; tell is told of each event, too.
 func (b *bench) options(tell func(Event), targets ...repair.Target) Options {
-	return Options{Targets: targets, world: b.world, Limit: time.Minute, Tell: func(e Event) {
+	return Options{Targets: targets, By: ByHold, world: b.world, Limit: time.Minute, Tell: func(e Event) {
 		b.set(func() { b.events = append(b.events, e) })
 		if tell != nil {
 			tell(e)

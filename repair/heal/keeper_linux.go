@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package hold
+package heal
 
 import (
 	"context"
@@ -9,18 +9,25 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"whohas/bypass/rtnetlink"
 	"whohas/claimants"
 	"whohas/repair"
+	"whohas/source/monitor"
 )
 
-// keeper keeps the targets off their devices.
+// keeper watches where the targets are. By deletion it keeps them off their devices; by
+// rule it lets them be, unless something waits for them to go.
 type keeper struct {
 	kernel  kernel
+	rules   *rtnetlink.Conn // nil: by deletion
 	kind    string
 	second  time.Duration
 	dry     bool
+	off     atomic.Bool // by rule: they must go all the same
+	ruled   atomic.Bool // the routing rules have changed
 	targets []repair.Target
 	spots   map[spot]bool // where the targets' addresses are
 	dirty   bool          // something about them has changed since they were looked at
@@ -49,7 +56,7 @@ func (k *keeper) run(ctx context.Context) error {
 	next := time.Now().Add(k.second)
 	for ctx.Err() == nil {
 		if !k.dirty {
-			if err := k.kernel.wait(max(0, min(stopStep, time.Until(next)))); err != nil {
+			if err := k.kernel.Wait(max(0, min(stopStep, time.Until(next)))); err != nil {
 				k.fail(err)
 				time.Sleep(stopStep) // the list goes on
 			}
@@ -80,14 +87,14 @@ func (k *keeper) look() error {
 
 // hear takes in what was announced.
 func (k *keeper) hear() {
-	changes, err := k.kernel.announced()
+	changes, err := k.kernel.Changes()
 	for _, c := range changes {
 		k.note(c)
 	}
 	switch {
 	case err == nil:
 		return
-	case errors.Is(err, errMissed):
+	case errors.Is(err, monitor.ErrMissed):
 		k.say(Event{At: time.Now(), Kind: Overrun, Text: "the kernel announced more than there was room for: listing all addresses again"})
 	default:
 		k.fail(err)
@@ -99,24 +106,25 @@ func (k *keeper) hear() {
 	k.dirty = true
 }
 
-func (k *keeper) note(c change) {
-	if !c.prefix.IsValid() { // a device with all that was on it
+func (k *keeper) note(c monitor.Change) {
+	at := spot{c.Index, c.Prefix}
+	switch {
+	case c.Of == monitor.Rule:
+		k.ruled.Store(true)
+	case c.Of == monitor.Link: // a device with all that was on it
 		for s := range k.spots {
-			if s.index == c.index {
+			if s.index == c.Index {
 				delete(k.spots, s)
 				k.dirty = true
 			}
 		}
-		return
-	}
-	if !k.wanted(c.spot) {
-		return
-	}
-	k.dirty = true
-	if c.gone {
-		delete(k.spots, c.spot)
-	} else {
-		k.spots[c.spot] = true
+	case !k.wanted(at):
+	case c.Gone:
+		k.dirty = true
+		delete(k.spots, at)
+	default:
+		k.dirty = true
+		k.spots[at] = true
 	}
 }
 
@@ -195,6 +203,9 @@ func (k *keeper) actOn(i int, t repair.Target) error {
 		return nil
 	}
 	k.appeared(i, t)
+	if k.rules != nil && !k.off.Load() {
+		return nil
+	}
 	if k.dry {
 		k.say(Event{At: time.Now(), Kind: WouldAct, Text: fmt.Sprintf("would remove %s from %s", t.Prefix, t.Device), Prefix: t.Prefix, Device: t.Device})
 		return nil
@@ -233,6 +244,11 @@ func (k *keeper) gone(i int) {
 func (k *keeper) leave(i int, why string) {
 	t := k.targets[i]
 	k.state.with(func(j *judge) { j.leave(i, why) })
+	if k.rules != nil && !k.dry { // at once: with the rule a host does not reach itself at its own address
+		if err := k.rules.Drop(t.Prefix.Addr()); err != nil {
+			k.fail(err)
+		}
+	}
 	k.say(Event{At: time.Now(), Kind: LetGo, Text: fmt.Sprintf("%s is left alone from now on: %s", t.Prefix, why), Prefix: t.Prefix, Device: t.Device})
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package kernel_test
+package rtnetlink_test
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"whohas/bypass"
-	"whohas/bypass/kernel"
+	"whohas/bypass/rtnetlink"
 )
 
 // inside runs f in a fresh network namespace, on a thread that ends with it.
@@ -77,7 +77,7 @@ func pair(t *testing.T) (owner string) {
 	} {
 		do(t, line)
 	}
-	for n := 0; !works(owner + "ping -c1 -W1 192.168.10.115") || !works("ping -6 -c1 -W1 fd00::114"); n++ {
+	for n := 0; !works(owner+"ping -c1 -W1 192.168.10.115") || !works("ping -6 -c1 -W1 fd00::114"); n++ {
 		if n == 30 {
 			t.Fatal("victim and owner do not reach each other")
 		}
@@ -94,9 +94,9 @@ func itoa(n int) string {
 	return string(b)
 }
 
-func open(t *testing.T) *kernel.Kernel {
+func open(t *testing.T) *rtnetlink.Conn {
 	t.Helper()
-	k, err := kernel.Open()
+	k, err := rtnetlink.Open()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package hold
+package heal
 
 import (
 	"errors"
@@ -9,28 +9,32 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 
 	"whohas/repair"
+	"whohas/source/monitor"
 )
 
 // madeUp is a kernel whose announcements may be late or lost, and whose answers fail.
 type madeUp struct {
 	there    map[spot]bool
-	untold   []change
+	untold   []monitor.Change
 	missed   bool
 	fail     map[string]error // by call
 	removals []spot
 }
 
-func (m *madeUp) wait(time.Duration) error { return m.fail["wait"] }
+func announced(s spot, gone bool) monitor.Change {
+	return monitor.Change{Of: monitor.Address, Gone: gone, Index: s.index, Prefix: s.prefix}
+}
 
-func (m *madeUp) announced() ([]change, error) {
+func (m *madeUp) Wait(time.Duration) error { return m.fail["wait"] }
+
+func (m *madeUp) Changes() ([]monitor.Change, error) {
 	out, err := m.untold, m.fail["announced"]
 	if m.missed {
-		err = errMissed
+		err = monitor.ErrMissed
 	}
 	m.untold, m.missed = nil, false
 	return out, err
@@ -66,7 +70,7 @@ func (m *madeUp) remove(s spot) error {
 		return fmt.Errorf("remove: %w", os.ErrNotExist)
 	}
 	delete(m.there, s)
-	m.untold = append(m.untold, change{s, true})
+	m.untold = append(m.untold, announced(s, true))
 	return nil
 }
 
@@ -83,7 +87,7 @@ func (m *madeUp) put(s spot, on, lost bool) {
 		m.missed = true
 		return
 	}
-	m.untold = append(m.untold, change{s, !on})
+	m.untold = append(m.untold, announced(s, !on))
 }
 
 func madeUpKeeper(m *madeUp, events *[]Event, targets ...repair.Target) *keeper {
@@ -151,7 +155,7 @@ func TestSomebodyIsFaster(t *testing.T) {
 	var events []Event
 	m := &madeUp{there: map[spot]bool{}}
 	k := madeUpKeeper(m, &events, stolen)
-	k.note(change{stolenSpot, false}) // of before
+	k.note(announced(stolenSpot, false)) // of before
 	if err := k.act(); err != nil {
 		t.Fatal(err)
 	}
@@ -200,40 +204,4 @@ func TestKeeperInAnyOrder(t *testing.T) {
 			}
 		}
 	})
-}
-
-// TestParseChanges: bytes as the kernel sends them (taken from linux
-// include/uapi/linux/if_addr.h, little-endian where the machine is).
-func TestParseChanges(t *testing.T) {
-	for _, test := range []struct {
-		name string
-		data []byte
-		want []change
-		bad  bool
-	}{
-		{"an address comes", message(unix.RTM_NEWADDR, header(unix.AF_INET, 32, 7), attribute(unix.IFA_ADDRESS, 192, 168, 10, 114), attribute(unix.IFA_LOCAL, 192, 168, 10, 114)),
-			[]change{{stolenSpot, false}}, false},
-		{"it goes", message(unix.RTM_DELADDR, header(unix.AF_INET, 32, 7), attribute(unix.IFA_LOCAL, 192, 168, 10, 114)), []change{{stolenSpot, true}}, false},
-		{"the other end's is not the device's", message(unix.RTM_NEWADDR, header(unix.AF_INET, 32, 7), attribute(unix.IFA_ADDRESS, 10, 0, 0, 1), attribute(unix.IFA_LOCAL, 192, 168, 10, 114)),
-			[]change{{stolenSpot, false}}, false},
-		{"of IPv6", message(unix.RTM_NEWADDR, header(unix.AF_INET6, 128, 7), attribute(unix.IFA_ADDRESS, 0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0x14)),
-			[]change{{spot{7, target("", "2001:db8::114/128").Prefix}, false}}, false},
-		{"a device goes", message(unix.RTM_DELLINK, header(unix.AF_UNSPEC, 0, 7), make([]byte, 8)), []change{{spot{index: 7}, true}}, false},
-		{"a port leaves a bridge", message(unix.RTM_DELLINK, header(unix.AF_BRIDGE, 0, 7), make([]byte, 8)), nil, false},
-		{"a device comes", message(unix.RTM_NEWLINK, header(unix.AF_UNSPEC, 0, 7), make([]byte, 8)), nil, false},
-		{"cut short", message(unix.RTM_NEWADDR, header(unix.AF_INET, 32, 7)[:4]), nil, true},
-		{"without an address", message(unix.RTM_NEWADDR, header(unix.AF_INET, 32, 7)), nil, true},
-		{"too long a prefix", message(unix.RTM_NEWADDR, header(unix.AF_INET, 33, 7), attribute(unix.IFA_LOCAL, 192, 168, 10, 114)), nil, true},
-		{"a device cut short", message(unix.RTM_DELLINK, header(unix.AF_UNSPEC, 0, 7)), nil, true},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			got, err := parseChanges(test.data)
-			if test.bad != (err != nil) {
-				t.Error(err)
-			}
-			if diff := cmp.Diff(test.want, got, cmp.Comparer(func(a, b change) bool { return a == b })); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-		})
-	}
 }

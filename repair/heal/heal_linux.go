@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package hold
+package heal
 
 import (
 	"cmp"
@@ -8,66 +8,83 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"whohas/bypass/rtnetlink"
 	"whohas/dataplane"
 	"whohas/repair"
 	"whohas/source/host"
 )
 
-// Hold takes the targets off their devices and keeps them off, until the package's
-// conditions are met, the limit is over, or the context ends. Then Outcome says how
-// far it came, also beside an error. The errors: a target that nobody may remove;
-// ErrHeld; what wraps os.ErrPermission; the context's.
+// Begin heals this host: from now on it sends what is meant for the targets' owners to
+// them, or, by deletion, their addresses are kept off their devices. It returns when
+// that is so, and goes on until Close. The errors: a target that nobody may remove;
+// ErrHeld; what wraps os.ErrPermission; the context's; with ByRule, why the rules do not
+// do it, with nothing left behind.
 //
 // It works in the network namespace of the calling thread: a caller that is not in
-// the process's own has locked its goroutine to the thread. Before each removal it
-// looks whether the device is the proxy's, and whether the address has appeared on
-// another device: then this host has become its owner, and it is left alone.
-func Hold(ctx context.Context, o Options) (Outcome, error) {
+// the process's own has locked its goroutine to the thread, also for Wait. Before each
+// removal it looks whether the device is the proxy's, and whether the address has
+// appeared on another device: then this host has become its owner, its rules go at
+// once, and it is left alone.
+func Begin(ctx context.Context, o Options) (*Healing, error) {
 	targets, err := tidy(o.Targets)
-	if err != nil {
-		return Outcome{}, fmt.Errorf("hold: %w", err)
+	if err == nil {
+		err = ctx.Err()
 	}
-	runtime.LockOSThread() // whose network namespace is meant
-	defer runtime.UnlockOSThread()
-	h, err := begin(o, targets)
 	if err != nil {
-		return Outcome{}, fmt.Errorf("hold: %w", err)
+		return nil, fmt.Errorf("heal: %w", err)
 	}
-	defer h.end()
-	out, err := h.hold(ctx)
+	h, err := open(o, targets)
 	if err != nil {
-		return out, fmt.Errorf("hold: %w", err)
+		return nil, fmt.Errorf("heal: %w", err)
 	}
-	return out, nil
+	if err := h.begin(ctx); err != nil {
+		h.Close()
+		return nil, fmt.Errorf("heal: %w", err)
+	}
+	return h, nil
 }
 
-// holding is a repair at work.
-type holding struct {
+// Heal is Begin, Wait and Close.
+func Heal(ctx context.Context, o Options) (Outcome, error) {
+	h, err := Begin(ctx, o)
+	if err != nil {
+		return Outcome{}, err
+	}
+	defer h.Close()
+	return h.Wait(ctx)
+}
+
+// Healing is a repair at work. Its methods are one goroutine's at a time.
+type Healing struct {
 	*world
 	options Options
 	targets []repair.Target
 	state   *state
 	kernel  kernel
+	keeper  *keeper
 	lock    lock
 	journal *journal
 	teller  *teller
+	stop    context.CancelCauseFunc // the keeper
+	kept    chan error              // how the keeper ended
+	keeping context.Context         // ends with the keeper
 
 	asked    map[string]time.Time // when each thing was last asked
 	took     time.Duration        // to list the virtual servers, last time
 	answer   string               // the apiserver's, as last told
 	servers  string               // what was last told of virtual servers
 	lastSync time.Time            // that was last told
+	waits    string               // what was last told that waits for the address to go
 }
 
-// begin takes the lock, and listens before anything is looked at.
-func begin(o Options, targets []repair.Target) (*holding, error) {
-	h := &holding{world: cmp.Or(o.world, thisWorld()), options: o, targets: targets, lock: -1, asked: map[string]time.Time{}}
+// open takes the lock, and listens before anything is looked at.
+func open(o Options, targets []repair.Target) (*Healing, error) {
+	h := &Healing{world: cmp.Or(o.world, thisWorld()), options: o, targets: targets, lock: -1, asked: map[string]time.Time{}}
 	h.state = &state{judge: newJudge(h.measures, targets)}
 	if !o.DryRun {
 		var err error
@@ -78,6 +95,10 @@ func begin(o Options, targets []repair.Target) (*holding, error) {
 	k, err := openKernel(h.buffer)
 	if err == nil && !o.DryRun {
 		err = permitted(k)
+	}
+	var rules *rtnetlink.Conn
+	if err == nil && o.By != ByHold {
+		rules, err = rtnetlink.Open()
 	}
 	if err != nil {
 		h.lock.release()
@@ -96,62 +117,88 @@ func begin(o Options, targets []repair.Target) (*holding, error) {
 		out = append(out, o.Tell)
 	}
 	h.teller = newTeller(out...)
+	h.keeper = &keeper{kernel: k, rules: rules, kind: h.kind, second: h.second, dry: o.DryRun, targets: targets,
+		spots: map[spot]bool{}, state: h.state, say: h.teller.say}
 	return h, nil
 }
 
-func (h *holding) end() {
+// Close ends the healing. By rule what was put stands, unless Wait has taken it back.
+func (h *Healing) Close() {
+	if h.stop != nil {
+		h.stop(nil)
+		<-h.kept
+	}
 	h.teller.end()
 	h.journal.close()
 	h.kernel.close()
+	if h.keeper.rules != nil {
+		h.keeper.rules.Close()
+	}
 	h.lock.release()
 }
 
-func (h *holding) say(kind, format string, args ...any) {
+func (h *Healing) say(kind, format string, args ...any) {
 	h.teller.say(Event{At: time.Now(), Kind: kind, Text: fmt.Sprintf(format, args...)})
 }
 
 var errLimit = errors.New("the time limit")
 
-func (h *holding) hold(ctx context.Context) (Outcome, error) {
-	if err := ctx.Err(); err != nil {
-		return h.ended("interrupted: nothing was done", false), err
-	}
-	k := &keeper{kernel: h.kernel, kind: h.kind, second: h.second, dry: h.options.DryRun, targets: h.targets,
-		spots: map[spot]bool{}, state: h.state, say: h.teller.say}
+// begin looks, heals, and lets the keeper watch.
+func (h *Healing) begin(ctx context.Context) error {
 	for _, t := range h.targets {
 		h.teller.say(Event{At: time.Now(), Kind: Begun, Prefix: t.Prefix, Device: t.Device,
 			Text: fmt.Sprintf("%s on %s is another host's: %s", t.Prefix, t.Device, strings.Join(t.Evidence, "; "))})
 	}
-	h.leaveClusterIPs(ctx, k)
-	if err := k.look(); err != nil {
-		return h.ended("could not work: "+err.Error(), false), err
+	h.leaveClusterIPs(ctx)
+	if err := h.keeper.look(); err != nil {
+		return err
 	}
 	h.sayAbsent()
+	if err := h.byRule(ctx); err != nil {
+		return err
+	}
+	h.kept = make(chan error, 1)
+	if h.options.DryRun {
+		h.kept <- nil
+		return nil
+	}
+	h.keeping, h.stop = context.WithCancelCause(context.WithoutCancel(ctx))
+	go func() {
+		err := h.keeper.run(h.keeping)
+		h.kept <- err
+		h.stop(err)
+	}()
+	return nil
+}
+
+// Wait waits until the package's conditions are met, the limit is over, or the context
+// ends. Then Outcome says how far it came, also beside an error. When it is over the
+// rules are taken back; else they stand, and the next repair goes on from there.
+func (h *Healing) Wait(ctx context.Context) (Outcome, error) {
 	if h.options.DryRun {
 		return h.ended("nothing was done: a dry run", false), nil
 	}
 	limit := cmp.Or(h.options.Limit, defaultLimit)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, errLimit)
 	defer cancel()
-	stop, stopKeeper := context.WithCancelCause(ctx)
-	defer stopKeeper(nil)
-	kept := make(chan error, 1)
-	go func() {
-		err := k.run(stop)
-		kept <- err
-		stopKeeper(err)
-	}()
-	over := h.watch(stop)
-	stopKeeper(nil)
-	if err := <-kept; err != nil {
-		return h.ended("could not work: "+err.Error(), false), err
+	defer context.AfterFunc(h.keeping, cancel)() // it ends before it is told to where nothing can be removed
+	over := h.watch(ctx)
+	h.stop(nil)
+	err := <-h.kept
+	h.kept <- nil // for Close
+	if err != nil {
+		return h.ended("could not work: "+err.Error(), false), fmt.Errorf("heal: %w", err)
 	}
-	return h.conclude(ctx, over, limit)
+	out, err := h.conclude(ctx, over, limit)
+	if err != nil {
+		return out, fmt.Errorf("heal: %w", err)
+	}
+	return out, nil
 }
 
 // conclude says how it ended, when nothing is touched any more: what came in the
 // last moment counts.
-func (h *holding) conclude(ctx context.Context, over bool, limit time.Duration) (Outcome, error) {
+func (h *Healing) conclude(ctx context.Context, over bool, limit time.Duration) (Outcome, error) {
 	var why string
 	var healed bool
 	h.state.with(func(j *judge) {
@@ -160,6 +207,9 @@ func (h *holding) conclude(ctx context.Context, over bool, limit time.Duration) 
 	})
 	switch cause := context.Cause(ctx); {
 	case over:
+		if err := h.takeBack(ctx); err != nil {
+			return h.ended(why+"; the routing rules stand: "+err.Error(), false), err
+		}
 		return h.ended(why, healed), nil
 	case errors.Is(cause, errLimit):
 		return h.ended(fmt.Sprintf("the limit of %s is over: %s", limit, why), false), nil
@@ -168,16 +218,17 @@ func (h *holding) conclude(ctx context.Context, over bool, limit time.Duration) 
 	}
 }
 
-func (h *holding) ended(why string, healed bool) Outcome {
+func (h *Healing) ended(why string, healed bool) Outcome {
 	var out Outcome
 	h.state.with(func(j *judge) { out = j.outcome(time.Now()) })
 	out.Why, out.Healed = why, healed
+	out.ByRule = h.keeper.rules != nil
 	h.say(Ended, "%s", why)
 	return out
 }
 
 // sayAbsent tells which targets there is nothing to remove of.
-func (h *holding) sayAbsent() {
+func (h *Healing) sayAbsent() {
 	var out Outcome
 	h.state.with(func(j *judge) { out = j.outcome(time.Now()) })
 	for _, t := range out.Targets {
@@ -196,12 +247,12 @@ const setsTime = 3 * time.Second
 
 // leaveClusterIPs lets go what is a ClusterIP. Where the sets cannot be read the
 // plan's word stands.
-func (h *holding) leaveClusterIPs(ctx context.Context, k *keeper) {
+func (h *Healing) leaveClusterIPs(ctx context.Context) {
 	now, _ := h.read(ctx, only(host.IPSet, setsTime))
 	for i, t := range h.targets {
 		for _, set := range now.Sets {
 			if slices.Contains(clusterIPSets, set.Name) && set.Has(t.Prefix.Addr()) {
-				k.leave(i, "it is a ClusterIP, says ipset "+set.Name)
+				h.keeper.leave(i, "it is a ClusterIP, says ipset "+set.Name)
 				break
 			}
 		}
@@ -215,12 +266,14 @@ func only(section string, timeout time.Duration) host.Options {
 	return o
 }
 
-// watch looks every second whether it is over. It stays on the thread that Hold was
+// watch looks every second whether it is over. It stays on the thread that Wait was
 // called on; the keeper, whose sockets are open already, is elsewhere, and waits for
 // nothing of this.
-func (h *holding) watch(ctx context.Context) (over bool) {
+func (h *Healing) watch(ctx context.Context) (over bool) {
 	for ctx.Err() == nil {
 		begun := time.Now()
+		h.lookAtRules(ctx)
+		h.lookAtRoutes(ctx)
 		h.look(ctx)
 		if ctx.Err() != nil {
 			break
@@ -246,7 +299,7 @@ func (h *holding) watch(ctx context.Context) (over bool) {
 
 // look asks what the judge goes by. Virtual servers are listed once before the
 // apiserver answers, to know whether there are any.
-func (h *holding) look(ctx context.Context) {
+func (h *Healing) look(ctx context.Context) {
 	if _, known := h.asked["servers"]; !known {
 		h.lookAtServers(ctx)
 	}
@@ -265,7 +318,7 @@ func (h *holding) look(ctx context.Context) {
 }
 
 // due tells whether it is time to ask something again, and notes that it is asked.
-func (h *holding) due(what string, every time.Duration) bool {
+func (h *Healing) due(what string, every time.Duration) bool {
 	now := time.Now()
 	if last, ok := h.asked[what]; ok && now.Sub(last) < every {
 		return false
@@ -275,7 +328,7 @@ func (h *holding) due(what string, every time.Duration) bool {
 }
 
 // dial tries the apiserver.
-func (h *holding) dial(ctx context.Context) {
+func (h *Healing) dial(ctx context.Context) {
 	var targets []host.Target
 	for _, to := range h.options.APIServers {
 		targets = append(targets, host.Target{What: "apiserver", To: to, TLS: true})
@@ -318,7 +371,7 @@ func answerOf(d dataplane.Dial) (string, bool) {
 // ten times that in a slow kernel.
 const serversTime = 5 * time.Second
 
-func (h *holding) lookAtServers(ctx context.Context) {
+func (h *Healing) lookAtServers(ctx context.Context) {
 	begun := time.Now()
 	h.asked["servers"] = begun
 	now, _ := h.read(ctx, only(host.IPVS, serversTime))
@@ -333,7 +386,7 @@ func (h *holding) lookAtServers(ctx context.Context) {
 }
 
 // sayServers tells what has changed.
-func (h *holding) sayServers(whole bool, has func(netip.Addr) bool) {
+func (h *Healing) sayServers(whole bool, has func(netip.Addr) bool) {
 	var served []string
 	for _, t := range h.targets {
 		if has(t.Prefix.Addr()) {
@@ -356,7 +409,7 @@ func (h *holding) sayServers(whole bool, has func(netip.Addr) bool) {
 // agentsTime bounds the questions to kube-proxy, which have bounds of their own.
 const agentsTime = 3 * time.Second
 
-func (h *holding) lookAtProxy(ctx context.Context) {
+func (h *Healing) lookAtProxy(ctx context.Context) {
 	begun := time.Now()
 	now, _ := h.read(ctx, only(host.Agents, agentsTime))
 	last := lastSync(now.Agents)

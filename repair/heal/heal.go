@@ -1,20 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package hold takes a stolen address off a service device, and keeps it off until
-// the service proxy has heard that nobody claims it any more.
+// Package heal gives a host back an address that a service device of its own has taken
+// from its owner, and stays until the service proxy has learned that nobody claims it
+// any more.
 //
-// One deletion is a race: kube-proxy puts the address back at its next sync, within
-// 30 seconds, as long as it has not heard of the claim's end, and it cannot hear of
-// it while the address cuts it off from the apiserver (docs/lab.md). So Hold
-// listens to the kernel, and removes the address again within milliseconds.
+// By rule: a routing rule leads over the local table for that address (package bypass).
+// The host reaches the owner at once, and there is nothing to race with: the proxy may
+// bind the address as often as it likes, and takes it off by itself when it has learned
+// that the claim is gone (lab cure-by-rule: 0.3 s, both eras). Then the rule is taken
+// back. Killed at any moment it leaves a host that works: with the rule, or as it was.
 //
-// It takes one address off one device, and adds or changes nothing. Killed at any
-// moment it leaves no file, no process and no lock: the address is off, or the proxy
-// puts it back, and all is as before.
+// By deletion, where rules do not do it: one deletion is a race. kube-proxy puts the
+// address back at its next sync, within 30 seconds, as long as it has not learned of the
+// claim's end, and it cannot while the address cuts it off from the apiserver
+// (docs/lab.md). So the address is removed again within milliseconds of each time it is
+// put back. Killed at any moment this leaves nothing behind.
+//
+// It never acts on an address that this host has for itself: when that comes, the rule
+// goes at once, since with it a host does not reach itself at its own address.
 //
 // When is it over? The apiserver must answer, at an address that then is not this
-// host's, while all targets are off; and one of three must hold of each target, of
-// the time since then and since the address was last on its device:
+// host's, while all targets are off or passed over; and one of three must hold of each
+// target, of the time since then and since the address was last on its device:
 //
 //   - There was an IPVS virtual server on it, and a whole list of them that was
 //     begun in that time has none. kube-proxy takes virtual servers away at the end
@@ -33,9 +40,10 @@
 //
 // A sync that puts the address back shows that kube-proxy's cache still has the
 // claim, and the time begins anew. The first two signs must stand for three seconds.
-package hold
+package heal
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -49,15 +57,28 @@ import (
 // ErrHeld says that another instance works in this network namespace.
 var ErrHeld = errors.New("another repair is at work on this host")
 
-// Options say what to keep off, and until when.
+// By is the way to heal.
+type By string
+
+// The ways. The zero value is by rule, and by deletion where rules do not do it.
+const (
+	ByRule By = "rule"
+	ByHold By = "hold"
+)
+
+// Options say what to heal of, how, and until when.
 type Options struct {
 	Targets    []repair.Target
+	By         By
 	APIServers []netip.AddrPort // where the apiserver is when the addresses are off; none: nothing can be verified
 	DryRun     bool             // tells what would be done, does nothing, and returns after one look
-	Limit      time.Duration    // 0: ten minutes
+	Limit      time.Duration    // of Wait; 0: ten minutes
+	// Waits is asked every second, by rule, what comes back only when the address is off:
+	// as long as there is something it is taken off, too. May be nil.
+	Waits func(context.Context) []string
 	// Tell is called with every action and observation, in order, from one goroutine,
-	// and not after Hold has returned. It may be slow: removing does not wait for it,
-	// but Hold's return does. May be nil.
+	// and not after Close has returned. It may be slow: removing does not wait for it,
+	// but Close does. May be nil.
 	Tell func(Event)
 
 	world *world // tests have another; nil: this one
@@ -84,6 +105,8 @@ const (
 	Removed   = "removed"   // it was taken off
 	LetGo     = "let go"    // a target is left alone from now on
 	APIServer = "apiserver" // how the apiserver answers has changed
+	Ruled     = "rule"      // by rule: what the host sends to a target leaves it
+	Unruled   = "unruled"   // the rules were taken back
 	Synced    = "synced"    // what shows of kube-proxy's syncs
 	Waiting   = "waiting"   // every ten seconds: for what
 	Overrun   = "overrun"   // the kernel had more to announce than fits: all is listed again
@@ -94,6 +117,7 @@ const (
 // Outcome is how it ended.
 type Outcome struct {
 	Healed   bool   // verified, of every target
+	ByRule   bool   // else by deletion
 	Why      string // in a sentence: which condition ended it, or what is missing
 	Removed  int    // how often an address was taken off
 	Again    int    // how often one was put back after the apiserver answered

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package kernel
+package rtnetlink
 
 import (
 	"context"
@@ -27,9 +27,9 @@ const (
 	readTime   = 5 * time.Second
 )
 
-// Kernel is the kernel of the network namespace of the thread that opened it. It is
-// one goroutine's at a time.
-type Kernel struct {
+// Conn asks the kernel of the network namespace of the thread that opened it. Its
+// methods may be called at once: the library's sockets are locked for each request.
+type Conn struct {
 	socket *nl.NetlinkSocket
 	handle map[int]*nl.SocketHandle
 	links  *netlink.Handle
@@ -37,12 +37,12 @@ type Kernel struct {
 
 // Open opens netlink. Whoever opens it from another network namespace than the
 // process's has locked the goroutine to its thread, also for reading.
-func Open() (*Kernel, error) {
+func Open() (*Conn, error) {
 	socket, err := nl.Subscribe(unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("open netlink: %w", err)
 	}
-	k := &Kernel{socket: socket, handle: map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: {Socket: socket}}}
+	k := &Conn{socket: socket, handle: map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: {Socket: socket}}}
 	limit := unix.NsecToTimeval(answerTime.Nanoseconds())
 	if k.links, err = netlink.NewHandle(unix.NETLINK_ROUTE); err == nil {
 		err = errors.Join(socket.SetReceiveTimeout(&limit), socket.SetSendTimeout(&limit), k.links.SetSocketTimeout(answerTime))
@@ -55,7 +55,7 @@ func Open() (*Kernel, error) {
 }
 
 // Close closes what Open opened.
-func (k *Kernel) Close() {
+func (k *Conn) Close() {
 	k.socket.Close()
 	if k.links != nil {
 		k.links.Close()
@@ -64,7 +64,7 @@ func (k *Kernel) Close() {
 
 // Read reads what a bypass goes by: devices, addresses, routes and rules. What was not
 // read whole is an error.
-func (k *Kernel) Read(ctx context.Context) (*dataplane.Host, error) {
+func (k *Conn) Read(ctx context.Context) (*dataplane.Host, error) {
 	wanted := []string{host.Links, host.Addresses, host.Routes, host.Policies}
 	o := host.Options{Timeout: readTime}
 	o.Skip = slices.DeleteFunc(append(host.Sections(), host.Station()...), func(s string) bool { return slices.Contains(wanted, s) })
@@ -80,7 +80,7 @@ func (k *Kernel) Read(ctx context.Context) (*dataplane.Host, error) {
 // Put makes the host pass over its local table for addresses, and verifies that the
 // kernel does. What does not work is taken back before it returns. The changes are those
 // that were made; none: it was so already.
-func (k *Kernel) Put(ctx context.Context, purpose bypass.Purpose, ips ...netip.Addr) ([]bypass.Change, error) {
+func (k *Conn) Put(ctx context.Context, purpose bypass.Purpose, ips ...netip.Addr) ([]bypass.Change, error) {
 	h, err := k.Read(ctx)
 	if err != nil {
 		return nil, err
@@ -104,7 +104,7 @@ func (k *Kernel) Put(ctx context.Context, purpose bypass.Purpose, ips ...netip.A
 
 // Take takes bypasses back: of some addresses, or all of a purpose. It also ends what an
 // interrupted Put has left.
-func (k *Kernel) Take(ctx context.Context, purpose bypass.Purpose, ips ...netip.Addr) ([]bypass.Change, error) {
+func (k *Conn) Take(ctx context.Context, purpose bypass.Purpose, ips ...netip.Addr) ([]bypass.Change, error) {
 	h, err := k.Read(ctx)
 	if err != nil {
 		return nil, err
@@ -113,13 +113,63 @@ func (k *Kernel) Take(ctx context.Context, purpose bypass.Purpose, ips ...netip.
 	return changes, k.do(changes)
 }
 
+// Drop takes the rules of one address, of any purpose, at once: for a host that has just
+// become its owner and does not reach itself now. It opens no socket, and leaves what is
+// in nobody's way to Take.
+func (k *Conn) Drop(ip netip.Addr) error {
+	family := unix.AF_INET
+	if ip.Is6() {
+		family = unix.AF_INET6
+	}
+	list, err := k.links.RuleList(family)
+	if err != nil {
+		return fmt.Errorf("list rules: %w", err)
+	}
+	h := &dataplane.Host{}
+	for _, r := range list {
+		h.Policies = append(h.Policies, short(r, ip))
+	}
+	var errs []error
+	for _, b := range bypass.Of(h) {
+		if b.IP == ip {
+			errs = append(errs, k.do([]bypass.Change{{Take: true, Rule: b.Rule}}))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// short is as much of a rule as shows whether it is a bypass of an address.
+func short(r netlink.Rule, ip netip.Addr) dataplane.Policy {
+	p := dataplane.Policy{Family: 4, Priority: max(r.Priority, 0), Goto: max(r.Goto, 0), Table: r.Table}
+	if ip.Is6() {
+		p.Family = 6
+	}
+	if r.Goto > 0 && r.Protocol != 0 && r.Protocol != unix.RTPROT_KERNEL || r.Invert || r.Src != nil || r.IifName != "" || r.OifName != "" || r.Mark != 0 || r.Tos != 0 || r.UIDRange != nil {
+		p.Other = "more"
+	}
+	if r.Dst != nil {
+		to, _ := netip.AddrFromSlice(r.Dst.IP)
+		ones, _ := r.Dst.Mask.Size()
+		p.To = netip.PrefixFrom(to.Unmap(), ones)
+	}
+	if p.Goto != 0 {
+		p.Table = 0
+	}
+	return p
+}
+
 // do makes the changes in their order, and ends at the first that fails.
-func (k *Kernel) do(changes []bypass.Change) error {
+func (k *Conn) do(changes []bypass.Change) error {
 	for _, c := range changes {
 		var err error
-		if c.Route.Table != 0 {
+		switch {
+		case c.Route.Table != 0:
 			err = k.route(c)
-		} else {
+		case c.Take && c.Rule.Table == dataplane.TableLocal:
+			if err = k.twice(c.Rule); err == nil {
+				err = k.rule(c)
+			}
+		default:
 			err = k.rule(c)
 		}
 		if err != nil {
@@ -129,10 +179,34 @@ func (k *Kernel) do(changes []bypass.Change) error {
 	return nil
 }
 
+// twice reports an error unless there are two rules of the local table, of which one may
+// be taken. Some kernels have said that they put the second one and had not (linux commit
+// e9919a24d302, in 4.9.y, 4.14.y and 4.19.y of May 2019; reverted by 4970b42d5c36).
+func (k *Conn) twice(r dataplane.Policy) error {
+	family := unix.AF_INET
+	if r.Family == 6 {
+		family = unix.AF_INET6
+	}
+	list, err := k.links.RuleList(family)
+	if err != nil {
+		return fmt.Errorf("list rules: %w", err)
+	}
+	n := 0
+	for _, other := range list {
+		if p := short(other, netip.Addr{}); p.Table == dataplane.TableLocal && !p.To.IsValid() && p.Other != "more" && p.Priority == r.Priority {
+			n++
+		}
+	}
+	if n < 2 {
+		return errors.New("put a second rule of the local table: the kernel has not put it")
+	}
+	return nil
+}
+
 // rule puts or takes a rule. It is put without NLM_F_EXCL, with which the kernel
 // refuses one that is there (linux net/core/fib_rules.c fib_nl_newrule): a kernel whose
 // rules have no protocol would refuse the local table's second one.
-func (k *Kernel) rule(c bypass.Change) error {
+func (k *Conn) rule(c bypass.Change) error {
 	kind, flags := unix.RTM_NEWRULE, unix.NLM_F_CREATE|unix.NLM_F_ACK
 	if c.Take {
 		kind, flags = unix.RTM_DELRULE, unix.NLM_F_ACK
@@ -175,7 +249,7 @@ func ruleMessage(r dataplane.Policy) []nl.NetlinkRequestData {
 var protocols = map[string]byte{"": unix.RTPROT_KERNEL, "boot": unix.RTPROT_BOOT, "static": unix.RTPROT_STATIC}
 
 // route puts or takes the route by which IPv6 chooses another source.
-func (k *Kernel) route(c bypass.Change) error {
+func (k *Conn) route(c bypass.Change) error {
 	link, err := k.links.LinkByName(c.Route.Link)
 	if err != nil {
 		return failed(c, err)
@@ -203,7 +277,7 @@ func failed(c bypass.Change, err error) error {
 }
 
 // leaves asks the kernel whether what the host sends to an address leaves it.
-func (k *Kernel) leaves(ip netip.Addr) error {
+func (k *Conn) leaves(ip netip.Addr) error {
 	w, err := k.Way(ip)
 	switch {
 	case err != nil:
@@ -222,7 +296,7 @@ type Way struct {
 }
 
 // Way asks the kernel (rtnetlink(7), RTM_GETROUTE).
-func (k *Kernel) Way(ip netip.Addr) (Way, error) {
+func (k *Conn) Way(ip netip.Addr) (Way, error) {
 	routes, err := k.links.RouteGet(ip.AsSlice())
 	if err != nil || len(routes) == 0 {
 		return Way{}, fmt.Errorf("route to %s: %w", ip, err)
@@ -243,7 +317,7 @@ func (k *Kernel) Way(ip netip.Addr) (Way, error) {
 // which it is reached, or drops it as a martian: with a device, RTM_GETROUTE looks up
 // as for a packet that comes in (linux net/ipv4/route.c inet_rtm_getroute,
 // ip_route_input_rcu, fib_validate_source). IPv6 checks no source.
-func (k *Kernel) Accepts(ip netip.Addr) (bool, error) {
+func (k *Conn) Accepts(ip netip.Addr) (bool, error) {
 	if ip.Is6() {
 		return true, nil
 	}

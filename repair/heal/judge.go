@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package hold
+package heal
 
 import (
 	"fmt"
@@ -41,6 +41,7 @@ type standing struct {
 	device string
 	prefix netip.Prefix
 	on     bool
+	passed bool      // the host passes over it by a routing rule
 	last   time.Time // when it was last seen on
 	again  int       // how often it came after the apiserver answered
 	served bool      // IPVS had a virtual server on it, once
@@ -85,17 +86,20 @@ func (s *standing) disturbed(at time.Time) {
 }
 
 // leave lets a target go.
-func (j *judge) leave(i int, why string) { j.standing[i].letGo = why }
+func (j *judge) leave(i int, why string) { j.standing[i].letGo, j.standing[i].passed = why, false }
+
+// passes: from now on what the host sends to a target leaves it, or does so no more.
+func (j *judge) passes(i int, over bool) { j.standing[i].passed = over && j.standing[i].letGo == "" }
 
 // dialled: the apiserver answered, or did not, between two moments. While a target
-// was on, an answer shows nothing: it may have come from this host.
+// was on and not passed over, an answer shows nothing: it may have come from this host.
 func (j *judge) dialled(begun, ended time.Time, ok bool) {
 	if !ok {
 		j.answering = false
 		return
 	}
 	for _, s := range j.standing {
-		if s.letGo == "" && (s.on || !s.last.IsZero() && !s.last.Before(begun)) {
+		if s.letGo == "" && !s.passed && (s.on || !s.last.IsZero() && !s.last.Before(begun)) {
 			return
 		}
 	}
@@ -218,6 +222,8 @@ func (j *judge) whyOf(s *standing, now time.Time) string {
 	switch {
 	case s.letGo != "":
 		return fmt.Sprintf("%s was left alone: %s", ip, s.letGo)
+	case s.on && s.passed:
+		return fmt.Sprintf("%s is on %s still, and passed over", ip, s.device)
 	case s.on:
 		return fmt.Sprintf("%s is on %s", ip, s.device)
 	case proof != "":

@@ -1,5 +1,0 @@
-// SPDX-License-Identifier: Apache-2.0
-
-// Package kernel puts what package bypass plans into the kernel of this host, asks it
-// whether it does what was meant, and takes it back.
-package kernel
