@@ -86,19 +86,6 @@ func standsIn(o snapshot.Origin) string {
 	return fmt.Sprintf(" (and in %s:%d, or the next apply puts it back)", o.File, o.Line)
 }
 
-// KeepOff is the step for a node that cannot hear of the cure: the address must
-// be kept off until kube-proxy has seen the change. One deletion is a race: the
-// next sync, at most 30 s later, may come before the watch is back (lab
-// repair-once: sometimes it does).
-func KeepOff(f *cluster.Facts, c claim.Range, nodes []string) Step {
-	era := EraOf(f)
-	return Step{
-		Where:   eachOf(nodes),
-		Text:    fmt.Sprintf("keep %s off %s for two minutes, until kube-proxy has heard of the change (after a single deletion its next sync may come first)", c.From, era.Device),
-		Command: command.KeepOff(c.From, era.Device),
-	}
-}
-
 // ByLoopback is where kubectl works while the apiserver's own address and port lead
 // to a Service: the loopback is spared. The address is not, on its own host either,
 // nor is the ClusterIP from another host: it is translated again on this one (lab

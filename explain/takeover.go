@@ -29,6 +29,9 @@ type Target struct {
 	// Seen are the hosts in whose kernel the address was seen though it is not
 	// theirs.
 	Seen []Sight
+	// Over are the hosts that hold the address and pass over their local table for it by a
+	// routing rule, sorted: they lose next to nothing.
+	Over []string
 	// Held: what is told is what these hosts hold, whatever the proxy would do.
 	Held *Hold
 }
@@ -52,7 +55,10 @@ func Takeover(t Target, f *cluster.Facts) []Loss {
 	}
 	x.place()
 	switch {
+	case len(x.Over) > 0 && len(x.victims) == 0:
+		x.over()
 	case x.era.Binds:
+		x.over()
 		x.selfTalk()
 		x.martians()
 		x.filteredOwner()
@@ -124,7 +130,7 @@ func (x *takeover) place() {
 		x.owner = x.Is
 	}
 	for _, n := range x.f.Nodes {
-		if n.Name == x.Owner.Name || x.Held != nil && !x.seen(n.Name) {
+		if n.Name == x.Owner.Name || x.Held != nil && !x.seen(n.Name) || slices.Contains(x.Over, n.Name) {
 			continue
 		}
 		x.victims = append(x.victims, n.Name)
@@ -133,7 +139,7 @@ func (x *takeover) place() {
 		}
 	}
 	for _, s := range x.Seen { // a host of which no Node was read
-		if x.Held != nil && s.Host != x.Owner.Name && !slices.Contains(x.victims, s.Host) {
+		if x.Held != nil && s.Host != x.Owner.Name && !slices.Contains(x.victims, s.Host) && !slices.Contains(x.Over, s.Host) {
 			x.victims = append(x.victims, s.Host)
 		}
 	}
@@ -169,6 +175,36 @@ const (
 	basisMartian = "a packet whose source is one of the receiver's own addresses is dropped whatever rp_filter is (linux net/ipv4/fib_frontend.c fib_validate_source)"
 	basisNAT     = "rules match address, protocol and port, on whichever node the traffic meets first"
 )
+
+const (
+	basisOver   = "a routing rule before the local table's leads to another table (linux net/core/fib_rules.c fib_rules_lookup; lab cure-by-rule)"
+	basisOnlink = "a next hop is refused while the local table has it, whatever the rules say (linux net/ipv4/fib_semantics.c fib_check_nh_nongw; lab cure-by-rule)"
+)
+
+// over: who passes over the address by a routing rule loses what IPVS takes whatever the
+// routes say, and routes that are made anew.
+func (x *takeover) over() {
+	if len(x.Over) == 0 {
+		return
+	}
+	ports := ""
+	if len(x.Ports) > 0 {
+		ports = fmt.Sprintf("; only %s stays the Service's", x.Ports)
+	}
+	l := Loss{Nodes: x.Over, Text: fmt.Sprintf("%s: %s is on %s, and a routing rule leads past it: they and %s reach each other%s, and new routes via %s are refused until it is off",
+		Names(x.Over), x.Address, x.era.Device, x.owner, ports, x.Address), Evidence: []string{basisOnlink}}
+	to := []string{x.owner}
+	flows, _ := x.flowsToOwner()
+	for _, flow := range flows {
+		if !slices.Contains(x.Ports, snapshot.Port{Proto: flow.Proto, Number: flow.Port}) {
+			l.Effects = append(l.Effects, x.effect(x.Over, to, flow, dataplane.Delivered, basisOver))
+		}
+	}
+	for _, p := range x.Ports {
+		l.Effects = append(l.Effects, x.effect(x.Over, to, dataplane.Flow{Proto: p.Proto, Port: p.Number, Name: x.Service}, dataplane.DeliveredElsewhere, "IPVS answers the Service's port on the node itself"))
+	}
+	x.add(l)
+}
 
 // selfTalk: a node that has bound the address delivers it to itself.
 func (x *takeover) selfTalk() {

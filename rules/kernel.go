@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"whohas/bypass"
 	"whohas/claim"
 	"whohas/claimants"
 	"whohas/cluster"
@@ -52,6 +53,24 @@ func takenFrom(p *rule.Pass, kinds ...claim.Kind) theft {
 	slices.SortFunc(t.owners, claim.Compare)
 	t.owners = slices.CompactFunc(t.owners, func(a, b claim.Claim) bool { return claim.Compare(a, b) == 0 })
 	return t
+}
+
+// passedOver parts the hosts that hold the key's address: those that deliver it to
+// themselves, and those that pass over it by a routing rule.
+func passedOver(p *rule.Pass, held []claim.Claim) (at, over []claim.Claim) {
+	for _, h := range held {
+		host := p.Objects.Host(h.Origin.Host)
+		passes := false
+		if host != nil {
+			_, passes = bypass.Over(host, p.Key.Range.From)
+		}
+		if passes {
+			over = append(over, h)
+		} else {
+			at = append(at, h)
+		}
+	}
+	return at, over
 }
 
 func sameClaims(a, b []claim.Claim) bool {

@@ -67,12 +67,12 @@ func TestStolenTells(t *testing.T) {
 	for path, wants := range map[string][]string{
 		"WH110/fires": {
 			"that was not enough", "it came through spec.externalIPs", "IPVS leads 192.168.10.114:80 to 10.244.1.7:8080",
-			"ping says ok", "ip addr del 192.168.10.114/32 dev kube-ipvs0", "crictl stop", "ip neigh flush to 192.168.10.114",
+			"ping says ok", "ip addr del 192.168.10.114/32 dev kube-ipvs0", "goto 1", "ip neigh flush to 192.168.10.114",
 		},
 		"WH110/fires-services-not-read": {"not all Services were read", "kubectl get services -A"},
 		"WH110/fires-worker":            {"it does not run there, runs in another mode now, or does not reach the apiserver", "no real server"},
 		"WH110/fires-filter":            {"every port but the Service's are refused"},
-		"WH110/fires-kube-router":       {"restart kube-router", "dev kube-dummy-if"},
+		"WH110/fires-kube-router":       {"goto 1", "dev kube-dummy-if"},
 		"WH110/fires-gateway":           {"is reserved (gateway)"},
 		"WH110/fires-local-route":       {"ip route del local 192.168.10.114/32 dev lo table 255"},
 		"WH110/fires-cluster-ip":        {"a ClusterIP cannot be changed"},

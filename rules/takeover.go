@@ -94,7 +94,10 @@ func servesAPI(p *rule.Pass) bool {
 func target(p *rule.Pass, subjects []claim.Claim, is string, loses ...string) explain.Target {
 	t := explain.Target{Address: p.Key.Range.From, Is: is, Loses: loses, API: servesAPI(p)}
 	t.Owner = hostOwner(p)
-	t.Seen, t.Listens = sights(stolen(p).held), listens(p)
+	held := stolen(p).held
+	t.Seen, t.Listens = sights(held), listens(p)
+	_, over := passedOver(p, held)
+	t.Over = hostNames(over)
 	if len(subjects) > 0 {
 		t.Service = subjects[0].By.String()
 	}
@@ -154,8 +157,8 @@ func nodeOrHost(p *rule.Pass, owners []claim.Claim) string {
 	return "node"
 }
 
-// takeoverFix removes the claims and, where the nodes cannot hear of that, keeps
-// the address off until they do. Where the writer of a status is a controller,
+// takeoverFix removes the claims and, where the nodes cannot learn of that, gives them
+// their way to the apiserver until they have. Where the writer of a status is a controller,
 // what it acts on comes first.
 func takeoverFix(p *rule.Pass, subjects []claim.Claim, t explain.Target) explain.Fix {
 	f := explain.Fix{Text: "take the claim away where the API is still reached; then make sure that every node has heard of it"}
@@ -173,8 +176,11 @@ func takeoverFix(p *rule.Pass, subjects []claim.Claim, t explain.Target) explain
 		step.Where = where
 		f.Steps = append(f.Steps, step)
 	}
+	var back []explain.Step
 	if sealed {
-		f.Steps = append(f.Steps, explain.KeepOff(p.Facts, p.Key.Range, others(p.Facts, t.Owner.Name)))
+		var put []explain.Step
+		put, back = explain.PassOver(p.Objects.Host, others(p.Facts, t.Owner.Name), p.Key.Range.From, era.Device)
+		f.Steps = append(f.Steps, put...)
 	}
 	if taken && !era.Binds {
 		f.Steps = append(f.Steps, explain.ForgetRules(p.Facts, netip.AddrPortFrom(t.Address, t.APIPort(p.Facts)), others(p.Facts, t.Owner.Name))...)
@@ -185,6 +191,7 @@ func takeoverFix(p *rule.Pass, subjects []claim.Claim, t explain.Target) explain
 			Command: command.Shell("ip -o addr show dev {} to {}", era.Device, t.Address.String()),
 		})
 	}
+	f.Steps = append(f.Steps, back...)
 	return f
 }
 

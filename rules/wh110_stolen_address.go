@@ -22,10 +22,10 @@ var StolenAddress = add(rule.Rule{
 	Name:     "stolen-address",
 	Severity: rule.Critical,
 	Doc: rule.Doc{
-		Problem: "A host delivers to itself an address that belongs to another: it is on kube-ipvs0 or kube-dummy-if, or in the local routing table, and a Node, the control plane, a tunnel, a gateway or a declaration has it.",
+		Problem: "A host delivers to itself an address that belongs to another: it is on kube-ipvs0 or kube-dummy-if, or in the local routing table, and a Node, the control plane, a tunnel, a gateway or a declaration has it. A warning where a routing rule leads past the local table for it, put by whohas repair, whohas shield or a person.",
 		Effect:  "The host talks to itself where it means the owner, and drops what the owner sends as martian. If it is the apiserver's address, the host becomes NotReady, and its kube-proxy does not hear when the claim is taken away.",
 		Why:     "kube-proxy puts every service address on kube-ipvs0 and compares it with the addresses of its own host only. On the owner everything looks right; ping from the host says ok up to kube-proxy 1.25, because the host answers itself, and Destination Port Unreachable from 1.26 on.",
-		Fix:     "Take the claim away where the API is still reached. Then, on each host that holds the address: restart kube-proxy, and delete the address at once. Deleting once is a race: kube-proxy may put the address back before it has heard from the apiserver.",
+		Fix:     "On each host that holds the address, pass over the local table for it by a routing rule: the host reaches the owner at once, whatever kube-proxy does. Take the claim away. kube-proxy learns of that now, and takes the address off by itself; then take the rule back. Deleting the address instead is a race: kube-proxy puts it back before it has learned of the change.",
 		Since:   "kube-proxy 1.11 (IPVS), every kube-router",
 		Refs: []string{
 			"https://github.com/kubernetes/kubernetes/issues/104679",
@@ -47,6 +47,10 @@ var StolenAddress = add(rule.Rule{
 		f := rule.Finding{
 			Severity: rule.Critical,
 			Title:    fmt.Sprintf("%s %s, and %s %s it on %s", p.Key.Range, whose, hosts, verb(t.held, "holds", "hold"), deviceOf(t.held)),
+		}
+		if at, _ := passedOver(p, t.held); len(at) == 0 {
+			f.Severity = rule.Warning
+			f.Title += fmt.Sprintf(", but %s over it by a routing rule", verb(t.held, "passes", "pass"))
 		}
 		cause := fmt.Sprintf("%s of %s: %s, which %s", deviceOf(t.held), hosts, p.Key.Range, whose)
 		if len(services) > 0 {
@@ -144,33 +148,46 @@ func unexplained(p *rule.Pass, services []claim.Claim, t explain.Target) []expla
 	}}
 }
 
-// stolenFix is the order that works: first the claim, then on each host a
-// kube-proxy that knows nothing yet, and only then the address. A kube-proxy that
-// starts does nothing before it has listed the Services (kubernetes
-// pkg/proxy/ipvs/proxier.go isInitialized), which it can once the address is gone.
+// stolenFix is the order that works: first each host gets its way to the owner back, by a
+// rule that no proxy undoes; then the claim goes, and kube-proxy, which learns of it now,
+// takes the address off by itself (lab cure-by-rule). A local route is nobody's to put
+// back.
 func stolenFix(p *rule.Pass, t theft, services []claim.Claim, goal explain.Target) explain.Fix {
-	f := explain.Fix{Text: "first the claim, then kube-proxy, then the address, on every host that holds it"}
+	if !goal.Held.Proxy {
+		f := explain.Fix{Text: "the address must go, on every host that holds it", Steps: removals(p, inRole(services, claim.VIP))}
+		return explain.Fix{Text: f.Text, Steps: append(append(f.Steps, takeOff(t.held, atOnce)...), explain.ForgetNeighbour(p.Key.Range.From))}
+	}
+	text := "first a routing rule on every host that holds it, then the claim; kube-proxy then takes the address off by itself"
+	var more []explain.Step
 	vips := inRole(services, claim.VIP)
-	f.Steps = removals(p, vips)
 	switch {
 	case len(services) > len(vips):
-		f.Steps = append(f.Steps, explain.Step{Where: explain.Anywhere,
+		more = append(more, explain.Step{Where: explain.Anywhere,
 			Text: "a ClusterIP cannot be changed: delete the Service and make it anew, and keep the range of ClusterIPs off the hosts' addresses"})
-	case len(services) == 0 && goal.Held.Proxy && !snapshot.Complete(p.Coverage, cluster.ServiceKind):
-		f.Steps = append(f.Steps, explain.Step{Where: explain.Anywhere, Text: "see which Service claims the address, and take it out of that one",
+	case len(services) == 0 && !snapshot.Complete(p.Coverage, cluster.ServiceKind):
+		more = append(more, explain.Step{Where: explain.Anywhere, Text: "see which Service claims the address, and take it out of that one",
 			Command: command.Shell("kubectl get services -A -o wide | grep -F {}", p.Key.Range.String())})
-	case len(services) == 0 && goal.Held.Proxy:
-		f.Text = "the claim is gone already; kube-proxy must start anew, and then the address must go, on every host that holds it"
+	case len(services) == 0:
+		text = "the claim is gone already: a routing rule on every host that holds it, and kube-proxy learns of that, and takes the address off by itself"
 	}
-	if goal.Held.Proxy {
-		f.Steps = append(f.Steps, explain.RestartProxy(p.Facts, hostNames(t.held)))
-	}
-	f.Steps = append(f.Steps, takeOff(t.held)...)
-	return explain.Fix{Text: f.Text, Steps: append(f.Steps, explain.ForgetNeighbour(p.Key.Range.From))}
+	return passOverFix(p, text, hostNames(t.held), goal.Held.Device, append(more, takeOff(t.held, byItself)...))
 }
 
-// takeOff removes addresses from hosts.
-func takeOff(held []claim.Claim) []explain.Step {
+// What takeOff says.
+const (
+	atOnce   = "take %s off %s"
+	byItself = "see that %s is off %s within a minute; if it stays, kube-proxy does not work there: take it off"
+)
+
+// passOverFix: the rules, the claim, what else is to be done, and the rules back.
+func passOverFix(p *rule.Pass, text string, hosts []string, device string, then []explain.Step) explain.Fix {
+	put, back := explain.PassOver(p.Objects.Host, hosts, p.Key.Range.From, device)
+	steps := slices.Concat(put, removals(p, inRole(takenFor(p), claim.VIP)), then, back)
+	return explain.Fix{Text: text, Steps: append(steps, explain.ForgetNeighbour(p.Key.Range.From))}
+}
+
+// takeOff removes addresses from hosts; text says so, of an address and a device.
+func takeOff(held []claim.Claim, text string) []explain.Step {
 	var steps []explain.Step
 	for _, h := range held {
 		prefix, err := netip.ParsePrefix(h.Text)
@@ -178,12 +195,12 @@ func takeOff(held []claim.Claim) []explain.Step {
 			continue
 		}
 		e := &snapshot.HostEdit{Host: h.Origin.Host, Link: h.Origin.Table, Prefix: prefix}
-		text := fmt.Sprintf("take %s off %s", h.Range, h.Origin.Table)
+		say := fmt.Sprintf(text, h.Range, h.Origin.Table)
 		if table, link, ok := claimants.LocalRoute(h); ok {
 			e.Table, e.Link = table, link
-			text = fmt.Sprintf("delete the local route to %s", h.Range)
+			say = fmt.Sprintf("delete the local route to %s", h.Range)
 		}
-		steps = append(steps, explain.Step{Where: h.Origin.Host, Text: text, Edit: &snapshot.Edit{Host: e}})
+		steps = append(steps, explain.Step{Where: h.Origin.Host, Text: say, Edit: &snapshot.Edit{Host: e}})
 	}
 	return steps
 }

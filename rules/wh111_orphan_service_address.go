@@ -54,7 +54,7 @@ var OrphanServiceAddress = add(rule.Rule{
 					Certainty: explain.Observed, Evidence: evidence(held[:min(len(held), 4)])}},
 				Notes: append(ipsetNotes(p, held), serverNotes(p, held)...),
 				Fixes: []explain.Fix{{Text: "kube-proxy must start anew, and then the address must go",
-					Steps: append([]explain.Step{explain.RestartProxy(p.Facts, hostNames(held))}, takeOff(held)...)}},
+					Steps: append([]explain.Step{explain.RestartProxy(p.Facts, hostNames(held))}, takeOff(held, atOnce)...)}},
 			},
 		})
 	},

@@ -20,7 +20,7 @@ var AwaitedAddress = add(rule.Rule{
 		Problem: "A host's kube-proxy serves an address that belongs to another, and the address is on no device there at this moment: somebody has taken it off kube-ipvs0.",
 		Effect:  "kube-proxy puts it back at its next sync, within 30 s. From then on the host talks to itself where it means the owner. The Service's own ports of the address lead to its real servers already.",
 		Why:     "kube-proxy works from what it heard last. IPVS and its ipsets show that it still wants the address: it takes both away in the first sync in which no Service claims it.",
-		Fix:     "Keep the address off until kube-proxy has heard that the claim is gone; one deletion is a race. Take the claim away where the API is reached.",
+		Fix:     "Lead over the local table for the address by a routing rule: then it does not matter that kube-proxy puts it back. Take the claim away where the API is reached, and the rule when kube-proxy has taken the address off by itself.",
 		Since:   "kube-proxy 1.11 (IPVS)",
 		Refs: []string{
 			"https://github.com/kubernetes-sigs/kubespray/issues/9455",
@@ -38,9 +38,14 @@ var AwaitedAddress = add(rule.Rule{
 		}
 		hosts := hostNames(t.held)
 		whose, _, _ := ownerText(p, t.owners)
+		severity, title := rule.Error, fmt.Sprintf("%s %s, and kube-proxy on %s puts it back on kube-ipvs0 at its next sync", p.Key.Range, whose, explain.Names(hosts))
+		if at, _ := passedOver(p, t.held); len(at) == 0 {
+			severity = rule.Warning
+			title += fmt.Sprintf("; %s over it by a routing rule", verb(t.held, "the host passes", "the hosts pass"))
+		}
 		p.Report(rule.Finding{
-			Severity:  rule.Error,
-			Title:     fmt.Sprintf("%s %s, and kube-proxy on %s puts it back on kube-ipvs0 at its next sync", p.Key.Range, whose, explain.Names(hosts)),
+			Severity:  severity,
+			Title:     title,
 			Claimants: claimantsOf(t.held, t.owners, bearers(p)),
 			Chain: explain.Chain{
 				Cause: explain.Link{Text: fmt.Sprintf("IPVS on %s serves %s, which %s; it is on no device there now", explain.Names(hosts), p.Key.Range, whose), Evidence: evidence(t.held[:min(len(t.held), 4)])},
@@ -51,8 +56,7 @@ var AwaitedAddress = add(rule.Rule{
 					Evidence:  []string{"kubernetes pkg/proxy/ipvs/proxier.go syncService, bindAddr; lab repair-once"},
 				}},
 				Notes: append(ipsetNotes(p, t.held), serverNotes(p, t.held)...),
-				Fixes: []explain.Fix{{Text: "first the claim; until kube-proxy has heard of that, the address must be kept off", Steps: append(
-					removals(p, inRole(takenFor(p), claim.VIP)), explain.KeepOff(p.Facts, p.Key.Range, hosts))}},
+				Fixes: []explain.Fix{passOverFix(p, "take the claim away; until kube-proxy has learned of that, pass over the address", hosts, claimants.ProxyDevice, nil)},
 			},
 		})
 	},

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -254,15 +253,32 @@ func (k *Conn) route(c bypass.Change) error {
 	if err != nil {
 		return failed(c, err)
 	}
-	r := &netlink.Route{LinkIndex: link.Attrs().Index, Dst: &net.IPNet{IP: c.Route.To.Addr().AsSlice(), Mask: net.CIDRMask(c.Route.To.Bits(), c.Route.To.Addr().BitLen())},
-		Src: c.Route.Source.AsSlice(), Priority: c.Route.Metric, Protocol: unix.RTPROT_KERNEL, Table: c.Route.Table}
-	if c.Route.Via.IsValid() {
-		r.Gw = c.Route.Via.AsSlice()
-	}
+	kind, flags := unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_REPLACE|unix.NLM_F_ACK
 	if c.Take {
-		return failed(c, k.links.RouteDel(r))
+		kind, flags = unix.RTM_DELROUTE, unix.NLM_F_ACK
 	}
-	return failed(c, k.links.RouteReplace(r))
+	request := nl.NewNetlinkRequest(kind, flags)
+	request.Sockets = k.handle
+	for _, part := range routeMessage(c.Route, link.Attrs().Index) {
+		request.AddData(part)
+	}
+	_, err = request.Execute(unix.NETLINK_ROUTE, 0)
+	return failed(c, err)
+}
+
+// routeMessage is a struct rtmsg of IPv6 and its attributes (rtnetlink(7)).
+func routeMessage(r dataplane.Route, index int) []nl.NetlinkRequestData {
+	head := nl.NewRtMsg()
+	head.Family, head.Table, head.Protocol, head.Dst_len = unix.AF_INET6, uint8(r.Table), unix.RTPROT_KERNEL, uint8(r.To.Bits())
+	parts := []nl.NetlinkRequestData{head,
+		nl.NewRtAttr(unix.RTA_DST, r.To.Addr().AsSlice()),
+		nl.NewRtAttr(unix.RTA_PREFSRC, r.Source.AsSlice()),
+		nl.NewRtAttr(unix.RTA_OIF, nl.Uint32Attr(uint32(index))),
+		nl.NewRtAttr(unix.RTA_PRIORITY, nl.Uint32Attr(uint32(r.Metric)))}
+	if r.Via.IsValid() {
+		parts = append(parts, nl.NewRtAttr(unix.RTA_GATEWAY, r.Via.AsSlice()))
+	}
+	return parts
 }
 
 // failed says which change failed. One that takes what has gone meanwhile did not.

@@ -27,17 +27,19 @@ var may = map[string][]string{
 	"command":             {},
 	"dataplane":           {},
 	"dataplane/netfilter": {"dataplane"},
+	"bypass":              {"command", "dataplane"},
+	"bypass/rtnetlink":    {"bypass", "dataplane", "source/host"},
 	"snapshot":            {"command", "dataplane"},
 	"claim":               {"snapshot"},
 	"cluster":             {"snapshot", "dataplane"},
 	"claimants":           {"claim", "cluster", "snapshot", "dataplane/netfilter", "dataplane"},
-	"explain":             {"claim", "cluster", "snapshot", "command", "dataplane"},
+	"explain":             {"bypass", "claim", "cluster", "snapshot", "command", "dataplane"},
 	"rule":                {"explain", "claim", "cluster", "snapshot", "dataplane"},
-	"rules":               {"rule", "claimants", "explain", "claim", "cluster", "snapshot", "command", "dataplane"},
+	"rules":               {"bypass", "rule", "claimants", "explain", "claim", "cluster", "snapshot", "command", "dataplane"},
 	"check":               {"rule", "claimants", "explain", "claim", "cluster", "snapshot", "dataplane"},
 	"who":                 {"rule", "explain", "claim", "cluster", "snapshot", "dataplane"},
-	"diagnose":            {"check", "rule", "claimants", "explain", "claim", "cluster", "snapshot", "command", "dataplane"},
-	"repair":              {"diagnose", "check", "rule", "claimants", "explain", "claim", "cluster", "snapshot", "command", "dataplane"},
+	"diagnose":            {"bypass", "check", "rule", "claimants", "explain", "claim", "cluster", "snapshot", "command", "dataplane"},
+	"repair":              {"bypass", "diagnose", "check", "rule", "claimants", "explain", "claim", "cluster", "snapshot", "command", "dataplane"},
 	"guard/policy":        {"rule", "claimants", "explain", "claim", "cluster", "snapshot", "dataplane"},
 	"guard":               {"check", "rule", "claimants", "explain", "claim", "cluster", "snapshot", "dataplane"},
 	"guard/watch":         {"check", "rule", "claimants", "claim", "cluster", "snapshot", "dataplane", "source/live"},
@@ -45,13 +47,14 @@ var may = map[string][]string{
 	"guard/audit":         {"guard/watch", "check", "rule", "snapshot"},
 	"guard/server":        {"guard/webhook", "guard/audit", "guard/watch", "guard/policy", "guard", "check", "dataplane", "source/live", "source/file"},
 	"repair/withdraw":     {"repair", "source/file", "snapshot"},
-	"repair/hold":         {"repair", "claimants", "source/host", "snapshot", "dataplane"},
+	"repair/heal":         {"repair", "bypass", "bypass/rtnetlink", "claimants", "source/host", "source/monitor", "snapshot", "dataplane"},
 	"report":              {"repair", "diagnose", "who", "check", "rule", "explain", "claim", "cluster", "snapshot", "dataplane"},
 	"source/document":     {"snapshot"},
 	"source/manifest":     {"source/document", "source/file", "snapshot"},
 	"source/live":         {"source/document", "snapshot"},
 	"source/bundle":       {"snapshot", "dataplane"},
 	"source/file":         {},
+	"source/monitor":      {},
 	"source/host":         {"source/file", "dataplane/netfilter", "dataplane", "snapshot"},
 	"source/capture":      {"source/file", "dataplane/netfilter", "dataplane", "snapshot"},
 	"probe":               {"dataplane"},
@@ -88,7 +91,7 @@ var anything = []string{"internal/cli"}
 // cluster either, but what it writes are Kubernetes' objects, and it compiles them with
 // the apiserver's own compiler before anybody applies them. The lab's own
 // package, which reads scenarios and compares runs, is none of them.
-var edges = []string{"source/", "repair/withdraw", "repair/hold", "guard/policy", "guard/webhook", "guard/audit", "guard/server", "internal/cli", "lab/prober", "lab/kernel", "lab/site", "lab/component", "lab/director", "lab/runner", "lab/cmd"}
+var edges = []string{"source/", "bypass/rtnetlink", "repair/withdraw", "repair/heal", "guard/policy", "guard/webhook", "guard/audit", "guard/server", "internal/cli", "lab/prober", "lab/kernel", "lab/site", "lab/component", "lab/director", "lab/runner", "lab/cmd"}
 
 // except are what single packages may import all the same.
 var except = map[string][]string{
