@@ -3,6 +3,7 @@
 package netfilter_test
 
 import (
+	stdcmp "cmp"
 	"errors"
 	"os"
 	"path/filepath"
@@ -96,9 +97,7 @@ func save(tables []dataplane.Table) string {
 	for _, t := range tables {
 		b.WriteString("*" + t.Name + "\n")
 		for _, c := range t.Chains {
-			if c.Policy != "" {
-				b.WriteString(":" + c.Name + " " + c.Policy + " [0:0]\n")
-			}
+			b.WriteString(":" + c.Name + " " + stdcmp.Or(c.Policy, "-") + " [0:0]\n") // also one that was not declared: it keeps its place
 		}
 		for _, c := range t.Chains {
 			for _, r := range c.Rules {
@@ -119,6 +118,7 @@ func FuzzParseSave(f *testing.F) {
 		f.Add(string(text))
 	}
 	f.Add("*nat\n[1:2] -A X\n:X - [0:0]\nCOMMIT\n*\n:\n[")
+	f.Add("*nat\n-A X ACCEPT\n:Y - [0:0]\n-A Y -j X\nCOMMIT\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		got, err := netfilter.ParseSave(strings.NewReader(text), "legacy", "ip")
 		netfilter.Frontends(got)
