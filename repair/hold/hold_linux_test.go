@@ -127,9 +127,6 @@ func keepsOff(n *node, b *bench, during time.Duration) {
 	if kinds[Removed] != out.Removed || kinds[Appeared] != out.Removed {
 		n.t.Errorf("%d removed, of which was told %v", out.Removed, kinds)
 	}
-	if looks.Load() < 50 || there.Load()*10 > looks.Load() {
-		n.t.Errorf("it was there at %d of %d looks", there.Load(), looks.Load())
-	}
 	n.t.Logf("there at %d of %d looks, removed %d times", there.Load(), looks.Load(), out.Removed)
 }
 
