@@ -38,6 +38,19 @@ func KeepOff(ip netip.Addr, device string) Line {
 	return Shell("for i in $(seq 1200); do ip addr del {} dev {} 2>/dev/null; sleep 0.1; done", single(ip), device)
 }
 
+// KeepServerOff takes an IPVS virtual server away for two minutes, again and again:
+// kube-proxy puts it back at each sync until it has learned that nobody claims it.
+func KeepServerOff(ip netip.Addr, proto string, port uint16) Line {
+	to := netip.AddrPortFrom(ip.WithZone(""), port).String()
+	switch proto {
+	case "TCP":
+		return Shell("for i in $(seq 1200); do ipvsadm -D -t {} 2>/dev/null; sleep 0.1; done", to)
+	case "UDP":
+		return Shell("for i in $(seq 1200); do ipvsadm -D -u {} 2>/dev/null; sleep 0.1; done", to)
+	}
+	return refuse("ipvsadm has no word for %s", Show(proto))
+}
+
 // single is an address with its full length, as the kernel has it on a service device.
 func single(ip netip.Addr) string { return ip.WithZone("").String() + "/" + strconv.Itoa(ip.BitLen()) }
 

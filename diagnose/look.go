@@ -105,11 +105,11 @@ func (l *look) isCause(f rule.Finding) bool {
 	switch {
 	case f.Rule.ID == ForeignAnswer:
 		return f.Severity >= rule.Error && l.answeredByNode(f.Address())
-	case f.Rule.ID == AwaitedAddress:
+	case f.Rule.ID == AwaitedAddress, f.Rule.ID == StolenAddress: // also where a routing rule leads past it: it is taken all the same
 		return true
 	case f.Severity < rule.Critical:
 		return false
-	case f.Rule.ID == StolenAddress, f.Rule.ID == StolenEndpoint:
+	case f.Rule.ID == StolenEndpoint:
 		return true
 	}
 	return slices.Contains(takeovers, f.Rule.ID) && l.shown(f.Address())

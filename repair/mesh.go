@@ -48,6 +48,21 @@ func Missing(h *dataplane.Host, peers []netip.Addr) []string {
 	return out
 }
 
+// MissingRoutes lists the peers whose session is up and by which no route leads: while a
+// peer's address is local the kernel refuses one through a tunnel to it, whatever the
+// rules say (linux net/ipv4/fib_semantics.c fib_check_nh_nongw, onlink). A peer may have
+// no routes to give; the caller bounds its patience.
+func MissingRoutes(h *dataplane.Host, peers []netip.Addr) []string {
+	var out []string
+	for _, peer := range peers {
+		up := slices.ContainsFunc(h.Sessions, func(s dataplane.Session) bool { return s.Peer.Unmap() == peer && s.State == established })
+		if up && !slices.ContainsFunc(h.Routes, func(r dataplane.Route) bool { return r.Via.IsValid() && r.Via.Unmap() == peer }) {
+			out = append(out, fmt.Sprintf("the routes by %s", peer))
+		}
+	}
+	return out
+}
+
 // tunnelled tells whether a route leads through an IPIP device over a peer; over
 // anybody, if none is given.
 func tunnelled(h *dataplane.Host, peer netip.Addr) bool {

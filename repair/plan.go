@@ -20,15 +20,20 @@ import (
 
 // Make plans the repair of what a diagnosis has found.
 func Make(s diagnose.Seen, d diagnose.Diagnosis) Plan {
-	p := Plan{Host: d.Host, Title: d.Title}
+	p := Plan{Host: d.Host, Title: d.Title, Standing: standing(s.Host)}
 	if d.Cause == nil || !d.Cause.Address().IsValid() {
+		if len(p.Standing) > 0 {
+			return p.finish(s)
+		}
 		p.Refused = []string{"there is nothing to repair here: " + d.Title}
 		return p
 	}
 	m := maker{Seen: s, finding: d.Cause, ip: d.Cause.Address()}
 	p.Address = m.ip
+	p.Hold = flushed(s.Host)
 	p.Claims, p.Withdrawals = m.claims()
-	p.Hosts, p.After = m.hosts(), m.after()
+	p.Hosts, p.Back = m.hosts(p.Hold)
+	p.After = m.after()
 	p.Targets, p.Refused = m.targets()
 	if m.translates() {
 		p.Withdrawals = nil
@@ -151,8 +156,8 @@ func cite(c claim.Claim) string {
 	return strings.TrimSpace(fmt.Sprintf("%s %s", c.By, c.Origin.Field))
 }
 
-// claims are the steps at the API: the claim goes first, for as long as it stands
-// every kube-proxy puts the address back.
+// claims are the steps at the API: as long as the claim stands every kube-proxy keeps the
+// address where it is.
 func (m *maker) claims() (steps []explain.Step, withdrawals []Withdrawal) {
 	where := m.whereKubectlWorks()
 	for _, fix := range m.finding.Chain.Fixes[:min(1, len(m.finding.Chain.Fixes))] {
@@ -212,27 +217,50 @@ func (m *maker) isServer() bool {
 	return false
 }
 
-// hosts are the steps on every host that holds the address.
-func (m *maker) hosts() []explain.Step {
+// hosts are the steps on every host that holds the address, before the claim goes and
+// after.
+func (m *maker) hosts(hold string) (first, back []explain.Step) {
 	if m.finding.Rule.ID == diagnose.StolenEndpoint {
-		return m.hostSteps()
+		return m.hostSteps(), nil
 	}
 	device := claimants.ProxyDevice
 	if held := m.on(m.ip, func(a dataplane.Address) bool { return claimants.ServiceDevice(a.Link) }); len(held) > 0 {
 		device = held[0].Link
 	}
+	victims := m.victims()
 	each := "each host that holds it"
-	if victims := m.victims(); len(victims) > 0 {
+	if len(victims) > 1 {
 		each = explain.Names(victims)
 	}
-	reach := "log in there from a machine that is not the owner, or by the console: they drop what the owner sends from this address"
-	return []explain.Step{
-		{Where: each, Text: reach},
-		{Where: each, Text: fmt.Sprintf("see that it is there, on %s and on no card", device), Command: command.Shell("ip -o addr show to {}", m.ip.String())},
-		{Where: each, Text: "take it off and keep it off, until kube-proxy there has heard of the change", Command: command.Shell("sudo whohas repair --apply")},
-		{Where: each, Text: "or, without whohas, the same for two minutes; one deletion is a race with kube-proxy's next sync",
-			Command: command.KeepOff(m.ip, device)},
+	put, back := explain.PassOver(m.Snapshot.Host, victims, m.ip, device)
+	if len(victims) < 2 { // others may hold it as well
+		put, back = elsewhere(put, each), elsewhere(back, each)
 	}
+	by := "give it its way to the owner back, at once: by a routing rule, which needs no luck against kube-proxy"
+	if hold != "" {
+		by = "take it off and keep it off, until kube-proxy there has learned of the change"
+	}
+	first = []explain.Step{
+		{Where: each, Text: "log in there from a machine that is not the owner, or by the console: they drop what the owner sends from this address"},
+		{Where: each, Text: fmt.Sprintf("see that it is there, on %s and on no card", device), Command: command.Shell("ip -o addr show to {}", m.ip.String())},
+		{Where: each, Text: by, Command: command.Shell("sudo whohas repair --apply")},
+	}
+	for _, s := range put {
+		if hold == "" {
+			s.Text = "or, without whohas, the same in one line"
+			first = append(first, s)
+		}
+	}
+	first = append(first, explain.Step{Where: each, Text: "or, where ip rule or the kernel is older than 4.18, keep it off for two minutes; one deletion is a race with kube-proxy's next sync",
+		Command: command.KeepOff(m.ip, device)})
+	return append(first, m.takenPorts(each)...), back
+}
+
+func elsewhere(steps []explain.Step, where string) []explain.Step {
+	for i := range steps {
+		steps[i].Where = where
+	}
+	return steps
 }
 
 // hostSteps are those of the finding's own fix that are done on hosts.
@@ -256,17 +284,17 @@ func (m *maker) victims() []string {
 			out = append(out, c.Origin.Host)
 		}
 	}
-	if len(out) < 2 { // others may hold it as well
-		return nil
-	}
 	slices.Sort(out)
+	if len(out) == 0 {
+		return []string{m.Host.Name}
+	}
 	return out
 }
 
 // after is how to see that it worked.
 func (m *maker) after() []explain.Step {
 	return []explain.Step{
-		{Where: "each host", Text: "see that it is gone, and stays gone for a minute: this prints nothing but on the owner", Command: command.Shell("ip -o addr show to {}", m.ip.String())},
+		{Where: "each host", Text: "see that kube-proxy has taken it off by itself: this prints nothing but on the owner", Command: command.Shell("ip -o addr show to {}", m.ip.String())},
 		{Where: explain.Anywhere, Text: "see that every Node is Ready", Command: command.Shell("kubectl get nodes")},
 		explain.ForgetNeighbour(m.ip),
 	}

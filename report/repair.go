@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"whohas/repair"
@@ -49,8 +50,9 @@ func RepairText(o TextOptions) func(io.Writer, *Repair) error {
 		}
 		t.wrap(t.color(rule.Info, "PLAN")+"  ", "      ", r.Title)
 		t.wrap("", "", fmt.Sprintf("%s: nothing has been done.%s", r.Host, whatApplies(r)))
-		t.steps("first, the claim", r.Claims)
-		t.steps("then, the hosts", r.Hosts)
+		t.steps("first, the hosts", r.Hosts)
+		t.steps("then, the claim", r.Claims)
+		t.steps("then, the hosts again", r.Back)
 		t.steps("and see that it worked", r.After)
 		t.refused(r)
 		return t.w.Flush()
@@ -63,7 +65,13 @@ func whatApplies(r *Repair) string {
 	if len(r.Targets) == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" On this host, whohas repair --apply takes %s off %s and keeps it off.", r.Address, r.Targets[0].Device)
+	switch {
+	case r.Hold != "":
+		return fmt.Sprintf(" On this host, whohas repair --apply takes %s off %s and keeps it off: %s.", r.Address, r.Targets[0].Device, r.Hold)
+	case len(r.Hosts) == 0:
+		return " Here, whohas repair --apply takes them back."
+	}
+	return fmt.Sprintf(" On this host, whohas repair --apply leads past %s by a routing rule, and takes it back when kube-proxy has taken the address off %s.", r.Address, r.Targets[0].Device)
 }
 
 func (t *textWriter) refused(r *Repair) {
@@ -91,7 +99,7 @@ func (t *textWriter) outcome(r *Repair) {
 	t.wrap(t.bold(word)+"  ", spaces(len(word)+2), r.Outcome)
 	t.refused(r)
 	if !r.Healed {
-		t.steps("what is left", append(r.Claims[:len(r.Claims):len(r.Claims)], r.Hosts...))
+		t.steps("what is left", slices.Concat(r.Hosts, r.Claims, r.Back))
 	}
 	t.steps("see that it worked", r.After)
 }
@@ -107,8 +115,12 @@ type jsonRepair struct {
 	Targets []jsonTarget `json:"targets"`
 	Claims  []jsonFix    `json:"claims"`
 	Hosts   []jsonFix    `json:"hosts"`
+	Back    []jsonFix    `json:"back"`
 	After   []jsonFix    `json:"after"`
 	Refused []string     `json:"refused"`
+	Way     string       `json:"way"`              // "rule" or "hold": how --apply heals this host
+	WayWhy  string       `json:"wayWhy,omitempty"` // why by hold
+	Rules   []string     `json:"rules"`            // the addresses for which an earlier repair's rules stand
 	Events  []jsonEvent  `json:"events"`
 }
 
@@ -129,11 +141,18 @@ func RepairJSON(w io.Writer, r *Repair) error {
 	out := jsonRepair{
 		envelope: newEnvelope("Repair", r.Tool, (&Report{Coverage: r.Coverage}).Complete(), r.Coverage),
 		Host:     r.Host, Title: r.Title, Applied: r.Applied, Healed: r.Healed, Outcome: r.Outcome,
-		Targets: []jsonTarget{}, Claims: jsonSteps(r.Claims), Hosts: jsonSteps(r.Hosts), After: jsonSteps(r.After),
+		Targets: []jsonTarget{}, Claims: jsonSteps(r.Claims), Hosts: jsonSteps(r.Hosts), Back: jsonSteps(r.Back), After: jsonSteps(r.After),
+		Way: "rule", WayWhy: r.Hold, Rules: []string{},
 		Refused: orEmpty(r.Refused), Events: []jsonEvent{},
 	}
 	if r.Address.IsValid() {
 		out.Address = r.Address.String()
+	}
+	if r.Hold != "" {
+		out.Way = "hold"
+	}
+	for _, ip := range r.Standing {
+		out.Rules = append(out.Rules, ip.String())
 	}
 	for _, t := range r.Targets {
 		out.Targets = append(out.Targets, jsonTarget{t.Device, t.Prefix.String(), orEmpty(t.Evidence)})

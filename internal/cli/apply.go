@@ -17,11 +17,12 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"whohas/bypass"
 	"whohas/diagnose"
 	"whohas/explain"
 	"whohas/probe"
 	"whohas/repair"
-	"whohas/repair/hold"
+	"whohas/repair/heal"
 	"whohas/repair/withdraw"
 	"whohas/report"
 	"whohas/source/host"
@@ -29,6 +30,7 @@ import (
 
 // applying is a repair that is being done.
 type applying struct {
+	env *env
 	*repairFlags
 	seen   diagnose.Seen
 	report *report.Repair
@@ -38,19 +40,28 @@ type applying struct {
 	failed bool
 }
 
-// apply does what the plan has for this host and for the API, in this order: the
-// claim, then the address, then it looks.
+// apply does what the plan has for this host and for the API, in this order: this host
+// reaches the owner, and so the apiserver, again; then the claim goes; then it waits
+// until the proxy here has learned of that.
 func (e *env) apply(ctx context.Context, f *repairFlags, seen diagnose.Seen, r *report.Repair, quiet bool) error {
-	a := &applying{repairFlags: f, seen: seen, report: r, to: e.stdout, now: e.now}
+	a := &applying{env: e, repairFlags: f, seen: seen, report: r, to: e.stdout, now: e.now}
 	if quiet {
 		a.to = e.stderr
 	}
-	cfg, whose, err := f.credentials(seen)
+	healing, err := a.begin(ctx)
+	if err != nil {
+		r.Outcome = strings.Join(a.said, "; ")
+		return err
+	}
+	if healing != nil {
+		defer healing.Close()
+	}
+	cfg, err := a.cluster(ctx)
 	if err != nil {
 		return err
 	}
 	atAPI := cfg != nil && len(r.Withdrawals) > 0
-	if !atAPI && len(r.Targets) == 0 {
+	if !atAPI && healing == nil {
 		r.Outcome = "nothing was done: " + cmp.Or(strings.Join(r.Refused, "; "), "no address is held here, and no claim can be taken away from here")
 		return nil
 	}
@@ -58,14 +69,13 @@ func (e *env) apply(ctx context.Context, f *repairFlags, seen diagnose.Seen, r *
 	var withdrawn withdraw.Outcome
 	var stands error // why the claim does
 	if atAPI {
-		a.tell("api", "using "+whose)
 		withdrawn, stands = a.withdraw(ctx, cfg)
 		errs = append(errs, stands)
 	}
-	if len(r.Targets) > 0 { // also where the claim could not be taken away: the address must go
-		errs = append(errs, a.hold(ctx))
+	if healing != nil {
+		errs = append(errs, a.wait(ctx, healing))
 	}
-	if !f.dryRun && ctx.Err() == nil {
+	if !f.dryRun && !f.detach && ctx.Err() == nil {
 		a.announce(ctx)
 		if atAPI && stands == nil {
 			errs = append(errs, a.verify(ctx, cfg, withdrawn))
@@ -74,9 +84,95 @@ func (e *env) apply(ctx context.Context, f *repairFlags, seen diagnose.Seen, r *
 		a.mesh(ctx)
 	}
 	err = joined(errs)
-	r.Healed = err == nil && !a.failed && !f.dryRun
+	r.Healed = err == nil && !a.failed && !f.dryRun && !f.detach
 	r.Outcome = strings.Join(a.said, "; ")
 	return err
+}
+
+// begin heals this host, if it holds something.
+func (a *applying) begin(ctx context.Context) (*heal.Healing, error) {
+	if len(a.report.Targets) == 0 {
+		return nil, nil
+	}
+	by := heal.By(a.by)
+	if by == "" && a.report.Hold != "" {
+		a.tell("by", "holding off: "+a.report.Hold)
+		by = heal.ByHold
+	}
+	if by == heal.ByHold && a.detach {
+		return nil, withHint(errors.New("--detach: this host is healed by holding the address off: "+a.report.Hold), "run it without --detach")
+	}
+	h, err := heal.Begin(ctx, heal.Options{Targets: a.report.Targets, By: by, APIServers: a.servers(), DryRun: a.dryRun, Limit: a.limit, Waits: a.waits(),
+		Tell: func(ev heal.Event) { a.tell(ev.Kind, ev.Text) }})
+	switch {
+	case errors.Is(err, heal.ErrHeld):
+		return nil, withHint(err, "wait for it, or look who runs it: pgrep -af whohas")
+	case errors.Is(err, bypass.ErrNoPlace):
+		return nil, withHint(err, "--by hold keeps the address off instead")
+	case err != nil:
+		return nil, err
+	case a.detach && !h.ByRule():
+		h.Close()
+		return nil, withHint(errors.New("--detach: no routing rule could be put, and nobody would keep the address off"), "run it without --detach")
+	}
+	return h, nil
+}
+
+// cluster is the API, where credentials let in. A host that holds the apiserver's address
+// could not read the Services before; it can now, and which claims there are is asked
+// again.
+func (a *applying) cluster(ctx context.Context) (*rest.Config, error) {
+	cfg, whose, err := a.credentials(a.seen)
+	if err != nil || cfg != nil && len(a.report.Withdrawals) > 0 || len(a.report.Targets) == 0 || a.dryRun {
+		if cfg != nil && len(a.report.Withdrawals) > 0 {
+			a.tell("api", "using "+whose)
+		}
+		return cfg, err
+	}
+	if !a.reached(ctx) || ctx.Err() != nil {
+		return cfg, nil
+	}
+	seen, err := a.env.again(ctx, a.repairFlags)
+	if err != nil {
+		a.tell("api", "could not look again: "+firstLine(err))
+		return nil, nil
+	}
+	a.report.Withdrawals = repair.Make(seen, diagnose.Run(seen)).Withdrawals
+	if cfg, whose, err = a.credentials(seen); cfg != nil && len(a.report.Withdrawals) > 0 {
+		a.tell("api", "the apiserver answers now: using "+whose)
+	}
+	return cfg, err
+}
+
+// reachedLimit bounds the wait for an apiserver that has just come into reach.
+const reachedLimit = 10 * time.Second
+
+// reached waits until an apiserver answers where this host was told that one is.
+func (a *applying) reached(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, reachedLimit)
+	defer cancel()
+	targets := dialTargets(a.seen.Host)
+	for len(targets) > 0 && ctx.Err() == nil {
+		for _, d := range host.Dials(ctx, targets) {
+			if d.Result == "accepted" && len(d.Names) > 0 {
+				return true
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+	return false
+}
+
+// again looks at this host once more.
+func (e *env) again(ctx context.Context, f *repairFlags) (diagnose.Seen, error) {
+	l, err := e.look(ctx, &f.inputs, &f.stationFlags, time.Now().Add(f.timeout))
+	if err != nil {
+		return diagnose.Seen{}, err
+	}
+	return e.judged(ctx, l, &f.inputs)
 }
 
 // tell writes down what happens, and shows it.
@@ -111,17 +207,50 @@ func (a *applying) withdraw(ctx context.Context, cfg *rest.Config) (withdraw.Out
 	return out, nil
 }
 
-func (a *applying) hold(ctx context.Context) error {
-	out, err := hold.Hold(ctx, hold.Options{Targets: a.report.Targets, APIServers: a.servers(), DryRun: a.dryRun, Limit: a.limit,
-		Tell: func(ev hold.Event) { a.tell(ev.Kind, ev.Text) }})
-	if errors.Is(err, hold.ErrHeld) {
-		err = withHint(err, "wait for it, or look who runs it: pgrep -af whohas")
+// wait stays until the proxy here has learned that nobody claims the address.
+func (a *applying) wait(ctx context.Context, h *heal.Healing) error {
+	if a.detach {
+		a.said = append(a.said, "the host sends what is for the owner to the owner; the routing rule stands: run whohas repair --apply again when the claim is gone, to take it back")
+		return nil
 	}
+	out, err := h.Wait(ctx)
 	a.failed = a.failed || !out.Healed
 	if out.Why != "" {
 		a.said = append(a.said, out.Why)
 	}
+	if out.ByRule && !out.Healed && !a.dryRun {
+		a.said = append(a.said, "the host reaches the owner by its routing rule, which stands until this is run again")
+	}
 	return err
+}
+
+// waits asks what of this host's BGP is not back, which by rule may need the address off.
+func (a *applying) waits() func(context.Context) []string {
+	lost := a.lost()
+	if len(lost) == 0 {
+		return nil
+	}
+	var since time.Time
+	return func(ctx context.Context) []string {
+		h, _ := host.Read(ctx, onlyMesh(a.root))
+		missing := repair.MissingRoutes(&h, lost)
+		if len(missing) > 0 && since.IsZero() {
+			since = time.Now()
+		}
+		if len(missing) > 0 && time.Since(since) > routesLimit {
+			return nil
+		}
+		return missing
+	}
+}
+
+// routesLimit is how long routes are waited for once their session is up: BIRD scans the
+// kernel's table every ten seconds with Calico (projectcalico confd/etc/calico/confd/templates/bird.cfg.template,
+// kernel scan time 10).
+const routesLimit = time.Minute
+
+func (a *applying) lost() []netip.Addr {
+	return repair.Lost(a.seen.Host, append([]netip.Addr{a.report.Address}, targetsOf(a.report.Targets)...)...)
 }
 
 // servers are where the apiserver is reached when the address is off.
@@ -183,7 +312,7 @@ const meshLimit = 6 * time.Minute
 // mesh waits for the sessions that the theft has cost this host, and for their tunnel
 // routes.
 func (a *applying) mesh(ctx context.Context) {
-	lost := repair.Lost(a.seen.Host, append([]netip.Addr{a.report.Address}, targetsOf(a.report.Targets)...)...)
+	lost := a.lost()
 	if len(lost) == 0 {
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +16,7 @@ import (
 	"whohas/check"
 	"whohas/diagnose"
 	"whohas/repair"
+	"whohas/repair/heal"
 	"whohas/report"
 	"whohas/rule"
 )
@@ -25,6 +27,8 @@ type repairFlags struct {
 	outputs       []string
 	apply, dryRun bool
 	printScript   bool
+	by            string
+	detach        bool
 	limit         time.Duration
 	undo          string
 	undoFile      string
@@ -39,26 +43,33 @@ func (e *env) repairCommand() *cobra.Command {
 at the API and on the other hosts, in the order that works. Without --apply nothing is
 done.
 
-With --apply on a host that holds another's address it takes the address off the
-service device and keeps it off, for as long as kube-proxy puts it back: until the
-apiserver answers and kube-proxy is seen to have heard that nobody claims the address,
-or until --limit. It acts only on an address with evidence that it is another host's,
-only on kube-ipvs0 or kube-dummy-if, never on a ClusterIP, never on the owner. Killed at
-any moment it leaves nothing behind.
+With --apply on a host that holds another's address it puts a routing rule that leads
+past the local table for that address, and verifies it: the host reaches the owner at
+once, whatever kube-proxy puts on its device. Then, where an apiserver answers and
+credentials may patch (--kubeconfig, or an admin.conf on this host), it takes the claim
+out of the Service, after writing what puts it back into an undo file; what a controller
+wrote is left to the controller. It waits until kube-proxy is seen to have learned that
+nobody claims the address and has taken it off, takes the rule back, and waits until the
+Nodes are Ready. It acts only on an address with evidence that it is another host's, only
+on kube-ipvs0 or kube-dummy-if, never on a ClusterIP, never on the owner.
 
-With --apply where an apiserver answers and credentials may patch (--kubeconfig, or an
-admin.conf on this host), it takes the claim out of the Service, after writing what
-puts it back into an undo file; what a controller wrote is left to the controller. Then
-it waits until the Nodes are Ready.
+Killed at any moment, over its --limit or told to --detach it leaves a host that works;
+run again it goes on from there, and takes the rule back in the end. As long as the rule
+stands the host must not be given that address for its own.
+
+With --by hold, and where a rule cannot be put, it takes the address off the device and
+keeps it off instead, for as long as kube-proxy puts it back. Killed, that leaves nothing
+behind.
 
 Exit status: 0 healed and verified, or nothing to repair; 1 plan shown, or not healed
 yet; 2 it could not work.`,
 		Example: `  sudo whohas repair                         # the plan
   sudo whohas repair --apply --dry-run       # what would be done, with every condition asked
   sudo whohas repair --apply                 # on each host that holds the address, and on the owner
+  sudo whohas repair --apply --detach        # no longer than until the host reaches the owner
   whohas repair --apply --kubeconfig admin.conf
   whohas repair --undo whohas-undo-20230322T101500.json
-  sudo whohas repair --print-script > keep-off.sh   # for hosts where whohas is not`,
+  sudo whohas repair --print-script > rule.sh   # for hosts where whohas is not`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return e.repair(cmd.Context(), f) },
 	}
@@ -71,7 +82,9 @@ yet; 2 it could not work.`,
 	f.stationFlags.register(flags)
 	flags.BoolVar(&f.apply, "apply", false, "do it")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "with --apply: show each action and do none")
-	flags.DurationVar(&f.limit, "limit", 10*time.Minute, "how long to keep an address off, and to wait for the Nodes")
+	flags.StringVar(&f.by, "by", "", "how to heal this host: rule, or hold, which takes the address off again and again (default rule, and hold where a rule cannot be put)")
+	flags.BoolVar(&f.detach, "detach", false, "end when the host reaches the owner; run again later, to take the rule back")
+	flags.DurationVar(&f.limit, "limit", 10*time.Minute, "how long to wait for kube-proxy, and for the Nodes")
 	flags.StringVar(&f.undo, "undo", "", "put back what an earlier run took away, from its undo file")
 	flags.StringVar(&f.undoFile, "undo-file", "", "where to keep what was taken away (default whohas-undo-TIME.json)")
 	flags.BoolVar(&f.printScript, "print-script", false, "print a sh script that does the same on a host, and needs no more than ip and grep")
@@ -102,11 +115,19 @@ func (f *repairFlags) combined() error {
 		return alone(f.flags, "undo", "it reads its file and the cluster, and nothing else", append(connection, "live", "root", "timeout", "no-probe", "apply")...)
 	}
 	if f.printScript {
-		if x := anyOf(f.flags, "output", "apply", "dry-run", "limit", "undo-file"); x != "" {
+		if x := anyOf(f.flags, "output", "apply", "dry-run", "limit", "undo-file", "by", "detach"); x != "" {
 			return withHint(fmt.Errorf("--print-script with --%s", x), "the script goes to stdout, and nothing is done")
 		}
 	}
-	if x := anyOf(f.flags, "limit", "undo-file"); x != "" && !f.apply {
+	switch {
+	case !slices.Contains([]string{"", string(heal.ByRule), string(heal.ByHold)}, f.by):
+		return withHint(fmt.Errorf("--by %q", f.by), "rule, or hold")
+	case f.detach && f.by == string(heal.ByHold):
+		return withHint(errors.New("--detach with --by hold"), "nobody would keep the address off")
+	case f.detach && f.flags.Changed("limit"):
+		return withHint(errors.New("--detach with --limit"), "it does not wait")
+	}
+	if x := anyOf(f.flags, "by", "detach", "limit", "undo-file"); x != "" && !f.apply {
 		return withHint(fmt.Errorf("--%s without --apply", x), "without --apply nothing is done")
 	}
 	return nil
@@ -190,9 +211,9 @@ const repairTimeout = 15 * time.Second
 // repairStatus is the exit status; blind: not everything could be read.
 func repairStatus(d diagnose.Diagnosis, r *report.Repair, blind bool) int {
 	switch {
-	case r.Healed, d.Cause == nil && d.Verdict != diagnose.Unknown && !blind:
+	case r.Healed, d.Cause == nil && len(r.Standing) == 0 && d.Verdict != diagnose.Unknown && !blind:
 		return exitOK
-	case d.Cause == nil:
+	case d.Cause == nil && len(r.Standing) == 0:
 		return exitFailed
 	}
 	return exitFindings

@@ -122,6 +122,9 @@ func open(o Options, targets []repair.Target) (*Healing, error) {
 	return h, nil
 }
 
+// ByRule reports whether the host is healed by routing rules, and not by deletion.
+func (h *Healing) ByRule() bool { return h.keeper.rules != nil }
+
 // Close ends the healing. By rule what was put stands, unless Wait has taken it back.
 func (h *Healing) Close() {
 	if h.stop != nil {
@@ -222,7 +225,7 @@ func (h *Healing) ended(why string, healed bool) Outcome {
 	var out Outcome
 	h.state.with(func(j *judge) { out = j.outcome(time.Now()) })
 	out.Why, out.Healed = why, healed
-	out.ByRule = h.keeper.rules != nil
+	out.ByRule = h.ByRule()
 	h.say(Ended, "%s", why)
 	return out
 }

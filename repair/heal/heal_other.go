@@ -23,3 +23,6 @@ func (*Healing) Wait(context.Context) (Outcome, error) { return Outcome{}, nil }
 
 // Close does nothing.
 func (*Healing) Close() {}
+
+// ByRule reports false.
+func (*Healing) ByRule() bool { return false }
