@@ -96,3 +96,20 @@ func TestWords(t *testing.T) {
 		}
 	})
 }
+
+// TestPieces: joined they are the line, and nothing in quotes is broken.
+func TestPieces(t *testing.T) {
+	for _, test := range []struct{ word, want string }{
+		{"a", "echo a &&|echo b"},
+		{"a && b", "echo 'a && b' &&|echo b"},
+		{"it's && so", `echo 'it'\''s && so' &&|echo b`},
+	} {
+		line := command.Chain(command.Shell("echo {}", test.word), command.Shell("echo b"))
+		if got := strings.Join(line.Pieces(), "|"); got != test.want {
+			t.Errorf("%q: %s, want %s", test.word, got, test.want)
+		}
+		if got := strings.Join(line.Pieces(), " "); got != line.String() {
+			t.Errorf("%s is broken into %s", line, got)
+		}
+	}
+}

@@ -247,7 +247,7 @@ type shell struct{ dir, log, sh string }
 var programs = []string{"kubectl", "ip", "nft", "iptables", "ip6tables", "iptables-save", "ipvsadm", "crictl", "docker", "seq", "sleep", "grep", "sed", "xargs", "sudo"}
 
 // flags are those of all templates.
-var flags = []string{"-n", "-p", "-A", "-o", "-t", "-S", "-F", "--", "-r", "-L", "-Ln", "-q", "--name", "--filter", "--type=json", "--subresource=status", "--apply"}
+var flags = []string{"-n", "-6", "-D", "-u", "-p", "-A", "-o", "-t", "-S", "-F", "--", "-r", "-L", "-Ln", "-q", "--name", "--filter", "--type=json", "--subresource=status", "--apply"}
 
 func newShell(t *testing.T) shell {
 	t.Helper()

@@ -65,3 +65,22 @@ func Chain(lines ...Line) Line {
 	}
 	return Line{text: strings.Join(texts, " && ")}
 }
+
+// Pieces are a line's parts, each but the last ending with the && that leads to the next:
+// a shell takes them one below the other. Text in quotes is left whole.
+func (l Line) Pieces() []string {
+	var out []string
+	quoted, from := false, 0
+	for i := 0; i < len(l.text); i++ {
+		switch {
+		case !quoted && l.text[i] == '\\':
+			i++ // the next stands for itself
+		case l.text[i] == '\'':
+			quoted = !quoted
+		case !quoted && strings.HasPrefix(l.text[i:], " && "):
+			out = append(out, l.text[from:i+len(" &&")])
+			from = i + len(" && ")
+		}
+	}
+	return append(out, l.text[from:])
+}

@@ -49,7 +49,11 @@ func (l *look) onDevice(name, device string, list []netip.Addr) []Check {
 	for _, ip := range list {
 		switch {
 		case slices.Contains(l.held, ip):
-			checks = append(checks, Check{Name: name, Outcome: Problem, Text: fmt.Sprintf("%s holds %s, which is another's", device, ip), Evidence: l.whose(ip), about: ip})
+			text := fmt.Sprintf("%s holds %s, which is another's", device, ip)
+			if l.over(ip) {
+				text += "; a routing rule leads past it"
+			}
+			checks = append(checks, Check{Name: name, Outcome: Problem, Text: text, Evidence: l.whose(ip), about: ip})
 		case !l.clusterIP(ip):
 			unknown++
 		}

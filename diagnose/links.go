@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"whohas/bypass"
 	"whohas/claim"
 	"whohas/claimants"
 	"whohas/dataplane"
@@ -58,16 +59,18 @@ func routes(l *look) []Check {
 	}
 	var odd []string
 	for _, p := range l.host.Policies {
-		if p.Priority == 0 && (p.Table != dataplane.TableLocal || p.Not || p.From.IsValid() || p.Mark != 0) {
+		if p.Priority == 0 && p.Goto == 0 && (p.Table != dataplane.TableLocal || p.Not || p.From.IsValid() || p.Mark != 0) {
 			odd = append(odd, fmt.Sprintf("rule 0 is not the one of the local table (%d)", p.Table))
 		}
 	}
 	i := slices.IndexFunc(l.host.Routes, func(r dataplane.Route) bool { // the default route
 		return r.Table == dataplane.TableMain && r.Type == "unicast" && (!r.To.IsValid() || r.To.Bits() == 0)
 	})
+	odd = append(odd, l.passes()...)
+	held := slices.DeleteFunc(slices.Clone(l.held), l.over)
 	switch {
-	case len(l.held) > 0:
-		return []Check{{Name: name, Outcome: Problem, Text: fmt.Sprintf("the local table, which is asked before all others, has %s", join(l.held)), Evidence: append(odd, "linux net/ipv4/fib_rules.c: rule 0 looks up table local"), about: l.held[0]}}
+	case len(held) > 0:
+		return []Check{{Name: name, Outcome: Problem, Text: fmt.Sprintf("the local table, which is asked before all others, has %s", join(held)), Evidence: append(odd, "linux net/ipv4/fib_rules.c: rule 0 looks up table local"), about: held[0]}}
 	case i < 0:
 		return []Check{{Name: name, Outcome: Problem, Text: "there is no default route: what is not on a subnet of this host is not reached", Evidence: odd, weight: noRoute}}
 	}
@@ -77,6 +80,25 @@ func routes(l *look) []Check {
 		text = fmt.Sprintf("default route via %s on %s", r.Via, r.Link)
 	}
 	return []Check{{Name: name, Outcome: OK, Text: text, Evidence: odd}}
+}
+
+// over reports whether a routing rule leads past the local table for an address.
+func (l *look) over(ip netip.Addr) bool {
+	_, ok := bypass.Over(l.host, ip)
+	return ok
+}
+
+// passes says which routing rules lead past the local table, and for what they stand.
+func (l *look) passes() []string {
+	var out []string
+	for _, b := range bypass.Of(l.host) {
+		text := fmt.Sprintf("%s is passed over by a routing rule, a %s's", b.IP, b.Purpose)
+		if !b.InForce {
+			text = fmt.Sprintf("a routing rule, a %s's, is to lead past the local table for %s, and does not: its target is gone, or no route leads there", b.Purpose, b.IP)
+		}
+		out = append(out, text)
+	}
+	return out
 }
 
 // lostNodes is the check whose problem is an answer of its own: a node that holds this

@@ -48,7 +48,7 @@ func (l *look) server(name string, w dataplane.Whereabout, to netip.AddrPort) Ch
 		evidence = append(evidence, "certificate for "+explain.Names(d.Names))
 	}
 	c := Check{Name: name, Outcome: Problem, Evidence: evidence, about: to.Addr()}
-	foreign := d.Self && slices.Contains(l.held, to.Addr())
+	foreign := d.Self && l.ends(to.Addr())
 	switch {
 	case foreign && d.Result == "accepted":
 		c.Text = fmt.Sprintf("%s is answered by this very host", to)
@@ -96,17 +96,20 @@ func place(w dataplane.Whereabout) string {
 	return w.File
 }
 
+// ends reports whether what the host sends to another's address ends on it.
+func (l *look) ends(ip netip.Addr) bool { return slices.Contains(l.held, ip) && !l.over(ip) }
+
 // unasked judges an address that nobody connected to, as in a captured host: where
 // the kernel would send is known all the same.
 func (l *look) unasked(to netip.AddrPort) Outcome {
-	if slices.Contains(l.held, to.Addr()) {
+	if l.ends(to.Addr()) {
 		return Problem
 	}
 	return Missing
 }
 
 func (l *look) unaskedText(to netip.AddrPort) string {
-	if slices.Contains(l.held, to.Addr()) {
+	if l.ends(to.Addr()) {
 		return fmt.Sprintf("%s is an address that this host delivers to itself", to)
 	}
 	return fmt.Sprintf("%s was not asked", to)

@@ -35,7 +35,7 @@ func (l *look) explain(cause *rule.Finding, checks []Check) {
 func (l *look) follows(c *Check, ip netip.Addr) bool {
 	switch c.Name {
 	case "apiserver": // an address that is off now keeps nobody from connecting now
-		return c.about == ip && !slices.Contains(l.back, ip)
+		return c.about == ip && !slices.Contains(l.back, ip) && !l.over(ip)
 	case "service addresses", "bgp", "tunnel", "routes":
 		return c.about == ip
 	}
@@ -156,7 +156,7 @@ func (l *look) next(cause *rule.Finding) []explain.Step {
 	if slices.Contains(l.back, ip) {
 		return []explain.Step{
 			{Where: l.host.Name, Text: "see the plan for this node and the cluster; it changes nothing", Command: command.Shell("sudo whohas repair")},
-			{Where: l.host.Name, Text: "keep the address off until kube-proxy has heard of the change, if no other repair is at work here", Command: command.Shell("sudo whohas repair --apply")},
+			l.applyStep(ip),
 		}
 	}
 	if !slices.Contains(l.held, ip) { // a port is taken, and no address: rules are a person's to delete
@@ -164,6 +164,18 @@ func (l *look) next(cause *rule.Finding) []explain.Step {
 	}
 	return []explain.Step{
 		{Where: l.host.Name, Text: "see the plan for this node and the cluster; it changes nothing", Command: command.Shell("sudo whohas repair")},
-		{Where: l.host.Name, Text: "take the address off here, and keep it off until kube-proxy has heard of the change", Command: command.Shell("sudo whohas repair --apply")},
+		l.applyStep(ip),
 	}
+}
+
+// applyStep is what repair --apply does next on a host that holds an address, or will.
+func (l *look) applyStep(ip netip.Addr) explain.Step {
+	text := "give this host its way to the owner back at once, and end it when kube-proxy has learned that the claim is gone"
+	if l.over(ip) {
+		text = "this host reaches the owner by its routing rule; take that back when kube-proxy has learned that the claim is gone"
+	}
+	if slices.Contains(l.back, ip) {
+		text += ", if no other repair is at work here"
+	}
+	return explain.Step{Where: l.host.Name, Text: text, Command: command.Shell("sudo whohas repair --apply")}
 }

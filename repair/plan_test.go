@@ -5,6 +5,7 @@ package repair_test
 import (
 	"net/netip"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -117,21 +118,27 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// TestPlan: the claim first and where kubectl works, then the hosts, then the look.
+// TestPlan: the hosts first, then the claim where kubectl works, the hosts again, and the
+// look.
 func TestPlan(t *testing.T) {
 	p := plan(victim())
+	const put = "ip rule add pref 1 type nop protocol kernel && ip rule add pref 0 to 192.168.10.114 goto 1 protocol kernel && " +
+		"ip rule add pref 0 lookup local protocol boot && ip rule del pref 0 lookup local protocol kernel && " +
+		"ip rule add pref 0 lookup local protocol kernel && ip rule del pref 0 lookup local protocol boot"
 	want := [][]string{
-		{"the host whose address it is (its own way to the apiserver does not leave the host; from here kubectl does not work)", "kubectl get services -A -o wide | grep -F 192.168.10.114"},
 		{"each host that holds it", ""},
 		{"each host that holds it", "ip -o addr show to 192.168.10.114"},
 		{"each host that holds it", "sudo whohas repair --apply"},
+		{"each host that holds it", put},
 		{"each host that holds it", "for i in $(seq 1200); do ip addr del 192.168.10.114/32 dev kube-ipvs0 2>/dev/null; sleep 0.1; done"},
+		{"the host whose address it is (its own way to the apiserver does not leave the host; from here kubectl does not work)", "kubectl get services -A -o wide | grep -F 192.168.10.114"},
+		{"each host that holds it", "ip rule del pref 0 to 192.168.10.114 goto 1 protocol kernel && ip rule del pref 1 type nop protocol kernel"},
 		{"each host", "ip -o addr show to 192.168.10.114"},
 		{explain.Anywhere, "kubectl get nodes"},
 		{"the other hosts of the network", "ip neigh flush to 192.168.10.114"},
 	}
 	var got [][]string
-	for _, s := range append(append(p.Claims, p.Hosts...), p.After...) {
+	for _, s := range slices.Concat(p.Hosts, p.Claims, p.Back, p.After) {
 		got = append(got, []string{s.Where, s.Line().String()})
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

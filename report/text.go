@@ -24,8 +24,8 @@ type TextOptions struct {
 
 // Text writes the report for people: the answer in the first two lines, then
 // each finding from the cause to the fix. Rules of the text: sentences without
-// exclamation marks, commands on lines of their own that can be copied whole,
-// no line broken inside a command, a field or an address, and nothing said
+// exclamation marks, commands on lines of their own that can be copied whole, no line
+// broken inside a command (but behind an &&), a field or an address, and nothing said
 // three times: the first finding's title is the answer, and a source that bears
 // out many sentences is cited by number and named once, at the end.
 func Text(o TextOptions) Format {
@@ -298,8 +298,10 @@ func (t *textWriter) fixes(f *rule.Finding) {
 // step writes a step of a list, and its command on a line of its own.
 func (t *textWriter) step(i int, s explain.Step) {
 	t.wrap(fmt.Sprintf("    %d. ", i+1), "       ", stepText(s))
-	if line := s.Line().String(); line != "" {
-		t.printf("       %s\n", t.bold(t.clean(line)))
+	if line := s.Line(); line.String() != "" {
+		for _, piece := range line.Pieces() {
+			t.printf("       %s\n", t.bold(t.clean(piece)))
+		}
 	}
 }
 
