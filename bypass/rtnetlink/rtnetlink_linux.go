@@ -77,7 +77,8 @@ func (k *Conn) Read(ctx context.Context) (*dataplane.Host, error) {
 }
 
 // Put makes the host pass over its local table for addresses, and verifies that the
-// kernel does. What does not work is taken back before it returns. The changes are those
+// kernel does: a shield's also where no route leads to one yet. What does not work is taken
+// back before it returns. The changes are those
 // that were made; none: it was so already.
 func (k *Conn) Put(ctx context.Context, purpose bypass.Purpose, ips ...netip.Addr) ([]bypass.Change, error) {
 	h, err := k.Read(ctx)
@@ -92,6 +93,9 @@ func (k *Conn) Put(ctx context.Context, purpose bypass.Purpose, ips ...netip.Add
 	for _, ip := range ips {
 		if err == nil {
 			err = k.leaves(ip)
+		}
+		if unreachable := errors.Is(err, unix.ENETUNREACH) || errors.Is(err, unix.EHOSTUNREACH); unreachable && purpose == bypass.Shield {
+			err = nil // the network may come up later
 		}
 	}
 	if err != nil {
@@ -302,6 +306,15 @@ func (k *Conn) leaves(ip netip.Addr) error {
 		return fmt.Errorf("route to %s: the host still delivers it to itself", ip)
 	}
 	return nil
+}
+
+// Device is the name of a device.
+func (k *Conn) Device(index int) (string, error) {
+	link, err := k.links.LinkByIndex(index)
+	if err != nil {
+		return "", fmt.Errorf("device %d: %w", index, err)
+	}
+	return link.Attrs().Name, nil
 }
 
 // Way is how a packet to an address would go.

@@ -186,7 +186,7 @@ for conflicts in everything that was read: manifests, dumps, a live cluster.`,
 		return withHint(err, "see %s --help", cmd.CommandPath())
 	})
 	who.register(root)
-	root.AddCommand(e.whoCommand(), e.checkCommand(), e.rulesCommand(), e.snapshotCommand(), e.diagnoseCommand(), e.repairCommand(), e.guardCommand(), e.versionCommand())
+	root.AddCommand(e.whoCommand(), e.checkCommand(), e.rulesCommand(), e.snapshotCommand(), e.diagnoseCommand(), e.repairCommand(), e.shieldCommand(), e.guardCommand(), e.versionCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
 	strict(root)
 	return root

@@ -158,6 +158,7 @@ type looked struct {
 	owners   []claim.Claim
 	config   *config
 	node     string // the host that is meant
+	captured bool   // it is not this one
 }
 
 // look gathers everything that can be known of a host: from bundles, or from the host
@@ -181,7 +182,7 @@ func (e *env) look(ctx context.Context, in *inputs, f *stationFlags, until time.
 			if err == nil && in.flags.Changed("root") {
 				err = withHint(errors.New("--root with a captured host"), "it says where this host's files are")
 			}
-			return looked{given, owners, cfg, f.node}, err
+			return looked{given, owners, cfg, f.node, true}, err
 		}
 	}
 	longest := later(until, time.Now().Add(ownLimit+leastLimit))
@@ -201,7 +202,7 @@ func (e *env) look(ctx context.Context, in *inputs, f *stationFlags, until time.
 	if given, err = waiting(); err != nil {
 		return looked{}, err
 	}
-	return looked{snapshot.Over(given, own), owners, cfg, own.Hosts[0].Name}, e.end.ended(ctx)
+	return looked{snapshot.Over(given, own), owners, cfg, own.Hosts[0].Name, false}, e.end.ended(ctx)
 }
 
 // stationConfig reads the configuration that is named, and no other: whoever stands

@@ -40,6 +40,8 @@ var may = map[string][]string{
 	"who":                 {"rule", "explain", "claim", "cluster", "snapshot", "dataplane"},
 	"diagnose":            {"bypass", "check", "rule", "claimants", "explain", "claim", "cluster", "snapshot", "command", "dataplane"},
 	"repair":              {"bypass", "diagnose", "check", "rule", "claimants", "explain", "claim", "cluster", "snapshot", "command", "dataplane"},
+	"shield":              {"bypass", "diagnose", "claimants", "claim", "cluster", "snapshot", "dataplane"},
+	"shield/watch":        {"bypass", "bypass/rtnetlink", "claimants", "dataplane", "source/monitor"},
 	"guard/policy":        {"rule", "claimants", "explain", "claim", "cluster", "snapshot", "dataplane"},
 	"guard":               {"check", "rule", "claimants", "explain", "claim", "cluster", "snapshot", "dataplane"},
 	"guard/watch":         {"check", "rule", "claimants", "claim", "cluster", "snapshot", "dataplane", "source/live"},
@@ -48,7 +50,7 @@ var may = map[string][]string{
 	"guard/server":        {"guard/webhook", "guard/audit", "guard/watch", "guard/policy", "guard", "check", "dataplane", "source/live", "source/file"},
 	"repair/withdraw":     {"repair", "source/file", "snapshot"},
 	"repair/heal":         {"repair", "bypass", "bypass/rtnetlink", "claimants", "source/host", "source/monitor", "snapshot", "dataplane"},
-	"report":              {"repair", "diagnose", "who", "check", "rule", "explain", "claim", "cluster", "snapshot", "dataplane"},
+	"report":              {"shield", "bypass", "command", "repair", "diagnose", "who", "check", "rule", "explain", "claim", "cluster", "snapshot", "dataplane"},
 	"source/document":     {"snapshot"},
 	"source/manifest":     {"source/document", "source/file", "snapshot"},
 	"source/live":         {"source/document", "snapshot"},
@@ -91,7 +93,7 @@ var anything = []string{"internal/cli"}
 // cluster either, but what it writes are Kubernetes' objects, and it compiles them with
 // the apiserver's own compiler before anybody applies them. The lab's own
 // package, which reads scenarios and compares runs, is none of them.
-var edges = []string{"source/", "bypass/rtnetlink", "repair/withdraw", "repair/heal", "guard/policy", "guard/webhook", "guard/audit", "guard/server", "internal/cli", "lab/prober", "lab/kernel", "lab/site", "lab/component", "lab/director", "lab/runner", "lab/cmd"}
+var edges = []string{"source/", "bypass/rtnetlink", "shield/watch", "repair/withdraw", "repair/heal", "guard/policy", "guard/webhook", "guard/audit", "guard/server", "internal/cli", "lab/prober", "lab/kernel", "lab/site", "lab/component", "lab/director", "lab/runner", "lab/cmd"}
 
 // except are what single packages may import all the same.
 var except = map[string][]string{
