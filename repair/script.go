@@ -14,8 +14,9 @@ import (
 var script string
 
 // Script is what repair --apply does on a host, as a shell script for hosts where
-// this program is not. It needs sh, grep and ip. It neither asks the apiserver nor sees
-// kube-proxy's syncs, so it stops when the address has not come back for 65 s: twice
+// this program is not: by rule, or by holding off where no rule can be put. It needs sh,
+// grep and ip. It neither asks the apiserver nor sees kube-proxy's syncs, so it stops when
+// the address has not come back for 65 s: twice
 // kube-proxy's longest pause between two syncs (kubernetes
 // pkg/proxy/apis/config/v1alpha1/defaults.go, ipvs.syncPeriod 30 s); kube-router's is five
 // minutes (kube-router pkg/options/options.go). Its clock is /proc/uptime, which nobody

@@ -1,8 +1,10 @@
 #!/bin/sh
-# Takes @IP@ off the service device of this host and keeps it off, until it has not
-# come back for 65 s, at most 10 minutes (kube-router: 330 s and 15 minutes). Run it as
-# root on each host that holds the address, never on its owner. Written by whohas repair
-# --print-script.
+# Gives this host its way to @IP@ back, which a service device of its own holds: by a
+# routing rule that leads past the local table, and takes the rule back when the address
+# has been off for 65 s. Where no rule can be put it takes the address off and keeps it
+# off for so long. At most 10 minutes (kube-router: 330 s and 15 minutes); then the rule
+# stands, and running this again goes on. Run it as root on each host that holds the
+# address, never on its owner. Written by whohas repair --print-script.
 ip=@IP@ bits=@BITS@
 limit=600 quiet=65
 judged=@JUDGED@ # yes: whohas saw on a host that the address is no ClusterIP
@@ -48,18 +50,49 @@ on_subnet() {
     }
 }
 
+# Whether another device has the address: then it is this host's own.
+own() { ip @FAMILY@ -o addr show | grep -F " $ip/" | grep -qvE '^[0-9]+: (kube-ipvs0|kube-dummy-if) '; }
+
+rule() { ip @FAMILY@ rule "$@"; }
+# Whether the rule of this script stands.
+ruled() { rule show 2>/dev/null | grep -q '^0:.*to @PATTERN@ goto 1'; }
+# Puts it. The local table's rule is put again behind it, and then the first one is taken:
+# the local table is never without. A step that fails ends the chain, and all is as before.
+put_rule() {
+    [ "@FAMILY@" = -4 ] || return 1 # IPv6 needs a route as well: whohas puts it
+    ruled && return 0
+    # No other rule has the preference of the local table's.
+    [ "$(rule show 2>/dev/null | grep -c '^0:')" = 1 ] && rule show | grep -q '^0:[[:space:]]*from all lookup local *$' || return 1
+    rule add pref 1 type nop protocol kernel 2>/dev/null &&
+        rule add pref 0 to $ip goto 1 protocol kernel &&
+        rule add pref 0 lookup local protocol boot &&
+        rule del pref 0 lookup local protocol kernel &&
+        rule add pref 0 lookup local protocol kernel &&
+        rule del pref 0 lookup local protocol boot
+    case $(ip @FAMILY@ route get $ip 2>/dev/null) in
+    "$ip "*) return 0 ;;
+    esac
+    take_rule
+    return 1
+}
+take_rule() {
+    rule del pref 0 to $ip goto 1 2>/dev/null
+    rule show 2>/dev/null | grep -q 'goto 1$' || rule del pref 1 type nop 2>/dev/null
+}
+
 device=
 for d in kube-ipvs0 kube-dummy-if; do
     if held "$d"; then device=$d; fi
 done
 # kube-router syncs every five minutes.
 if [ "$device" = kube-dummy-if ]; then limit=900 quiet=330; fi
-if [ -z "$device" ]; then
+if own; then
+    ruled && take_rule
+    refuse "$ip is this host's own"
+fi
+if [ -z "$device" ] && ! ruled; then
     say "no service device holds $ip here: nothing is done"
     exit 0
-fi
-if ip @FAMILY@ -o addr show | grep -F " $ip/" | grep -qvE '^[0-9]+: (kube-ipvs0|kube-dummy-if) '; then
-    refuse "$ip is this host's own"
 fi
 known=no
 for set in KUBE-CLUSTER-IP KUBE-6-CLUSTER-IP; do
@@ -75,11 +108,24 @@ fi
 
 begun=$(seconds) || refuse "/proc/uptime cannot be read, and another clock may be set meanwhile"
 last=$begun
-say "keeping $ip off $device"
+by=hold
+if put_rule; then
+    by=rule
+    say "a routing rule leads past $ip: this host reaches its owner"
+else
+    say "keeping $ip off $device"
+fi
 while :; do
     now=$(seconds)
-    if held "$device"; then
-        if ip addr del "$ip/$bits" dev "$device"; then
+    if [ $by = rule ] && own; then
+        take_rule
+        say "$ip is this host's own now: the rule is taken back"
+        exit 2
+    fi
+    if held "${device:-kube-ipvs0}"; then
+        if [ $by = rule ]; then
+            last=$now
+        elif ip addr del "$ip/$bits" dev "$device"; then
             say "taken off"
             last=$now
         elif held "$device"; then
@@ -88,11 +134,13 @@ while :; do
         fi
     fi
     if [ $((now - last)) -ge $quiet ]; then
+        if [ $by = rule ]; then take_rule; fi
         say "it has not come back for $quiet s; see whether the Node is Ready"
         exit 0
     fi
     if [ $((now - begun)) -ge $limit ]; then
         say "it came back until now: the Service still claims it, or kube-proxy does not reach the apiserver"
+        [ $by = hold ] || say "the rule stands; run this again"
         exit 1
     fi
     sleep 0.1 2>/dev/null || sleep 1

@@ -147,3 +147,53 @@ func TestScriptHostile(t *testing.T) {
 		}
 	}
 }
+
+// TestScriptByRule runs the script on a host of its own, in a network namespace: the rule
+// stands while the address does, goes when the address has gone, or has come to a card,
+// and an interrupted run is ended by the next.
+func TestScriptByRule(t *testing.T) {
+	text := strings.Replace(script(true), "quiet=65", "quiet=2", 1)
+	if err := exec.Command("unshare", "-n", "true").Run(); err != nil {
+		t.Skipf("NOT RUN: a network namespace needs root: %v", err)
+	}
+	const host = `ip link set lo up
+ip link add eth0 type veth peer name far && ip addr add 192.0.2.12/24 dev eth0 && ip link set eth0 up && ip link set far up
+ip link add kube-ipvs0 type bridge && ip addr add ` + held + `/32 dev kube-ipvs0
+ip -d rule >"$DIR/before"
+leads() { ip route get ` + held + ` | grep -q '^` + held + ` '; }
+same() { ip -d rule >"$DIR/after"; cmp "$DIR/before" "$DIR/after"; }
+wait_for() { n=0; until "$@"; do n=$((n + 1)); [ $n -lt 600 ] || return 1; sleep 0.1; done; }
+`
+	for name, steps := range map[string]string{
+		"until it is off": `sh "$DIR/script.sh" & wait_for leads || exit 10
+sleep 3; leads || exit 11
+ip addr del ` + held + `/32 dev kube-ipvs0; wait $! || exit 12
+same || exit 13`,
+		"killed": `sh "$DIR/script.sh" & wait_for leads || exit 10
+kill -9 $!; wait $!; leads || exit 11
+ip addr del ` + held + `/32 dev kube-ipvs0; sh "$DIR/script.sh" || exit 12
+same || exit 13`,
+		"its own": `sh "$DIR/script.sh" & wait_for leads || exit 10
+ip addr add ` + held + `/24 dev eth0; wait $!; [ $? = 2 ] || exit 12
+same || exit 13`,
+		"a rule of another at 0": `ip rule add pref 0 from 10.0.0.0/8 lookup 100; ip -d rule >"$DIR/before"
+sh "$DIR/script.sh" || exit 12
+same || exit 13
+ip addr show dev kube-ipvs0 | grep ` + held + ` && exit 14; exit 0`,
+		"the kernel's rule has another protocol": `ip rule add pref 0 lookup local protocol static && ip rule del pref 0 lookup local protocol kernel; ip -d rule >"$DIR/before"
+sh "$DIR/script.sh" || exit 12
+ip rule | grep goto && exit 13; ip rule | grep -q 'lookup local' || exit 14`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, "script.sh"), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command("unshare", "-n", "sh", "-c", host+steps)
+			cmd.Env = append(os.Environ(), "DIR="+dir)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}
