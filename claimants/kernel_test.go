@@ -136,6 +136,12 @@ var kernelScenes = []scene{
 	{"link-local, of another table, of one subnet", "kernel.gateway", `{"name": "n1", "routes": [
 		{"table": 254, "type": "unicast", "to": "::/0", "via": "fe80::1", "link": "eth0"}, {"table": 100, "type": "unicast", "to": "0.0.0.0/0", "via": "10.0.0.1", "link": "eth1"},
 		{"table": 254, "type": "unicast", "to": "10.9.0.0/16", "via": "10.0.0.2", "link": "eth0"}, {"table": 254, "type": "blackhole", "to": "0.0.0.0/0"}]}`, nil},
+
+	{"a shield's rule", "kernel.bypass", `{"name": "n1", "routes": [{"table": 254, "type": "unicast", "to": "10.0.0.0/24", "link": "eth0"}], "policies": [
+		{"priority": 0, "family": 4, "to": "10.0.0.114/32", "goto": 2}, {"priority": 0, "family": 4, "table": 255}, {"priority": 2, "family": 4, "type": "nop"},
+		{"priority": 32766, "family": 4, "table": 254}]}`, []string{`observed 10.0.0.114 for Node n1`}},
+	{"rules of others to one address", "kernel.bypass", `{"name": "n1", "policies": [{"priority": 0, "family": 4, "table": 255},
+		{"priority": 100, "family": 4, "to": "10.0.0.114/32", "table": 100}, {"priority": 200, "family": 4, "to": "10.0.0.115/32", "goto": 300, "protocol": "static"}]}`, nil},
 }
 
 // TestKernelOrigins: what a kernel shows names the host and the table, and no file.

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"whohas/claim"
+	"whohas/claimants"
 	"whohas/cluster"
 	"whohas/explain"
 	"whohas/rule"
@@ -183,6 +184,8 @@ func observed(c claim.Claim) string {
 		return "in the whole cluster"
 	case len(c.Ports) > 0:
 		return onNode(c.Scope.Host) + ", port " + c.Ports.String()
+	case c.Kind == claimants.KernelBypass.Kind:
+		return onNode(c.Scope.Host) + ": what it sends there leaves it, whatever its devices hold"
 	}
 	return onNode(c.Scope.Host) + ", the whole address"
 }

@@ -206,7 +206,8 @@ kube-vip
 keepalived
 haproxy
 nginx
-speaker'
+speaker
+systemd-network'
 
 # agents: the number and name of each that is in this network namespace.
 agents() {

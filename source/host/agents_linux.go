@@ -41,7 +41,8 @@ func isAgent(name string) bool {
 		"containerd", "dockerd", "crio",
 		"k3s", "k3s-server", "k3s-agent", "rke2", "kubelite",
 		"calico-node", "bird", "bird6", "flanneld", "cilium-agent", "antrea-agent", "kube-router",
-		"kube-vip", "keepalived", "haproxy", "nginx", "speaker":
+		"kube-vip", "keepalived", "haproxy", "nginx", "speaker",
+		"systemd-network": // as the kernel cuts it to 15 bytes
 		return true
 	}
 	return false
