@@ -96,7 +96,7 @@ func (c *change) split(worse []rule.Finding) (certain, onMode []rule.Finding) {
 	}
 	mild := c.always(slices.DeleteFunc(slices.Clone(worse), func(f rule.Finding) bool { return f.Severity < refused }))
 	for _, f := range worse {
-		i := slices.IndexFunc(mild, func(g rule.Finding) bool { return sameMatter(&f, &g) })
+		i := indexOf(mild, &f)
 		switch {
 		case f.Severity < refused:
 			certain = append(certain, f)
@@ -121,7 +121,10 @@ func (c *change) always(findings []rule.Finding) []rule.Finding {
 		now := c.worse(&facts)
 		var left []rule.Finding
 		for _, f := range findings {
-			i := slices.IndexFunc(now, func(g rule.Finding) bool { return sameMatter(&f, &g) && g.Severity >= refused })
+			i := indexOf(now, &f)
+			if i >= 0 && now[i].Severity < refused {
+				i = -1
+			}
 			if i >= 0 && now[i].Severity < f.Severity {
 				left = append(left, now[i])
 			} else if i >= 0 {
@@ -131,6 +134,18 @@ func (c *change) always(findings []rule.Finding) []rule.Finding {
 		findings = left
 	}
 	return findings
+}
+
+// indexOf finds a finding in another mode; -1: it is not there. Of several that blame the
+// same for the same range it is the one about the same owners, if there is one.
+func indexOf(list []rule.Finding, f *rule.Finding) int {
+	i := slices.IndexFunc(list, func(g rule.Finding) bool {
+		return sameMatter(f, &g) && slices.Equal(f.Owners(), g.Owners())
+	})
+	if i < 0 {
+		i = slices.IndexFunc(list, func(g rule.Finding) bool { return sameMatter(f, &g) })
+	}
+	return i
 }
 
 // sameMatter tells whether two findings, made in two modes, blame the same claims for

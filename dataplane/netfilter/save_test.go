@@ -3,7 +3,6 @@
 package netfilter_test
 
 import (
-	stdcmp "cmp"
 	"errors"
 	"os"
 	"path/filepath"
@@ -97,7 +96,11 @@ func save(tables []dataplane.Table) string {
 	for _, t := range tables {
 		b.WriteString("*" + t.Name + "\n")
 		for _, c := range t.Chains {
-			b.WriteString(":" + c.Name + " " + stdcmp.Or(c.Policy, "-") + " [0:0]\n") // also one that was not declared: it keeps its place
+			policy := c.Policy
+			if policy == "" { // not declared: it keeps its place all the same
+				policy = "-"
+			}
+			b.WriteString(":" + c.Name + " " + policy + " [0:0]\n")
 		}
 		for _, c := range t.Chains {
 			for _, r := range c.Rules {
