@@ -33,6 +33,10 @@ const (
 // is not waited for.
 const readyLimit = 5 * time.Minute
 
+// requestLimit bounds a request. A kernel that shares its processor with much else has
+// been seen to take half a minute for one.
+const requestLimit = 2 * time.Minute
+
 // write puts a file on a host.
 func write(h *site.Host, path, text string) error {
 	full := filepath.Join(h.Root, path)
@@ -128,7 +132,7 @@ func (c *Cluster) controllerArgs() []string {
 func (c *Cluster) connect(h *site.Host) error {
 	config := &rest.Config{
 		Host: fmt.Sprintf("https://127.0.0.1:%d", apiPort), BearerToken: c.credentials.tokens["lab"],
-		TLSClientConfig: rest.TLSClientConfig{CAData: c.credentials.certificate}, QPS: 100, Burst: 200, Timeout: 20 * time.Second,
+		TLSClientConfig: rest.TLSClientConfig{CAData: c.credentials.certificate}, QPS: 100, Burst: 200, Timeout: requestLimit,
 		Dial: func(ctx context.Context, network, address string) (conn net.Conn, err error) {
 			err = h.Do(func() error {
 				var d net.Dialer
