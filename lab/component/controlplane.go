@@ -33,6 +33,10 @@ const (
 // is not waited for.
 const readyLimit = 5 * time.Minute
 
+// requestLimit bounds a request. A kernel that shares its processor with much else has
+// been seen to take half a minute for one.
+const requestLimit = 2 * time.Minute
+
 // write puts a file on a host.
 // requestLimit bounds a request. A kernel that shares its processor with much else has
 // been seen to take half a minute for one.
