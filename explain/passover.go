@@ -23,7 +23,7 @@ func PassOver(host func(name string) *dataplane.Host, names []string, ip netip.A
 			forth.add(name, command.KeepOff(ip, device),
 				fmt.Sprintf("keep %s off %s for two minutes, until kube-proxy has learned of the change (%v)", ip, device, err))
 		}
-		forth.add(name, to, fmt.Sprintf("pass over the local table for %s: the host reaches the owner at once, whatever kube-proxy puts on %s (whohas repair --apply there does it, verifies it, and takes it back)", ip, device))
+		forth.add(name, to, fmt.Sprintf("pass over the local table for %s: the host reaches the owner at once, whatever kube-proxy puts on %s (whohas repair there does it, verifies it, and takes it back)", ip, device))
 		undo.add(name, from, fmt.Sprintf("when %s is off %s, take that back", ip, device))
 	}
 	return forth.steps(), undo.steps()

@@ -89,6 +89,7 @@ var ownCases = map[string]map[string]flagCase{
 	},
 	"whohas diagnose": stationCases("whohas diagnose"),
 	"whohas repair":   stationCases("whohas repair"),
+	"whohas shield":   shieldCases(),
 	"whohas guard policy": {
 		"CMD":             {"whohas guard policy", ""},
 		"filename":        {"whohas guard policy -f node.yaml", "-f nothing.yaml"},
@@ -137,11 +138,24 @@ func stationCases(cmd string) map[string]flagCase {
 		"output":       {host, "-o json"},
 		"apply":        {host, "--apply"},
 		"dry-run":      {host, "--dry-run"},
+		"by":           {host, "--by rule"},
+		"detach":       {host, "--detach"},
 		"limit":        {host, "--limit 1m"},
 		"undo":         {host, "--undo nothing.json"},
 		"undo-file":    {host, "--undo-file x.json"},
 		"print-script": {host + " --owner 192.0.2.50", "--print-script"},
 	}
+}
+
+func shieldCases() map[string]flagCase {
+	cases := stationCases("whohas shield")
+	const host = "whohas shield --bundle host.snapshot"
+	cases["namespace"] = flagCase{host + " -f resolver.yaml", "-n x"}
+	cases["complete"] = flagCase{host + " -f svc.yaml", "--complete"}
+	for _, does := range []string{"apply", "remove", "status", "watch"} {
+		cases[does] = flagCase{host, "--" + does}
+	}
+	return cases
 }
 
 // elsewhere says where the flags of a command are asked that serves until it is ended.
@@ -217,14 +231,15 @@ func TestIneffective(t *testing.T) {
 		"check -R --bundle svc.yaml", "check --complete", "check -f svc.yaml --context other", "check -f svc.yaml --token x", "who 192.0.2.12 --most 3 -f svc.yaml",
 		"snapshot --print-script -o x", "snapshot --print-script --live", "snapshot --host --kubeconfig two.conf -o x", "snapshot --node x -o x -f svc.yaml",
 		"repair --limit 5m", "repair --undo-file x", "repair --dry-run", "repair --print-script -o json", "repair --print-script --apply", "repair --undo x --owner 192.0.2.1",
-		"repair --undo x --bundle host.snapshot", "diagnose --bundle host.snapshot --root /host", "diagnose -n x", "--bundle svc.yaml",
+		"repair --undo x --bundle host.snapshot", "repair --by rule", "repair --detach", "repair --apply --detach --by hold", "repair --apply --detach --limit 5m",
+		"shield --apply --remove", "shield --watch -o json", "shield --status --watch", "diagnose --bundle host.snapshot --root /host", "diagnose -n x", "--bundle svc.yaml",
 	} {
 		status, stdout, stderr := run(t, strings.Fields(line)...)
 		if status != exitFailed || stdout != "" || !strings.Contains(stderr, "error: --") || !strings.Contains(stderr, "hint: ") {
 			t.Errorf("%s: %d %s%s", line, status, stdout, stderr)
 		}
 	}
-	for _, line := range []string{"check more", "snapshot more -o x", "diagnose more", "repair more", "version more", "rules a b", "guard policy more", "guard more"} {
+	for _, line := range []string{"check more", "snapshot more -o x", "diagnose more", "repair more", "shield more", "version more", "rules a b", "guard policy more", "guard more"} {
 		if status, _, stderr := run(t, strings.Fields(line)...); status != exitFailed || stderr == "" {
 			t.Errorf("%s: %d %s", line, status, stderr)
 		}
@@ -301,6 +316,7 @@ clusters: [{name: one, cluster: {server: "%s"%s}}, {name: other, cluster: {serve
 		"folder/deeper/node.yaml": strings.NewReplacer("m-2", "m-3", "2.12", "2.13").Replace(flagNode),
 		"mode.yaml":               "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: kube-proxy}\ndata: {config.conf: 'mode: ipvs'}\n",
 		"many.yaml":               many(svc, 3000),
+		"resolver.yaml":           strings.Replace(fmt.Sprintf(svc, ""), "192.0.2.12", "192.0.2.53", 1),
 		"reserved.yaml":           "reserved: [{range: 192.0.2.50, for: gateway}]\n",
 	} {
 		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
@@ -309,7 +325,7 @@ clusters: [{name: one, cluster: {server: "%s"%s}}, {name: other, cluster: {serve
 		writeFile(t, file, text)
 	}
 	var into snapshot.Builder
-	into.AddHost(dataplane.Host{Name: "m-2", Links: []dataplane.Link{{Name: "kube-ipvs0"}, {Name: "eth0"}}, Addresses: []dataplane.Address{
+	into.AddHost(dataplane.Host{Name: "m-2", Told: []dataplane.Whereabout{{What: "resolver", Host: "192.0.2.53", IP: netip.MustParseAddr("192.0.2.53"), Port: 53, File: "/etc/resolv.conf", Line: 1}}, Links: []dataplane.Link{{Name: "kube-ipvs0"}, {Name: "eth0"}}, Addresses: []dataplane.Address{
 		{Link: "kube-ipvs0", Prefix: netip.MustParsePrefix("192.0.2.50/32"), Scope: "global"}, {Link: "eth0", Prefix: netip.MustParsePrefix("192.0.2.12/24"), Scope: "global"},
 	}})
 	var file bytes.Buffer

@@ -87,7 +87,7 @@ func (f *shieldFlags) validate() error {
 		}
 	}
 	if does > 1 {
-		return withHint(errors.New("more than one of --apply, --remove, --status and --watch"), "one after the other")
+		return withHint(errors.New("--apply, --remove, --status, --watch: more than one of them"), "one after the other")
 	}
 	if f.watch && len(f.outputs) > 0 {
 		return withHint(errors.New("--watch with --output"), "it tells what it does, line by line")
