@@ -30,6 +30,7 @@ type Plan struct {
 	Host     string
 	Shielded []Address       // sorted
 	Left     []Address       // that are needed and not shielded, with the reason
+	Own      []netip.Addr    // of Left those that were declared and are on this host now: a virtual address may leave
 	Standing []bypass.Bypass // shields that stand
 	Put      []bypass.Change // what --apply does
 	Refused  string          // why no rule can be put; empty: it can
@@ -50,8 +51,11 @@ func Make(s diagnose.Seen) Plan {
 	for _, a := range m.needed() {
 		if a.Why = m.why(a); a.Why == "" {
 			p.Shielded = append(p.Shielded, a)
-		} else {
-			p.Left = append(p.Left, a)
+			continue
+		}
+		p.Left = append(p.Left, a)
+		if m.isOwn(a.IP) && slices.Contains(a.For, "declared") && !claimants.OwnByConfiguration(m.Host, a.IP) {
+			p.Own = append(p.Own, a.IP)
 		}
 	}
 	return p.For(s.Host, p.Addresses())

@@ -152,6 +152,8 @@ func shieldCases() map[string]flagCase {
 	const host = "whohas shield --bundle host.snapshot"
 	cases["namespace"] = flagCase{host + " -f resolver.yaml", "-n x"}
 	cases["complete"] = flagCase{host + " -f svc.yaml", "--complete"}
+	cases["recursive"] = flagCase{host + " --owner 192.0.2.13 -f folder", "-R"}
+	cases["kustomize"] = flagCase{host, "-k nothing"}
 	for _, does := range []string{"apply", "remove", "status", "watch"} {
 		cases[does] = flagCase{host, "--" + does}
 	}

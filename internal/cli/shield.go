@@ -180,16 +180,17 @@ func (e *env) putShield(ctx context.Context, f *shieldFlags, r *report.Shield) e
 
 // watchShield stays until it is told to end.
 func (e *env) watchShield(ctx context.Context, r *report.Shield) error {
-	if len(r.Shielded) == 0 {
+	addresses := append(r.Addresses(), r.Own...)
+	switch {
+	case len(addresses) == 0:
 		return withHint(errors.New("there is no address to shield here"), "--owner ADDRESS names one that is another host's")
-	}
-	if r.Refused != "" {
+	case r.Refused != "":
 		return errors.New(r.Refused)
 	}
-	for _, a := range r.Shielded {
-		fmt.Fprintf(e.stdout, "%s  shielding %s\n", e.now().Format(time.TimeOnly), a.IP)
+	for _, ip := range addresses {
+		fmt.Fprintf(e.stdout, "%s  shielding %s\n", e.now().Format(time.TimeOnly), ip)
 	}
-	err := watch.Run(ctx, watch.Options{Addresses: r.Addresses(), Tell: func(ev watch.Event) {
+	err := watch.Run(ctx, watch.Options{Addresses: addresses, Tell: func(ev watch.Event) {
 		text := ev.Text
 		if ev.IP.IsValid() {
 			text = ev.IP.String() + ": " + text

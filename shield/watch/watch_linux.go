@@ -59,10 +59,12 @@ func (w *watcher) look(ctx context.Context) error {
 		return err
 	}
 	var keep, gone []netip.Addr
+	came := false
 	for _, ip := range w.Addresses {
 		own := has(h, ip)
 		switch {
 		case own && !w.own[ip]:
+			came = true
 			w.tell(ip, "it is this host's own now: its rule goes")
 		case !own && w.own[ip]:
 			w.tell(ip, "it is this host's own no more")
@@ -73,7 +75,7 @@ func (w *watcher) look(ctx context.Context) error {
 			keep = append(keep, ip)
 		}
 	}
-	if len(gone) > 0 && slices.ContainsFunc(bypass.Of(h), func(b bypass.Bypass) bool { return slices.Contains(gone, b.IP) }) {
+	if came || slices.ContainsFunc(bypass.Of(h), func(b bypass.Bypass) bool { return slices.Contains(gone, b.IP) }) {
 		if _, err := w.conn.Take(ctx, bypass.Shield, gone...); err != nil {
 			return err
 		}
