@@ -37,6 +37,7 @@ const readyLimit = 5 * time.Minute
 // been seen to take half a minute for one.
 const requestLimit = 2 * time.Minute
 
+// write puts a file on a host.
 func write(h *site.Host, path, text string) error {
 	full := filepath.Join(h.Root, path)
 	if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
