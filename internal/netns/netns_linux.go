@@ -66,7 +66,7 @@ func New(t testing.TB) Host {
 	t.Helper()
 	var h Host
 	Inside(t, func() { h = Here(t) })
-	h.Do(t, "ip link set lo up")
+	h.Do(t, begin)
 	return h
 }
 
@@ -110,12 +110,15 @@ func run(t testing.TB, line string, args ...string) string {
 	return string(out)
 }
 
+// begin is what each host begins with. None asks for duplicates, which tests make.
+const begin = "echo 0 >/proc/sys/net/ipv6/conf/all/accept_dad && echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad && ip link set lo up"
+
 // LAN plugs a card eth0 of the thread's namespace into a network, with the addresses
 // 192.168.10.115/24 and fd00::115/64, and makes a further host there for each of others,
 // which are the last parts of their addresses. When it returns, all reach each other.
 func LAN(t testing.TB, others ...int) []Host {
 	t.Helper()
-	Do(t, "ip link set lo up")
+	Do(t, begin)
 	lan := New(t)
 	lan.Do(t, "ip link add lan type bridge mcast_snooping 0 && ip link set lan up")
 	plug(t, lan, Here(t), 115)
@@ -133,12 +136,20 @@ func LAN(t testing.TB, others ...int) []Host {
 	return out
 }
 
-// plug gives a host its card. Nobody looks for duplicates, which are what is tested.
+// plug gives a host its card.
 func plug(t testing.TB, lan, h Host, last int) {
 	t.Helper()
-	lan.Do(t, fmt.Sprintf("ip link add port%d type veth peer name eth0 netns %s && ip link set port%d master lan up", last, h.path(), last))
-	h.Do(t, fmt.Sprintf("echo 0 | tee /proc/sys/net/ipv6/conf/*/accept_dad >/dev/null && ip link set eth0 up && "+
-		"ip addr add 192.168.10.%d/24 dev eth0 && ip addr add fd00::%d/64 dev eth0 nodad", last, last))
+	port := fmt.Sprintf("port%d", last)
+	Join(t, lan, port, h, "eth0")
+	lan.Do(t, "ip link set "+port+" master lan")
+	h.Do(t, fmt.Sprintf("ip addr add 192.168.10.%d/24 dev eth0 && ip addr add fd00::%d/64 dev eth0 nodad", last, last))
+}
+
+// Join makes a cable between a card of one host and one of another, and both go up.
+func Join(t testing.TB, h Host, card string, other Host, itsCard string) {
+	t.Helper()
+	h.Do(t, fmt.Sprintf("ip link add %s type veth peer name %s netns %s && ip link set %s up", card, itsCard, other.path(), card))
+	other.Do(t, "ip link set "+itsCard+" up")
 }
 
 // patience is for a machine that has much else to do.
