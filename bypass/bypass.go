@@ -69,7 +69,11 @@ func Put(h *dataplane.Host, purpose Purpose, ips ...netip.Addr) ([]Change, error
 		c := newChain(h, family)
 		_, err := c.local() // without a rule of the local table nothing is passed over
 		for _, ip := range ips {
-			if familyOf(ip) == family && (err != nil || !c.has(purpose, ip) && (purpose == Shield || !c.decides(ip).over)) {
+			if familyOf(ip) != family {
+				continue
+			}
+			out = append(out, sourceRoute(h, ip)...)
+			if err != nil || !c.has(purpose, ip) && (purpose == Shield || !c.decides(ip).over) {
 				c.wanted = append(c.wanted, ip)
 			}
 		}
@@ -78,11 +82,6 @@ func Put(h *dataplane.Host, purpose Purpose, ips ...netip.Addr) ([]Change, error
 		}
 		if err = c.put(purpose); err != nil {
 			return nil, fmt.Errorf("%w: %s", ErrNoPlace, err)
-		}
-		for _, ip := range c.wanted {
-			if r, ok := sourceRoute(h, ip); ok {
-				out = append(out, Change{Route: r})
-			}
 		}
 		out = append(out, c.changes...)
 	}

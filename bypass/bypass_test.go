@@ -91,18 +91,18 @@ func TestPlaces(t *testing.T) {
 	}{
 		{"kernel's own rules", kernels, Repair,
 			`ip rule add pref 1 type nop protocol kernel && ip rule add pref 0 to 192.168.10.114 goto 1 protocol kernel && ` +
-				`ip rule add pref 0 lookup local protocol boot && ip rule del pref 0 lookup local protocol kernel && ` +
+				`ip rule add pref 0 lookup local protocol boot && ip rule del pref 0 lookup local && ` +
 				`ip rule add pref 0 lookup local protocol kernel && ip rule del pref 0 lookup local protocol boot`},
 		{"a shield stands one further", kernels, Shield,
 			`ip rule add pref 2 type nop protocol kernel && ip rule add pref 0 to 192.168.10.114 goto 2 protocol kernel && ` +
-				`ip rule add pref 0 lookup local protocol boot && ip rule del pref 0 lookup local protocol kernel && ` +
+				`ip rule add pref 0 lookup local protocol boot && ip rule del pref 0 lookup local && ` +
 				`ip rule add pref 0 lookup local protocol kernel && ip rule del pref 0 lookup local protocol boot`},
 		{"others directly behind", `
 0: from all lookup local
 1: from 10.0.0.0/8 lookup 100
 32766: from all lookup main`, Repair,
 			`ip rule add pref 1 type nop protocol kernel && ip rule add pref 0 to 192.168.10.114 goto 1 protocol kernel && ` +
-				`ip rule add pref 0 lookup local protocol boot && ip rule del pref 0 lookup local protocol kernel && ` +
+				`ip rule add pref 0 lookup local protocol boot && ip rule del pref 0 lookup local && ` +
 				`ip rule add pref 0 lookup local protocol kernel && ip rule del pref 0 lookup local protocol boot`},
 		{"no place for a shield there", `
 0: from all lookup local

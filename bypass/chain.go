@@ -106,10 +106,13 @@ func (c *chain) put(purpose Purpose) error {
 	if err != nil {
 		return err
 	}
-	if err := c.room(local, purpose); err != nil {
-		return err
-	}
 	end := local + int(purpose)
+	missing := c.missing(local, end)
+	if len(missing) > 0 {
+		if err := c.room(local, purpose); err != nil {
+			return err
+		}
+	}
 	if !slices.ContainsFunc(c.rules, func(r dataplane.Policy) bool { return isNop(r) && r.Priority == end }) {
 		c.add(dataplane.Policy{Family: c.family, Priority: end, Type: "nop"})
 	}
@@ -118,14 +121,27 @@ func (c *chain) put(purpose Purpose) error {
 			c.take(b.Rule)
 		}
 	}
-	for _, ip := range c.wanted {
-		r := dataplane.Policy{Family: c.family, Priority: before(local), To: netip.PrefixFrom(ip, ip.BitLen()), Goto: end}
+	for _, r := range missing {
 		if !slices.Contains(c.rules, r) {
 			c.add(r)
 		}
 	}
 	c.lastLocal()
 	return nil
+}
+
+// missing are the gotos of what is wanted that do not stand before the local table's
+// rule. Where none is missing but a nop, what others have put since is in nobody's way.
+func (c *chain) missing(local, end int) []dataplane.Policy {
+	stand := c.rules[:slices.IndexFunc(c.rules, isLocal)]
+	var out []dataplane.Policy
+	for _, ip := range c.wanted {
+		r := dataplane.Policy{Family: c.family, Priority: before(local), To: netip.PrefixFrom(ip, ip.BitLen()), Goto: end}
+		if !slices.Contains(stand, r) {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // room says why a bypass would pass over a rule of others, or none could stand
@@ -195,11 +211,10 @@ func (c *chain) tidy() {
 	c.takeNops()
 }
 
+// takeNops goes by the first place of the local table's rule: whoever moved it, by linux
+// Documentation/networking/vrf.rst, removed a goto of ours instead, and it has two.
 func (c *chain) takeNops() {
-	local, err := c.local()
-	if err != nil {
-		return
-	}
+	local := c.rules[slices.IndexFunc(c.rules, isLocal)].Priority
 	for _, r := range slices.Clone(c.rules) {
 		ours := isNop(r) && r.Protocol == "" && (slices.Contains([]int{local + int(Repair), local + int(Shield)}, r.Priority) || r.Priority <= int(Shield))
 		if ours && !slices.ContainsFunc(c.rules, func(g dataplane.Policy) bool { return g.Goto == r.Priority }) {

@@ -32,6 +32,8 @@ func line(c Change) command.Line {
 		return command.NopRule(do, r.Family, r.Priority)
 	case r.Goto != 0:
 		return command.GotoRule(do, r.Priority, r.To.Addr(), r.Goto)
+	case c.Take: // the first; one that somebody has put back by hand is of no protocol
+		return command.LocalRule(do, r.Family, r.Priority, r.Protocol)
 	}
 	return command.LocalRule(do, r.Family, r.Priority, cmp.Or(r.Protocol, "kernel"))
 }

@@ -34,12 +34,19 @@ func GotoRule(do Change, preference int, to netip.Addr, next int) Line {
 	return Shell("ip rule {} pref {} to {} goto {} protocol kernel", string(do), strconv.Itoa(preference), to.String(), strconv.Itoa(next))
 }
 
-// LocalRule puts or takes the rule of the local table.
+// LocalRule puts or takes the rule of the local table. protocol may be empty: then the
+// first that has that preference is taken, whosever.
 func LocalRule(do Change, family, preference int, protocol string) Line {
-	if family == 6 {
-		return Shell("ip -6 rule {} pref {} lookup local protocol {}", string(do), strconv.Itoa(preference), protocol)
+	pref := strconv.Itoa(preference)
+	switch {
+	case family == 6 && protocol == "":
+		return Shell("ip -6 rule {} pref {} lookup local", string(do), pref)
+	case family == 6:
+		return Shell("ip -6 rule {} pref {} lookup local protocol {}", string(do), pref, protocol)
+	case protocol == "":
+		return Shell("ip rule {} pref {} lookup local", string(do), pref)
 	}
-	return Shell("ip rule {} pref {} lookup local protocol {}", string(do), strconv.Itoa(preference), protocol)
+	return Shell("ip rule {} pref {} lookup local protocol {}", string(do), pref, protocol)
 }
 
 // SourceRoute puts or takes a route to one address that says what to send from. via may

@@ -123,7 +123,7 @@ func TestTargets(t *testing.T) {
 func TestPlan(t *testing.T) {
 	p := plan(victim())
 	const put = "ip rule add pref 1 type nop protocol kernel && ip rule add pref 0 to 192.168.10.114 goto 1 protocol kernel && " +
-		"ip rule add pref 0 lookup local protocol boot && ip rule del pref 0 lookup local protocol kernel && " +
+		"ip rule add pref 0 lookup local protocol boot && ip rule del pref 0 lookup local && " +
 		"ip rule add pref 0 lookup local protocol kernel && ip rule del pref 0 lookup local protocol boot"
 	want := [][]string{
 		{"each host that holds it", ""},

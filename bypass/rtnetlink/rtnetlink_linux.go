@@ -216,7 +216,7 @@ func (k *Conn) rule(c bypass.Change) error {
 	}
 	request := nl.NewNetlinkRequest(kind, flags)
 	request.Sockets = k.handle
-	for _, part := range ruleMessage(c.Rule) {
+	for _, part := range ruleMessage(c) {
 		request.AddData(part)
 	}
 	_, err := request.Execute(unix.NETLINK_ROUTE, 0)
@@ -225,15 +225,20 @@ func (k *Conn) rule(c bypass.Change) error {
 
 // ruleMessage is a struct fib_rule_hdr, which has the form of a route's, and its
 // attributes (linux include/uapi/linux/fib_rules.h).
-func ruleMessage(r dataplane.Policy) []nl.NetlinkRequestData {
+func ruleMessage(c bypass.Change) []nl.NetlinkRequestData {
+	r := c.Rule
 	head := nl.NewRtMsg()
 	head.Family, head.Protocol, head.Scope, head.Type, head.Table = unix.AF_INET, 0, 0, unix.FR_ACT_TO_TBL, uint8(r.Table)
 	if r.Family == 6 {
 		head.Family = unix.AF_INET6
 	}
 	parts := []nl.NetlinkRequestData{head,
-		nl.NewRtAttr(unix.FRA_PRIORITY, nl.Uint32Attr(uint32(r.Priority))),
-		nl.NewRtAttr(unix.FRA_PROTOCOL, []byte{protocols[r.Protocol]})}
+		nl.NewRtAttr(unix.FRA_PRIORITY, nl.Uint32Attr(uint32(r.Priority)))}
+	// A rule 0 that somebody has put back by hand is of no protocol, which reads as the
+	// kernel's: of the local table's the first is taken, whosever.
+	if !c.Take || r.Table != dataplane.TableLocal || r.Protocol != "" {
+		parts = append(parts, nl.NewRtAttr(unix.FRA_PROTOCOL, []byte{protocols[r.Protocol]}))
+	}
 	switch {
 	case r.Type == "nop":
 		head.Type = unix.FR_ACT_NOP
