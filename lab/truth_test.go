@@ -68,9 +68,9 @@ func TestTheft(t *testing.T) {
 	for _, tt := range []struct{ file, rule, part, note, fix string }{
 		{"incident-1.25/during", "WH101", "Service demo/tomcat", "removing the claim alone does not heal", "take the claim away where the API is still reached"},
 		{"incident-1.36/during", "WH101", "Service demo/tomcat", "removing the claim alone does not heal", "take the claim away where the API is still reached"},
-		{"incident-1.25/naive", "WH110", "Host cdev02, Host cdev03", "no object claims the address any more, and that was not enough", "the claim is gone already; kube-proxy must start anew"},
-		{"stolen-address/stolen", "WH110", "Host cdev02", "not all Services were read", "first the claim, then kube-proxy"},
-		{"incident-1.36/naive", "WH110", "Host cdev02, Host cdev03", "no object claims the address any more, and that was not enough", "the claim is gone already; kube-proxy must start anew"},
+		{"incident-1.25/naive", "WH110", "Host cdev02, Host cdev03", "no object claims the address any more, and that was not enough", "the claim is gone already: a routing rule on every host that holds it"},
+		{"stolen-address/stolen", "WH110", "Host cdev02", "not all Services were read", "first a routing rule on every host that holds it, then the claim"},
+		{"incident-1.36/naive", "WH110", "Host cdev02, Host cdev03", "no object claims the address any more, and that was not enough", "the claim is gone already: a routing rule on every host that holds it"},
 	} {
 		t.Run(tt.file, func(t *testing.T) {
 			file := filepath.Join("recorded", tt.file+".snapshot")
