@@ -118,6 +118,19 @@ func testSeen(t *testing.T, c explain.Chain, want []string) {
 	}
 }
 
+// TestPassedOver: while a routing rule leads past the stolen address, check tells so of
+// each host that has it, and nothing once it is over.
+func TestPassedOver(t *testing.T) {
+	findings := judge(t, "recorded/cure-by-rule-1.36/ruled.snapshot").Findings
+	want := "192.168.10.114 is on kube-ipvs0, and a routing rule leads past it"
+	if len(findings) != 1 || len(findings[0].Chain.Losses) != 1 || !strings.Contains(findings[0].Chain.Losses[0].Text, want) {
+		t.Errorf("found %s, want one, which loses no more than: %s", ids(findings), want)
+	}
+	if findings := judge(t, "recorded/cure-by-rule-1.36/undone.snapshot").Findings; len(findings) > 0 {
+		t.Errorf("found %s when it is over", ids(findings))
+	}
+}
+
 // TestHostBeside: a host beside the cluster is no Node, and not called one.
 func TestHostBeside(t *testing.T) {
 	findings := judge(t, "recorded/dns-address/during.snapshot").Findings
