@@ -13,7 +13,7 @@ import (
 
 // PassOver are the steps for hosts that hold another's address. put gives a host its way
 // to the owner, while the claim stands and kube-proxy binds the address as often as it
-// likes (lab cure-by-rule); back takes that back when the address is off. host gives what
+// likes (lab cure-by-rule-1.36); back takes that back when the address is off. host gives what
 // was read of one, nil for nothing. Where rules leave no place, put keeps the address off.
 func PassOver(host func(name string) *dataplane.Host, names []string, ip netip.Addr, device string) (put, back []Step) {
 	var forth, undo sameSteps

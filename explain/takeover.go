@@ -177,8 +177,8 @@ const (
 )
 
 const (
-	basisOver   = "a routing rule before the local table's leads to another table (linux net/core/fib_rules.c fib_rules_lookup; lab cure-by-rule)"
-	basisOnlink = "a next hop is refused while the local table has it, whatever the rules say (linux net/ipv4/fib_semantics.c fib_check_nh_nongw; lab cure-by-rule)"
+	basisOver   = "a routing rule before the local table's leads to another table (linux net/core/fib_rules.c fib_rules_lookup; lab cure-by-rule-1.36)"
+	basisOnlink = "a next hop is refused while the local table has it, whatever the rules say (linux net/ipv4/fib_semantics.c fib_check_nh_nongw; lab cure-by-rule-1.36)"
 )
 
 // over: who passes over the address by a routing rule loses what IPVS takes whatever the

@@ -32,24 +32,25 @@ const cluster = "cluster"
 // queries are the questions. The form begins with whom they are asked of; doc
 // says what is answered.
 var queries = map[string]form{
-	"ping":      {"HOST ping ADDRESS [from=ADDRESS]", "answered by HOST; port-unreachable, host-unreachable or network-unreachable, from ADDRESS if another says so; no answer"},
-	"tcp":       {"HOST tcp ADDRESS:PORT", "answered by NAME; accepted, by who says no name; refused; no answer; host-unreachable"},
-	"udp":       {"HOST udp ADDRESS:PORT", "answered by NAME; refused; no answer; host-unreachable"},
-	"arping":    {"HOST arping ADDRESS", "the hosts that answer a probe of RFC 5227 on eth0; nobody"},
-	"route":     {"HOST route ADDRESS", "what the kernel would do with a packet, in the words of ip route get; unreachable: why"},
-	"routes":    {"HOST routes PREFIX", "the main table's route; none"},
-	"address":   {"HOST address ADDRESS", "the devices that hold it; none"},
-	"neighbour": {"HOST neighbour ADDRESS", "the host whose MAC stands there; FAILED; INCOMPLETE; none"},
-	"link":      {"HOST link DEVICE", "up; down; none"},
-	"sysctl":    {"HOST sysctl SETTING", "its value"},
-	"bgp":       {"HOST bgp ADDRESS", "the session's state: Established, Active, ..."},
-	"server":    {"HOST server ADDRESS:PORT", "the real servers of an IPVS service; no real server; none"},
-	"set":       {"HOST set MEMBER", "the ipsets that have it; none"},
-	"component": {"HOST component COMPONENT", "running; stopped"},
-	"mode":      {"HOST mode", "the mode in which its kube-proxy says it runs"},
-	"diagnose":  {"HOST diagnose", "whohas diagnose there: cause RULE ADDRESS; not-this; healthy; unknown"},
-	"node":      {"cluster node NODE", "Ready; NotReady; Unknown, when the control plane has lost sight of it"},
-	"lease":     {"cluster lease NODE", "fresh; stale, by its duration"},
+	"ping":        {"HOST ping ADDRESS [from=ADDRESS]", "answered by HOST; port-unreachable, host-unreachable or network-unreachable, from ADDRESS if another says so; no answer"},
+	"tcp":         {"HOST tcp ADDRESS:PORT", "answered by NAME; accepted, by who says no name; refused; no answer; host-unreachable"},
+	"udp":         {"HOST udp ADDRESS:PORT", "answered by NAME; refused; no answer; host-unreachable"},
+	"connections": {"HOST connections ADDRESS:PORT", "how many of those opened carry a line there and back: 90 of 100"},
+	"arping":      {"HOST arping ADDRESS", "the hosts that answer a probe of RFC 5227 on eth0; nobody"},
+	"route":       {"HOST route ADDRESS", "what the kernel would do with a packet, in the words of ip route get; unreachable: why"},
+	"routes":      {"HOST routes PREFIX", "the main table's route; none"},
+	"address":     {"HOST address ADDRESS", "the devices that hold it; none"},
+	"neighbour":   {"HOST neighbour ADDRESS", "the host whose MAC stands there; FAILED; INCOMPLETE; none"},
+	"link":        {"HOST link DEVICE", "up; down; none"},
+	"sysctl":      {"HOST sysctl SETTING", "its value"},
+	"bgp":         {"HOST bgp ADDRESS", "the session's state: Established, Active, ..."},
+	"server":      {"HOST server ADDRESS:PORT", "the real servers of an IPVS service; no real server; none"},
+	"set":         {"HOST set MEMBER", "the ipsets that have it; none"},
+	"component":   {"HOST component COMPONENT", "running; stopped"},
+	"mode":        {"HOST mode", "the mode in which its kube-proxy says it runs"},
+	"diagnose":    {"HOST diagnose", "whohas diagnose there: cause RULE ADDRESS; not-this; healthy; unknown"},
+	"node":        {"cluster node NODE", "Ready; NotReady; Unknown, when the control plane has lost sight of it"},
+	"lease":       {"cluster lease NODE", "fresh; stale, by its duration"},
 }
 
 // ofComponents are the questions to what runs on a host.
@@ -134,6 +135,8 @@ func valid(kind, word string) error {
 		}
 	case "PORT":
 		return port(word)
+	case "NUMBER":
+		return number(word)
 	}
 	return nil
 }

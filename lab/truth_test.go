@@ -68,9 +68,9 @@ func TestTheft(t *testing.T) {
 	for _, tt := range []struct{ file, rule, part, note, fix string }{
 		{"incident-1.25/during", "WH101", "Service demo/tomcat", "removing the claim alone does not heal", "take the claim away where the API is still reached"},
 		{"incident-1.36/during", "WH101", "Service demo/tomcat", "removing the claim alone does not heal", "take the claim away where the API is still reached"},
-		{"incident-1.25/naive", "WH110", "Host cdev02, Host cdev03", "no object claims the address any more, and that was not enough", "the claim is gone already; kube-proxy must start anew"},
-		{"stolen-address/stolen", "WH110", "Host cdev02", "not all Services were read", "first the claim, then kube-proxy"},
-		{"incident-1.36/naive", "WH110", "Host cdev02, Host cdev03", "no object claims the address any more, and that was not enough", "the claim is gone already; kube-proxy must start anew"},
+		{"incident-1.25/naive", "WH110", "Host cdev02, Host cdev03", "no object claims the address any more, and that was not enough", "the claim is gone already: a routing rule on every host that holds it"},
+		{"stolen-address/stolen", "WH110", "Host cdev02", "not all Services were read", "first a routing rule on every host that holds it, then the claim"},
+		{"incident-1.36/naive", "WH110", "Host cdev02, Host cdev03", "no object claims the address any more, and that was not enough", "the claim is gone already: a routing rule on every host that holds it"},
 	} {
 		t.Run(tt.file, func(t *testing.T) {
 			file := filepath.Join("recorded", tt.file+".snapshot")
@@ -115,6 +115,19 @@ func testSeen(t *testing.T, c explain.Chain, want []string) {
 	}
 	if diff := cmp.Diff(want, c.Losses[0].Nodes); diff != "" {
 		t.Errorf("%q: hosts (-want +got):\n%s", c.Losses[0].Text, diff)
+	}
+}
+
+// TestPassedOver: while a routing rule leads past the stolen address, check tells so of
+// each host that has it, and nothing once it is over.
+func TestPassedOver(t *testing.T) {
+	findings := judge(t, "recorded/cure-by-rule-1.36/ruled.snapshot").Findings
+	want := "192.168.10.114 is on kube-ipvs0, and a routing rule leads past it"
+	if len(findings) != 1 || len(findings[0].Chain.Losses) != 1 || !strings.Contains(findings[0].Chain.Losses[0].Text, want) {
+		t.Errorf("found %s, want one, which loses no more than: %s", ids(findings), want)
+	}
+	if findings := judge(t, "recorded/cure-by-rule-1.36/undone.snapshot").Findings; len(findings) > 0 {
+		t.Errorf("found %s when it is over", ids(findings))
 	}
 }
 

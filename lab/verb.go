@@ -24,6 +24,7 @@ const (
 	Restart Verb = "restart"
 	Reboot  Verb = "reboot"
 	Listen  Verb = "listen"
+	Connect Verb = "connect"
 	Matrix  Verb = "matrix"
 	Record  Verb = "record"
 )
@@ -52,7 +53,8 @@ var verbs = map[Verb]form{
 	Stop:    {"stop HOST COMPONENT", "stops it as a service manager would"},
 	Restart: {"restart HOST COMPONENT", "stops it and starts it"},
 	Reboot:  {"reboot HOST", "its components end, its kernel state is lost, both come again"},
-	Listen:  {"listen HOST PORT", "a host or Pod answers TCP and UDP with its name, on every address"},
+	Listen:  {"listen HOST PORT", "a host or Pod answers TCP and UDP with its name, on every address, and on TCP with what it is sent"},
+	Connect: {"connect HOST ADDRESS:PORT NUMBER", "opens so many TCP connections to what listens, and keeps them"},
 	Matrix:  {"matrix ping HOST... = SECTION", "each host pings each other's address; the section is a table of ok, self, lost, refused, unreachable"},
 	Record:  {"record NAME", "a snapshot of every host's kernel and of the cluster's objects, which whohas reads"},
 }

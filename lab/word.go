@@ -68,6 +68,13 @@ func port(word string) error {
 	return nil
 }
 
+func number(word string) error {
+	if n, err := strconv.ParseUint(word, 10, 16); err != nil || n == 0 {
+		return errors.New("no number from 1 to 65535")
+	}
+	return nil
+}
+
 // duration is a time that passes.
 func duration(word string) (time.Duration, error) {
 	d, err := time.ParseDuration(word)

@@ -150,7 +150,7 @@ func unexplained(p *rule.Pass, services []claim.Claim, t explain.Target) []expla
 
 // stolenFix is the order that works: first each host gets its way to the owner back, by a
 // rule that no proxy undoes; then the claim goes, and kube-proxy, which learns of it now,
-// takes the address off by itself (lab cure-by-rule). A local route is nobody's to put
+// takes the address off by itself (lab cure-by-rule-1.36). A local route is nobody's to put
 // back.
 func stolenFix(p *rule.Pass, t theft, services []claim.Claim, goal explain.Target) explain.Fix {
 	if !goal.Held.Proxy {

@@ -210,7 +210,7 @@ func (a *applying) withdraw(ctx context.Context, cfg *rest.Config) (withdraw.Out
 // wait stays until the proxy here has learned that nobody claims the address.
 func (a *applying) wait(ctx context.Context, h *heal.Healing) error {
 	if a.detach {
-		a.said = append(a.said, "the host sends what is for the owner to the owner; the routing rule stands: run whohas repair --apply again when the claim is gone, to take it back")
+		a.leave(h.Targets())
 		return nil
 	}
 	out, err := h.Wait(ctx)
@@ -222,6 +222,19 @@ func (a *applying) wait(ctx context.Context, h *heal.Healing) error {
 		a.said = append(a.said, "the host reaches the owner by its routing rule, which stands until this is run again")
 	}
 	return err
+}
+
+// leave says how it stands when nobody waits.
+func (a *applying) leave(targets []heal.TargetOutcome) {
+	ruled := false
+	for _, t := range targets {
+		if ruled = ruled || t.LetGo == ""; t.LetGo != "" {
+			a.said = append(a.said, fmt.Sprintf("%s was left alone: %s", t.Prefix.Addr(), t.LetGo))
+		}
+	}
+	if ruled {
+		a.said = append(a.said, "the host sends what is for the owner to the owner; the routing rule stands: run whohas repair --apply again when the claim is gone, to take it back")
+	}
 }
 
 // waits asks what of this host's BGP is not back, which by rule may need the address off.

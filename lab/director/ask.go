@@ -100,6 +100,8 @@ func (p *player) answer(ctx context.Context, q lab.Query) (string, error) {
 		return p.ping(h, q)
 	case "tcp", "udp", "arping":
 		return p.probe(h, q)
+	case "connections":
+		return p.connections(q)
 	case "route", "routes", "address", "neighbour", "link":
 		return p.askKernel(h, q)
 	case "diagnose":

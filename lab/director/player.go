@@ -9,14 +9,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"whohas/lab"
+	"whohas/lab/prober"
 )
 
 // player plays one scenario once.
@@ -27,6 +30,7 @@ type player struct {
 	begin    time.Time
 	phase    string
 	behind   map[string]*behind // commands in the background
+	open     map[string]*prober.Connections
 }
 
 func (p *player) tell(e lab.Event) {
@@ -89,6 +93,8 @@ func (p *player) act(ctx context.Context, s lab.Step) error {
 		return p.finishCommand(ctx, s)
 	case lab.Listen:
 		return p.listen(s)
+	case lab.Connect:
+		return p.connect(s)
 	case lab.Apply, lab.Delete, lab.Patch:
 		return p.change(ctx, s)
 	case lab.Start, lab.Stop, lab.Restart, lab.Reboot:
@@ -183,11 +189,53 @@ func (p *player) listen(s lab.Step) error {
 	return p.site.Host(s.Host).Listen(port)
 }
 
+// connect opens connections, in the place of those to the same port from before.
+func (p *player) connect(s lab.Step) error {
+	to, err := netip.ParseAddrPort(s.Args[0])
+	if err != nil {
+		return err
+	}
+	number, err := strconv.Atoi(s.Args[1])
+	if err != nil {
+		return err
+	}
+	key := s.Host + " " + s.Args[0]
+	if c := p.open[key]; c != nil {
+		c.Close()
+	}
+	delete(p.open, key)
+	return p.site.Host(s.Host).Do(func() error {
+		c, err := prober.Connect(to, number, probeWait)
+		if err != nil {
+			return err
+		}
+		if p.open == nil {
+			p.open = map[string]*prober.Connections{}
+		}
+		p.open[key] = c
+		return nil
+	})
+}
+
+// aliveWait is how long many connections are waited for.
+const aliveWait = 10 * time.Second
+
+func (p *player) connections(q lab.Query) (string, error) {
+	c := p.open[q.Subject+" "+q.Args[0]]
+	if c == nil {
+		return "", fmt.Errorf("%s is not connected to %s", q.Subject, q.Args[0])
+	}
+	return c.Alive(aliveWait), nil
+}
+
 // clear ends what the scenario began in the background, and takes its site down
 // where no other scenario can use it.
 func (p *player) clear() {
 	for name := range p.behind {
 		_ = p.endCommand(name)
+	}
+	for _, c := range p.open {
+		c.Close()
 	}
 	if p.scenario.KernelOnly() {
 		p.tearDown()

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +26,7 @@ type state struct {
 	links   []string
 	addrs   map[string][]netlink.Addr
 	routes  []netlink.Route
+	rules   []netlink.Rule
 	sysctls []lab.Sysctl
 }
 
@@ -55,6 +57,9 @@ func (h *Host) remember() error {
 	if st.routes, err = h.mainRoutes(); err != nil {
 		return err
 	}
+	if st.rules, err = h.rules(); err != nil {
+		return err
+	}
 	err = h.Do(func() error {
 		for _, name := range changed {
 			value, err := os.ReadFile("/proc/sys/" + strings.ReplaceAll(name, ".", "/"))
@@ -76,6 +81,14 @@ func (h *Host) mainRoutes() ([]netlink.Route, error) {
 	return routes, nil
 }
 
+func (h *Host) rules() ([]netlink.Rule, error) {
+	rules, err := h.links.RuleList(unix.AF_INET)
+	if err != nil {
+		return nil, fmt.Errorf("list rules: %w", err)
+	}
+	return rules, nil
+}
+
 // cleanLimit bounds the cleaning of one host.
 const cleanLimit = 20 * time.Second
 
@@ -91,7 +104,7 @@ func (h *Host) Clean(ctx context.Context) error {
 	if err := h.cleanTables(ctx); err != nil {
 		return err
 	}
-	for _, step := range []func() error{h.cleanLinks, h.cleanAddresses, h.cleanRoutes, h.cleanNeighbours} {
+	for _, step := range []func() error{h.cleanLinks, h.cleanAddresses, h.cleanRoutes, h.cleanRules, h.cleanNeighbours} {
 		if err := step(); err != nil {
 			return fmt.Errorf("clean %s: %w", h.Name, err)
 		}
@@ -234,6 +247,33 @@ func (h *Host) cleanRoutes() error {
 		if !same(now, r) {
 			if err := h.links.RouteReplace(&r); err != nil {
 				return fmt.Errorf("add route %s: %w", r, err)
+			}
+		}
+	}
+	return nil
+}
+
+// cleanRules puts the kernel's rules back first: a host without one for the local table
+// is dead.
+func (h *Host) cleanRules() error {
+	now, err := h.rules()
+	if err != nil {
+		return err
+	}
+	same := func(list []netlink.Rule, r netlink.Rule) bool {
+		return slices.ContainsFunc(list, func(x netlink.Rule) bool { return reflect.DeepEqual(x, r) })
+	}
+	for _, r := range h.fresh.rules {
+		if !same(now, r) {
+			if err := h.links.RuleAdd(&r); err != nil {
+				return fmt.Errorf("add %s: %w", r, err)
+			}
+		}
+	}
+	for _, r := range now {
+		if !same(h.fresh.rules, r) {
+			if err := h.links.RuleDel(&r); err != nil {
+				return fmt.Errorf("remove %s: %w", r, err)
 			}
 		}
 	}

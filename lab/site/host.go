@@ -182,11 +182,19 @@ func (h *Host) greet(l net.Listener) {
 		if err != nil {
 			return
 		}
-		_ = c.SetDeadline(time.Now().Add(time.Second))
-		_, _ = io.WriteString(c, h.Name+"\n")
-		c.Close()
+		go func() {
+			defer c.Close()
+			_ = c.SetDeadline(time.Now().Add(patience))
+			if _, err := io.WriteString(c, h.Name+"\n"); err == nil {
+				_, _ = io.Copy(c, c)
+			}
+		}()
 	}
 }
+
+// patience is how long a connection may stay open: one whose client cannot say that it
+// has ended is not waited for.
+const patience = 20 * time.Minute
 
 func (h *Host) echo(p net.PacketConn) {
 	var b [64]byte

@@ -7,7 +7,7 @@
 // By rule: a routing rule leads over the local table for that address (package bypass).
 // The host reaches the owner at once, and there is nothing to race with: the proxy may
 // bind the address as often as it likes, and takes it off by itself when it has learned
-// that the claim is gone (lab cure-by-rule: 0.3 s, both eras). Then the rule is taken
+// that the claim is gone (lab cure-by-rule-1.36 and -1.25: 0.3 s, both eras). Then the rule is taken
 // back. Killed at any moment it leaves a host that works: with the rule, or as it was.
 //
 // By deletion, where rules do not do it: one deletion is a race. kube-proxy puts the

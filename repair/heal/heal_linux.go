@@ -125,6 +125,13 @@ func open(o Options, targets []repair.Target) (*Healing, error) {
 // ByRule reports whether the host is healed by routing rules, and not by deletion.
 func (h *Healing) ByRule() bool { return h.keeper.rules != nil }
 
+// Targets is how it stands with each target now.
+func (h *Healing) Targets() []TargetOutcome {
+	var out Outcome
+	h.state.with(func(j *judge) { out = j.outcome(time.Now()) })
+	return out.Targets
+}
+
 // Close ends the healing. By rule what was put stands, unless Wait has taken it back.
 func (h *Healing) Close() {
 	if h.stop != nil {

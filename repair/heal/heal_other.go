@@ -26,3 +26,6 @@ func (*Healing) Close() {}
 
 // ByRule reports false.
 func (*Healing) ByRule() bool { return false }
+
+// Targets gives none.
+func (*Healing) Targets() []TargetOutcome { return nil }

@@ -116,7 +116,7 @@ func (h *Healing) lookAtRules(ctx context.Context) {
 
 // lookAtRoutes asks what waits for the address to go, rule or not: routes through it are
 // refused while the kernel has it in its local table (linux net/ipv4/fib_semantics.c
-// fib_check_nh_nongw; lab cure-by-rule).
+// fib_check_nh_nongw; lab cure-by-rule-1.36).
 func (h *Healing) lookAtRoutes(ctx context.Context) {
 	if h.keeper.rules == nil || h.options.Waits == nil || !h.due("routes", h.second) {
 		return
