@@ -135,6 +135,11 @@ func TestPlaces(t *testing.T) {
 32766: from all lookup main`, Repair,
 			`ip rule add pref 101 type nop protocol kernel && ip rule del pref 0 to 192.168.10.114 goto 1 protocol kernel && ` +
 				`ip rule add pref 99 to 192.168.10.114 goto 101 protocol kernel && ip rule del pref 1 type nop protocol kernel`},
+		{"a nop has gone, and another rule has got the preference 0", `
+0: from all to 192.168.10.114/32 goto 1
+0: from all lookup local
+0: from 10.0.0.0/8 lookup 100
+32766: from all lookup main`, Repair, `ip rule add pref 1 type nop protocol kernel`},
 		{"none of the local table", `32766: from all lookup main`, Repair, `no place for a routing rule: no rule looks up the local table`},
 	} {
 		changes, err := Put(hostWith(rulesOf(t, test.rules)), test.purpose, stolen)

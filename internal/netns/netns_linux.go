@@ -181,7 +181,7 @@ func Listen(t testing.TB, address string) {
 		t.Error(err)
 		return
 	}
-	t.Cleanup(func() { l.Close() })
+	t.Cleanup(func() { _ = l.Close() })
 	go func() {
 		for {
 			c, err := l.Accept()

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"whohas/dataplane"
+	"whohas/internal/netns"
 	"whohas/repair"
 	"whohas/snapshot"
 	"whohas/source/host"
@@ -30,7 +31,7 @@ const taken = "192.168.10.114/32"
 
 // TestRemovesAtOnce: what is stolen goes, and nothing else; and the journal knows.
 func TestRemovesAtOnce(t *testing.T) {
-	inside(t, func() {
+	netns.Inside(t, func() {
 		n, b := newNode(t), newBench(t)
 		six := target("kube-ipvs0", "2001:db8::114/128")
 		n.add("kube-ipvs0", taken)
@@ -68,7 +69,7 @@ func TestRemovesAtOnce(t *testing.T) {
 
 // TestKeepsOff: what is put back every 100 ms is taken off each time.
 func TestKeepsOff(t *testing.T) {
-	inside(t, func() {
+	netns.Inside(t, func() {
 		n, b := newNode(t), newBench(t)
 		keepsOff(n, b, 3*time.Second)
 	})
@@ -79,7 +80,7 @@ func TestKeepsOffAmongMany(t *testing.T) {
 	if testing.Short() {
 		t.Skip("NOT RUN: -short")
 	}
-	inside(t, func() {
+	netns.Inside(t, func() {
 		n, b := newNode(t), newBench(t)
 		b.second = time.Second // as it is
 		device, ip := n.link("kube-ipvs0"), netip.MustParseAddr("10.100.0.0")
@@ -132,7 +133,7 @@ func keepsOff(n *node, b *bench, during time.Duration) {
 
 // TestTwoRepairs: one at a time, on each host; a dry run hinders nobody.
 func TestTwoRepairs(t *testing.T) {
-	inside(t, func() {
+	netns.Inside(t, func() {
 		n, b := newNode(t), newBench(t)
 		n.add("kube-ipvs0", taken)
 		first, err := open(b.options(nil, stolen), []repair.Target{stolen})
@@ -149,7 +150,7 @@ func TestTwoRepairs(t *testing.T) {
 		if _, err := Heal(context.Background(), o); err != nil {
 			t.Error(err)
 		}
-		inside(t, func() { // another host
+		netns.Inside(t, func() { // another host
 			other, err := take()
 			if err != nil {
 				t.Error(err)
@@ -166,7 +167,7 @@ func TestTwoRepairs(t *testing.T) {
 }
 
 func TestDryRun(t *testing.T) {
-	inside(t, func() {
+	netns.Inside(t, func() {
 		n, b := newNode(t), newBench(t)
 		n.add("kube-ipvs0", taken)
 		before := n.addresses("kube-ipvs0")
@@ -198,7 +199,7 @@ func TestLeftAlone(t *testing.T) {
 		{"a ClusterIP", func(_ *node, b *bench) { b.members = []string{"10.96.0.1,tcp:443", "192.168.10.114,tcp:443"} }, "ipset KUBE-CLUSTER-IP"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			inside(t, func() {
+			netns.Inside(t, func() {
 				n, b := newNode(t), newBench(t)
 				n.add("kube-ipvs0", taken)
 				test.make(n, b)
@@ -217,7 +218,7 @@ func TestLeftAlone(t *testing.T) {
 // TestBothServiceDevices: an address on two proxies' devices makes nobody its owner,
 // and lo does not, either.
 func TestBothServiceDevices(t *testing.T) {
-	inside(t, func() {
+	netns.Inside(t, func() {
 		n, b := newNode(t), newBench(t)
 		n.service("kube-dummy-if")
 		n.add("kube-ipvs0", taken)
@@ -234,7 +235,7 @@ func TestBothServiceDevices(t *testing.T) {
 
 // TestBecomesOwner: a virtual IP that moves to this host is not fought over.
 func TestBecomesOwner(t *testing.T) {
-	inside(t, func() {
+	netns.Inside(t, func() {
 		n, b := newNode(t), newBench(t)
 		n.add("kube-ipvs0", taken)
 		device := n.link("eth0")
@@ -256,7 +257,7 @@ func TestBecomesOwner(t *testing.T) {
 
 // TestInterruptedBefore: a context that has ended lets nothing begin.
 func TestInterruptedBefore(t *testing.T) {
-	inside(t, func() {
+	netns.Inside(t, func() {
 		n, b := newNode(t), newBench(t)
 		n.add("kube-ipvs0", taken)
 		ctx, cancel := context.WithCancel(context.Background())
@@ -269,7 +270,7 @@ func TestInterruptedBefore(t *testing.T) {
 
 // TestDeviceGoes: kube-proxy --cleanup deletes the device, the next one makes it anew.
 func TestDeviceGoes(t *testing.T) {
-	inside(t, func() {
+	netns.Inside(t, func() {
 		n, b := newNode(t), newBench(t)
 		n.add("kube-ipvs0", taken)
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -296,7 +297,7 @@ func TestDeviceGoes(t *testing.T) {
 // TestOverrun: when the kernel has announced more than there was room for, all is
 // listed again.
 func TestOverrun(t *testing.T) {
-	inside(t, func() {
+	netns.Inside(t, func() {
 		n, b := newNode(t), newBench(t)
 		b.buffer = 1 // the kernel takes its least
 		b.second = time.Minute
@@ -327,7 +328,7 @@ func TestOverrun(t *testing.T) {
 
 // TestNotPermitted: who may not remove is told so at once, with nothing done.
 func TestNotPermitted(t *testing.T) {
-	inside(t, func() {
+	netns.Inside(t, func() {
 		n, b := newNode(t), newBench(t)
 		head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 		var none [2]unix.CapUserData
@@ -365,7 +366,7 @@ func TestKilled(t *testing.T) {
 		}, stolen))
 		return
 	}
-	inside(t, func() {
+	netns.Inside(t, func() {
 		n, b := newNode(t), newBench(t)
 		n.add("kube-ipvs0", taken)
 		cmd := exec.Command(os.Args[0], "-test.run", "^TestKilled$")
@@ -429,7 +430,7 @@ func TestEnds(t *testing.T) {
 		{"the claim stands", func(b *bench) { b.served = []netip.Addr{ip} }, func(*bench, *node, func()) {}, 4 * time.Second, false, "the claim still stands", true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			inside(t, func() {
+			netns.Inside(t, func() {
 				n, b := newNode(t), newBench(t)
 				n.owner()
 				test.begin(b)
@@ -489,7 +490,7 @@ func TestNoAPIServer(t *testing.T) {
 		{"no address is known", func(*node) {}, "no address of an apiserver is known"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			inside(t, func() {
+			netns.Inside(t, func() {
 				n, b := newNode(t), newBench(t)
 				n.add("kube-ipvs0", taken)
 				test.make(n)
@@ -516,7 +517,7 @@ func TestNoAPIServer(t *testing.T) {
 
 // TestStaysOnItsThread: all is looked at from the thread that called.
 func TestStaysOnItsThread(t *testing.T) {
-	inside(t, func() {
+	netns.Inside(t, func() {
 		n, b := newNode(t), newBench(t)
 		n.add("kube-ipvs0", taken)
 		here, read := unix.Gettid(), b.world.read
@@ -540,7 +541,7 @@ func TestStaysOnItsThread(t *testing.T) {
 
 // TestThisWorld: with nothing made up but the kind of the device, and the time.
 func TestThisWorld(t *testing.T) {
-	inside(t, func() {
+	netns.Inside(t, func() {
 		n := newNode(t)
 		n.owner()
 		n.add("kube-ipvs0", taken)

@@ -10,6 +10,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"math/big"
 	"net"
 	"net/netip"
@@ -28,25 +29,6 @@ import (
 	"whohas/snapshot"
 	"whohas/source/host"
 )
-
-// inside runs f in a fresh network namespace, on a thread that ends with it. f must
-// not end the test by itself (t.Fatal).
-func inside(t testing.TB, f func()) {
-	t.Helper()
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the runtime ends the thread
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			done <- err
-			return
-		}
-		defer close(done)
-		f()
-	}()
-	if err := <-done; err != nil {
-		t.Skipf("NOT RUN: a network namespace needs root: %v", err)
-	}
-}
 
 // node is a made-up host: a card with its address, and a service device with a
 // ClusterIP on it. The kernel of a test machine may have no dummy devices, so a
@@ -166,7 +148,8 @@ func (n *node) owner() {
 			defer far.links.Close()
 			far.add("far", "192.168.10.114/24")
 			far.do(far.links.LinkSetUp(far.link("far")))
-			err = apiserver(n.t, "192.168.10.114:6443")
+			far.add("far", "2001:db8::114/64")
+			err = errors.Join(apiserver(n.t, "192.168.10.114:6443"), apiserver(n.t, "[2001:db8::114]:6443"))
 		}
 		serving <- err
 		<-end

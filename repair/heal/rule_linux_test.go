@@ -17,6 +17,8 @@ import (
 
 	"whohas/bypass"
 	"whohas/bypass/rtnetlink"
+	"whohas/internal/netns"
+	"whohas/shield/watch"
 	"whohas/source/host"
 )
 
@@ -54,7 +56,7 @@ func within(d time.Duration, f func() bool) bool {
 // TestByRule: the apiserver answers while the proxy holds the address as it likes; when
 // the proxy has let it go the rules are taken back, and all is as before.
 func TestByRule(t *testing.T) {
-	inside(t, func() {
+	netns.Inside(t, func() {
 		n, b := newNode(t), newBench(t)
 		n.owner()
 		b.dials = host.Dials
@@ -87,7 +89,7 @@ func TestByRule(t *testing.T) {
 // TestRuleStands: as long as the claim stands the rules do, also when the time is over;
 // the next repair goes on from there.
 func TestRuleStands(t *testing.T) {
-	inside(t, func() {
+	netns.Inside(t, func() {
 		n, b := newNode(t), newBench(t)
 		n.owner()
 		b.dials = host.Dials
@@ -111,7 +113,7 @@ func TestRuleStands(t *testing.T) {
 // TestRoutesWait: what comes back only when the address is off lets it be taken off, and
 // no longer than that.
 func TestRoutesWait(t *testing.T) {
-	inside(t, func() {
+	netns.Inside(t, func() {
 		n, b := newNode(t), newBench(t)
 		n.add("kube-ipvs0", taken)
 		stop := n.proxy("kube-ipvs0", taken, 200*time.Millisecond)
@@ -135,7 +137,7 @@ func TestRoutesWait(t *testing.T) {
 // TestRuleGoesForOwner: when the address comes to a card the rule is gone at once, and
 // the host reaches itself at it. VRRP takes over within a second (RFC 5798, 6.1).
 func TestRuleGoesForOwner(t *testing.T) {
-	inside(t, func() {
+	netns.Inside(t, func() {
 		n, b := newNode(t), newBench(t)
 		n.add("kube-ipvs0", taken)
 		o := b.options(nil, stolen)
@@ -161,7 +163,7 @@ func TestRuleGoesForOwner(t *testing.T) {
 
 // TestRulesRemoved: who removes the rules finds them put again.
 func TestRulesRemoved(t *testing.T) {
-	inside(t, func() {
+	netns.Inside(t, func() {
 		n, b := newNode(t), newBench(t)
 		n.add("kube-ipvs0", taken)
 		o := b.options(nil, stolen)
@@ -182,11 +184,126 @@ func TestRulesRemoved(t *testing.T) {
 	})
 }
 
+// TestTwoByRule: one repair at a time, also by rule; the second changes nothing.
+func TestTwoByRule(t *testing.T) {
+	netns.Inside(t, func() {
+		n, b := newNode(t), newBench(t)
+		n.add("kube-ipvs0", taken)
+		o := b.options(nil, stolen)
+		o.By = ByRule
+		h, err := Begin(context.Background(), o)
+		n.do(err)
+		defer h.Close()
+		before := n.rules()
+		if _, err := Begin(context.Background(), o); !errors.Is(err, ErrHeld) {
+			t.Errorf("%v", err)
+		}
+		if after := n.rules(); after != before || n.stolenHere() {
+			t.Errorf("before:\n%s\nafter:\n%s", before, after)
+		}
+	})
+}
+
+// TestUnderShield: a repair on a host whose shield stands, and is kept, finds its work
+// done: it puts no rule, and takes none of the shield's.
+func TestUnderShield(t *testing.T) {
+	netns.Inside(t, func() {
+		n, b := newNode(t), newBench(t)
+		n.owner()
+		b.dials = host.Dials
+		n.add("kube-ipvs0", taken)
+		ctx, cancel := context.WithCancel(context.Background())
+		kept := make(chan error)
+		here := netns.Here(t)
+		go here.Run(t, func() {
+			kept <- watch.Run(ctx, watch.Options{Addresses: []netip.Addr{stolen.Prefix.Addr()}})
+		})
+		defer func() { cancel(); <-kept }()
+		netns.Within(t, "the shield stands", func() bool { return !n.stolenHere() })
+		before := n.rules()
+		o := b.options(nil, stolen)
+		o.By, o.APIServers = ByRule, apiserverAt
+		h, err := Begin(context.Background(), o)
+		n.do(err)
+		defer h.Close()
+		if during := n.rules(); during != before || !strings.Contains(b.text(), "the rule stood before") {
+			t.Errorf("before:\n%s\nduring:\n%s\n%s", before, during, b.text())
+		}
+		n.do(n.links.AddrDel(n.link("kube-ipvs0"), parsed(taken)))
+		out, err := h.Wait(context.Background())
+		if err != nil || !out.Healed || !out.ByRule {
+			t.Errorf("%+v, %v\n%s", out, err, b.text())
+		}
+		if after := n.rules(); after != before {
+			t.Errorf("before:\n%s\nafter:\n%s", before, after)
+		}
+	})
+}
+
+// TestByRuleIPv6: an address of IPv6, from its theft to the end of the claim.
+func TestByRuleIPv6(t *testing.T) {
+	netns.Inside(t, func() {
+		n, b := newNode(t), newBench(t)
+		n.owner()
+		b.dials = host.Dials
+		n.add("eth0", "2001:db8::115/64")
+		const show = "ip -d -6 rule; ip -d -6 route show table main"
+		six := target("kube-ipvs0", "2001:db8::114/128")
+		local := func() bool { return netns.Works("ip -6 route get 2001:db8::114 | grep -q ^local") }
+		netns.Within(t, "the card is up", func() bool { return netns.Works("ping -6 -c1 -W1 2001:db8::114") })
+		before := netns.Do(t, show)
+		n.add("kube-ipvs0", six.Prefix.String())
+		netns.Within(t, "it is stolen", local)
+		o := b.options(nil, six)
+		o.By, o.APIServers = ByRule, []netip.AddrPort{netip.MustParseAddrPort("[2001:db8::114]:6443")}
+		h, err := Begin(context.Background(), o)
+		n.do(err)
+		defer h.Close()
+		if local() || !netns.Works("ip -6 route get 2001:db8::114 | grep -q 'src 2001:db8::115'") || !netns.Works("ping -6 -c1 -W9 2001:db8::115") {
+			t.Errorf("%s\n%s", netns.Do(t, show+"; ip -6 route get 2001:db8::114"), b.text())
+		}
+		answered := make(chan bool)
+		device := n.link("kube-ipvs0")
+		go func() {
+			defer close(answered)
+			netns.Within(t, "the apiserver answers", func() bool { return strings.Contains(b.text(), "the apiserver answers") })
+			_ = n.links.AddrDel(device, parsed(six.Prefix.String()))
+		}()
+		out, err := h.Wait(context.Background())
+		<-answered
+		if err != nil || !out.Healed || !out.ByRule || out.Removed != 0 || out.Answered.IsZero() {
+			t.Errorf("%+v, %v\n%s", out, err, b.text())
+		}
+		if after := netns.Do(t, show); after != before {
+			t.Errorf("before:\n%s\nafter:\n%s", before, after)
+		}
+	})
+}
+
+// TestClusterIPByRule: an address that kube-proxy has among its ClusterIPs gets no rule.
+func TestClusterIPByRule(t *testing.T) {
+	netns.Inside(t, func() {
+		n, b := newNode(t), newBench(t)
+		n.add("kube-ipvs0", taken)
+		b.members = []string{"10.96.0.1,tcp:443", "192.168.10.114,tcp:443"}
+		before := n.rules()
+		o := b.options(nil, stolen)
+		o.By = ByRule
+		out, err := Heal(context.Background(), o)
+		if err != nil || out.Healed || !strings.Contains(out.Why, "it is a ClusterIP, says ipset KUBE-CLUSTER-IP") {
+			t.Errorf("%+v, %v", out, err)
+		}
+		if after := n.rules(); after != before || !n.stolenHere() || b.kinds()[Ruled] > 0 {
+			t.Errorf("%s\n%s", after, b.text())
+		}
+	})
+}
+
 // TestNoPlaceForRule: where rules of others leave no place the address is held off; where
 // only the rule was asked for, nothing is done.
 func TestNoPlaceForRule(t *testing.T) {
 	for _, by := range []By{"", ByRule} {
-		inside(t, func() {
+		netns.Inside(t, func() {
 			n, b := newNode(t), newBench(t)
 			n.add("kube-ipvs0", taken)
 			if out, err := exec.Command("ip", "rule", "add", "pref", "0", "from", "10.0.0.0/8", "lookup", "100").CombinedOutput(); err != nil {
@@ -217,7 +334,7 @@ func TestRuleKilled(t *testing.T) {
 		_, _ = Heal(context.Background(), o)
 		return
 	}
-	inside(t, func() {
+	netns.Inside(t, func() {
 		n := newNode(t)
 		before := n.rules()
 		n.add("kube-ipvs0", taken)
@@ -251,7 +368,7 @@ func TestRuleKilled(t *testing.T) {
 
 // TestEachStepKilled: the same at each step, one by one, by the plan.
 func TestEachStepKilled(t *testing.T) {
-	inside(t, func() {
+	netns.Inside(t, func() {
 		n := newNode(t)
 		n.add("kube-ipvs0", taken)
 		n.add("kube-ipvs0", "192.168.10.1/32")
