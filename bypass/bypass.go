@@ -81,7 +81,7 @@ func Put(h *dataplane.Host, purpose Purpose, ips ...netip.Addr) ([]Change, error
 			continue
 		}
 		if err = c.put(purpose); err != nil {
-			return nil, fmt.Errorf("%w: %s", ErrNoPlace, err)
+			return nil, fmt.Errorf("%w: %w", ErrNoPlace, err)
 		}
 		out = append(out, c.changes...)
 	}

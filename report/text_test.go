@@ -74,12 +74,12 @@ func lawful(t *testing.T, r *report.Report, text string, width int, color bool) 
 	tooWide(t, r, plain, width)
 }
 
-// commands must stand whole on lines of their own.
+// commands must stand whole on lines of their own, a chain broken behind each &&.
 func commands(t *testing.T, f *rule.Finding, text string) {
 	t.Helper()
 	for _, fix := range f.Chain.Fixes {
 		for _, s := range fix.Steps {
-			if !s.Line().IsZero() && !strings.Contains(text, "\n       "+s.Line().String()+"\n") {
+			if !s.Line().IsZero() && !strings.Contains(text, "\n       "+strings.Join(s.Line().Pieces(), "\n       ")+"\n") {
 				t.Errorf("not on a line of its own: %s", s.Line())
 			}
 		}
@@ -93,7 +93,9 @@ func tooWide(t *testing.T, r *report.Report, text string, width int) {
 	for _, f := range r.Findings {
 		for _, fix := range f.Chain.Fixes {
 			for _, s := range fix.Steps {
-				whole[s.Line().String()] = true
+				for _, piece := range s.Line().Pieces() {
+					whole[piece] = true
+				}
 			}
 		}
 		for _, c := range f.Claimants {
