@@ -136,7 +136,7 @@ func (h *Healing) Targets() []TargetOutcome {
 func (h *Healing) Close() {
 	if h.stop != nil {
 		h.stop(nil)
-		<-h.kept
+		_ = <-h.kept // Wait has said it
 	}
 	h.teller.end()
 	h.journal.close()

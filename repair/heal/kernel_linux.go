@@ -75,7 +75,7 @@ func openKernel(buffer int) (*thisKernel, error) {
 }
 
 func (k *thisKernel) close() {
-	k.Monitor.Close()
+	k.Close()
 	if k.asking != nil {
 		k.asking.Close()
 	}
