@@ -47,8 +47,15 @@ func bindPrograms(dir string) error {
 		if _, err := os.Stat("/" + name); errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err := bind("/"+name, filepath.Join(dir, name)); err != nil {
+		to := filepath.Join(dir, name)
+		if err := bind("/"+name, to); err != nil {
 			return err
+		}
+		// Nobody owns the machine's files in here, so that a program which takes on its
+		// owner's rights, as mount does, would lose those of root.
+		err := unix.MountSetattr(unix.AT_FDCWD, to, unix.AT_RECURSIVE, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NOSUID})
+		if err != nil {
+			return fmt.Errorf("bind %s: %w", name, err)
 		}
 	}
 	for _, name := range []string{"bin", "sbin", "lib", "lib64"} {
