@@ -33,6 +33,7 @@ func Make(s diagnose.Seen, d diagnose.Diagnosis) Plan {
 	p.Hold = flushed(s.Host)
 	p.Claims, p.Withdrawals = m.claims()
 	p.Hosts, p.Back = m.hosts(p.Hold)
+	p.Ports = m.takenPorts(p.Host)
 	p.After = m.after()
 	p.Targets, p.Refused = m.targets()
 	if m.translates() {
@@ -253,7 +254,7 @@ func (m *maker) hosts(hold string) (first, back []explain.Step) {
 	}
 	first = append(first, explain.Step{Where: each, Text: "or, where ip rule or the kernel is older than 4.18, keep it off for two minutes; one deletion is a race with kube-proxy's next sync",
 		Command: command.KeepOff(m.ip, device)})
-	return append(first, m.takenPorts(each)...), back
+	return first, back
 }
 
 func elsewhere(steps []explain.Step, where string) []explain.Step {

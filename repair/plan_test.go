@@ -182,3 +182,47 @@ func TestOnlyPlanned(t *testing.T) {
 		}
 	}
 }
+
+// TestTakenPorts: a port that the Service itself claims is said, with its own step; another
+// is not.
+func TestTakenPorts(t *testing.T) {
+	h := victim()
+	ip := netip.MustParseAddr("192.168.10.114")
+	h.Servers = []dataplane.VirtualServer{{Proto: "TCP", IP: ip, Port: 80}, {Proto: "TCP", IP: ip, Port: 6443}}
+	p := plan(h)
+	if len(p.Ports) != 1 || !strings.Contains(p.Ports[0].Text, "port 6443 of 192.168.10.114, where this host reaches the apiserver") ||
+		!strings.Contains(p.Ports[0].Line().String(), "ipvsadm -D -t 192.168.10.114:6443") {
+		t.Errorf("%+v", p.Ports)
+	}
+}
+
+// TestHold: on a kernel whose rules have no protocol, beside systemd-networkd, the address
+// is held off, and the plan says why.
+func TestHold(t *testing.T) {
+	for _, c := range []struct {
+		kernel, agent string
+		hold          bool
+	}{
+		{"3.10.0-1160.el7.x86_64", "systemd-network", true}, {"4.16.18", "systemd-network", true}, {"3.10.0-1160.el7.x86_64", "kubelet", false},
+		{"4.18.0-553.el8", "systemd-network", false}, {"6.1.176", "systemd-network", false}, {"", "systemd-network", false},
+	} {
+		h := victim()
+		h.Kernel, h.Agents = c.kernel, []dataplane.Agent{{Name: c.agent}}
+		p := plan(h)
+		if got := p.Hold != ""; got != c.hold || c.hold && !strings.Contains(p.Hold, "systemd-networkd runs here") {
+			t.Errorf("%+v: %q", c, p.Hold)
+		}
+	}
+}
+
+// TestStandingRules: an earlier repair's rules are found, and there is something to finish.
+func TestStandingRules(t *testing.T) {
+	h := victim()
+	h.Addresses = h.Addresses[:1]
+	h.Policies = []dataplane.Policy{{Family: 4, To: netip.MustParsePrefix("192.168.10.114/32"), Goto: 1}, {Family: 4, Table: 255},
+		{Family: 4, Priority: 1, Type: "nop"}, {Family: 4, Priority: 32766, Table: 254}}
+	p := plan(h)
+	if len(p.Refused) > 0 || len(p.Targets) != 1 || len(p.Standing) != 1 || len(p.Back) != 2 || !strings.Contains(p.Title, "an earlier repair's routing rules stand here, for 192.168.10.114") {
+		t.Errorf("%+v", p)
+	}
+}

@@ -35,6 +35,7 @@ type Plan struct {
 	Title       string
 	Address     netip.Addr     // that the plan is about; invalid: there is nothing to repair
 	Hosts       []explain.Step // first, on every host that holds the address: it reaches the owner again
+	Ports       []explain.Step // what neither the rule nor the address's going heals: ports that the Service itself claims
 	Claims      []explain.Step // then, where the API is reached: the claim goes
 	Back        []explain.Step // then, on the hosts again: what was put there is taken back
 	After       []explain.Step // how to see that it worked, and what may linger

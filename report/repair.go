@@ -52,6 +52,7 @@ func RepairText(o TextOptions) func(io.Writer, *Repair) error {
 		t.wrap("", "", fmt.Sprintf("%s: nothing has been done.%s", r.Host, whatApplies(r)))
 		t.steps("first, the hosts", r.Hosts)
 		t.steps("then, the claim", r.Claims)
+		t.steps("what no rule heals", r.Ports)
 		t.steps("then, the hosts again", r.Back)
 		t.steps("and see that it worked", r.After)
 		t.refused(r)
@@ -99,7 +100,7 @@ func (t *textWriter) outcome(r *Repair) {
 	t.wrap(t.bold(word)+"  ", spaces(len(word)+2), r.Outcome)
 	t.refused(r)
 	if !r.Healed {
-		t.steps("what is left", slices.Concat(r.Hosts, r.Claims, r.Back))
+		t.steps("what is left", slices.Concat(r.Hosts, r.Claims, r.Ports, r.Back))
 	}
 	t.steps("see that it worked", r.After)
 }
@@ -114,6 +115,7 @@ type jsonRepair struct {
 	Outcome string       `json:"outcome,omitempty"`
 	Targets []jsonTarget `json:"targets"`
 	Claims  []jsonFix    `json:"claims"`
+	Ports   []jsonFix    `json:"ports"`
 	Hosts   []jsonFix    `json:"hosts"`
 	Back    []jsonFix    `json:"back"`
 	After   []jsonFix    `json:"after"`
@@ -141,7 +143,7 @@ func RepairJSON(w io.Writer, r *Repair) error {
 	out := jsonRepair{
 		envelope: newEnvelope("Repair", r.Tool, (&Report{Coverage: r.Coverage}).Complete(), r.Coverage),
 		Host:     r.Host, Title: r.Title, Applied: r.Applied, Healed: r.Healed, Outcome: r.Outcome,
-		Targets: []jsonTarget{}, Claims: jsonSteps(r.Claims), Hosts: jsonSteps(r.Hosts), Back: jsonSteps(r.Back), After: jsonSteps(r.After),
+		Targets: []jsonTarget{}, Claims: jsonSteps(r.Claims), Hosts: jsonSteps(r.Hosts), Ports: jsonSteps(r.Ports), Back: jsonSteps(r.Back), After: jsonSteps(r.After),
 		Way: "rule", WayWhy: r.Hold, Rules: []string{},
 		Refused: orEmpty(r.Refused), Events: []jsonEvent{},
 	}

@@ -56,6 +56,9 @@ func (e *env) apply(ctx context.Context, f *repairFlags, seen diagnose.Seen, r *
 	if healing != nil {
 		defer healing.Close()
 	}
+	for _, step := range r.Ports {
+		a.tell("ports", step.Text)
+	}
 	cfg, err := a.cluster(ctx)
 	if err != nil {
 		return err
@@ -210,7 +213,7 @@ func (a *applying) withdraw(ctx context.Context, cfg *rest.Config) (withdraw.Out
 // wait stays until the proxy here has learned that nobody claims the address.
 func (a *applying) wait(ctx context.Context, h *heal.Healing) error {
 	if a.detach {
-		a.leave(h.Targets())
+		a.leave(h.Targets(), a.reached(ctx))
 		return nil
 	}
 	out, err := h.Wait(ctx)
@@ -224,16 +227,25 @@ func (a *applying) wait(ctx context.Context, h *heal.Healing) error {
 	return err
 }
 
-// leave says how it stands when nobody waits.
-func (a *applying) leave(targets []heal.TargetOutcome) {
+// leave says how it stands when nobody waits; reached: an apiserver answers.
+func (a *applying) leave(targets []heal.TargetOutcome, reached bool) {
 	ruled := false
 	for _, t := range targets {
 		if ruled = ruled || t.LetGo == ""; t.LetGo != "" {
 			a.said = append(a.said, fmt.Sprintf("%s was left alone: %s", t.Prefix.Addr(), t.LetGo))
 		}
 	}
-	if ruled {
-		a.said = append(a.said, "the host sends what is for the owner to the owner; the routing rule stands: run whohas repair --apply again when the claim is gone, to take it back")
+	if !ruled {
+		return
+	}
+	a.said = append(a.said, "the host sends what is for the owner to the owner; the routing rule stands: run whohas repair --apply again when the claim is gone, to take it back")
+	switch {
+	case len(dialTargets(a.seen.Host)) == 0:
+		a.said = append(a.said, "no file here says where the apiserver is: whether it answers is not known")
+	case reached:
+		a.said = append(a.said, "the apiserver answers")
+	default:
+		a.said = append(a.said, "the apiserver does not answer yet")
 	}
 }
 

@@ -94,13 +94,17 @@ func (h *Healing) passed(ips []netip.Addr, changes []bypass.Change) {
 	}
 }
 
+// routesEvery is between two looks whether IPv6's routes stand: they go with their card.
+const routesEvery = 5 * time.Second
+
 // lookAtRules puts the rules again where somebody has removed them.
 func (h *Healing) lookAtRules(ctx context.Context) {
-	if h.keeper.rules == nil || !h.keeper.ruled.Swap(false) {
+	ips := h.ruled()
+	if h.keeper.rules == nil || len(ips) == 0 {
 		return
 	}
-	ips := h.ruled()
-	if len(ips) == 0 {
+	six := slices.ContainsFunc(ips, netip.Addr.Is6) && h.due("rules", routesEvery)
+	if !h.keeper.ruled.Swap(false) && !six {
 		return
 	}
 	changes, err := h.keeper.rules.Put(ctx, bypass.Repair, ips...)
