@@ -71,8 +71,9 @@ type Healing struct {
 	journal *journal
 	teller  *teller
 	stop    context.CancelCauseFunc // the keeper
-	kept    chan error              // how the keeper ended
-	keeping context.Context         // ends with the keeper
+	kept    chan struct{}           // closed when the keeper has ended, by this error
+	failed  error
+	keeping context.Context // ends with the keeper
 
 	asked    map[string]time.Time // when each thing was last asked
 	took     time.Duration        // to list the virtual servers, last time
@@ -136,7 +137,7 @@ func (h *Healing) Targets() []TargetOutcome {
 func (h *Healing) Close() {
 	if h.stop != nil {
 		h.stop(nil)
-		_ = <-h.kept // Wait has said it
+		<-h.kept
 	}
 	h.teller.end()
 	h.journal.close()
@@ -167,16 +168,16 @@ func (h *Healing) begin(ctx context.Context) error {
 	if err := h.byRule(ctx); err != nil {
 		return err
 	}
-	h.kept = make(chan error, 1)
+	h.kept = make(chan struct{})
 	if h.options.DryRun {
-		h.kept <- nil
+		close(h.kept)
 		return nil
 	}
 	h.keeping, h.stop = context.WithCancelCause(context.WithoutCancel(ctx))
 	go func() {
-		err := h.keeper.run(h.keeping)
-		h.kept <- err
-		h.stop(err)
+		h.failed = h.keeper.run(h.keeping)
+		close(h.kept)
+		h.stop(h.failed)
 	}()
 	return nil
 }
@@ -194,10 +195,9 @@ func (h *Healing) Wait(ctx context.Context) (Outcome, error) {
 	defer context.AfterFunc(h.keeping, cancel)() // it ends before it is told to where nothing can be removed
 	over := h.watch(ctx)
 	h.stop(nil)
-	err := <-h.kept
-	h.kept <- nil // for Close
-	if err != nil {
-		return h.ended("could not work: "+err.Error(), false), fmt.Errorf("heal: %w", err)
+	<-h.kept
+	if h.failed != nil {
+		return h.ended("could not work: "+h.failed.Error(), false), fmt.Errorf("heal: %w", h.failed)
 	}
 	out, err := h.conclude(ctx, over, limit)
 	if err != nil {
