@@ -128,7 +128,7 @@ func (c *Cluster) controllerArgs() []string {
 func (c *Cluster) connect(h *site.Host) error {
 	config := &rest.Config{
 		Host: fmt.Sprintf("https://127.0.0.1:%d", apiPort), BearerToken: c.credentials.tokens["lab"],
-		TLSClientConfig: rest.TLSClientConfig{CAData: c.credentials.certificate}, QPS: 100, Burst: 200, Timeout: 20 * time.Second,
+		TLSClientConfig: rest.TLSClientConfig{CAData: c.credentials.certificate}, QPS: 100, Burst: 200, Timeout: time.Minute,
 		Dial: func(ctx context.Context, network, address string) (conn net.Conn, err error) {
 			err = h.Do(func() error {
 				var d net.Dialer
