@@ -132,20 +132,31 @@ func (a *applying) cluster(ctx context.Context) (*rest.Config, error) {
 		}
 		return cfg, err
 	}
-	if !a.reached(ctx) || ctx.Err() != nil {
-		return cfg, nil
-	}
-	seen, err := a.env.again(ctx, a.repairFlags)
-	if err != nil {
-		a.tell("api", "could not look again: "+firstLine(err))
+	if !a.reached(ctx) {
+		a.tell("api", "the apiserver does not answer yet: the claim is left as it is, withdraw it elsewhere or run this again")
 		return nil, nil
 	}
-	a.report.Withdrawals = repair.Make(seen, diagnose.Run(seen)).Withdrawals
-	if cfg, whose, err = a.credentials(seen); cfg != nil && len(a.report.Withdrawals) > 0 {
-		a.tell("api", "the apiserver answers now: using "+whose)
+	for range againMost {
+		seen, err := a.env.again(ctx, a.repairFlags)
+		if err = cmp.Or(err, ctx.Err()); err != nil {
+			a.tell("api", "could not look again, and the claim is left as it is: "+firstLine(err))
+			return nil, nil
+		}
+		if cfg, whose, err = a.credentials(seen); err != nil || cfg == nil {
+			return cfg, err // nobody here may withdraw it
+		}
+		if a.report.Withdrawals = repair.Make(seen, diagnose.Run(seen)).Withdrawals; len(a.report.Withdrawals) > 0 {
+			a.tell("api", "the apiserver answers now: using "+whose)
+			return cfg, nil
+		}
 	}
-	return cfg, err
+	a.tell("api", "no claim that could be withdrawn was found: see which Service has the address")
+	return cfg, nil
 }
+
+// againMost is how often the cluster is asked for the claim: an apiserver that has just
+// come into reach may be slow for a while.
+const againMost = 3
 
 // reachedLimit bounds the wait for an apiserver that has just come into reach.
 const reachedLimit = 10 * time.Second
