@@ -213,20 +213,23 @@ func TestUnderShield(t *testing.T) {
 		b.dials = host.Dials
 		n.add("kube-ipvs0", taken)
 		ctx, cancel := context.WithCancel(context.Background())
-		kept := make(chan error)
+		kept, told := make(chan error), make(chan watch.Event, 10)
 		here := netns.Here(t)
 		go here.Run(t, func() {
-			kept <- watch.Run(ctx, watch.Options{Addresses: []netip.Addr{stolen.Prefix.Addr()}})
+			kept <- watch.Run(ctx, watch.Options{Addresses: []netip.Addr{stolen.Prefix.Addr()}, Tell: func(e watch.Event) { told <- e }})
 		})
 		defer func() { cancel(); <-kept }()
-		netns.Within(t, "the shield stands", func() bool { return !n.stolenHere() })
+		if e := <-told; !strings.Contains(e.Text, "the shield stands") || n.stolenHere() {
+			t.Errorf("%+v\n%s", e, n.rules())
+		}
 		before := n.rules()
 		o := b.options(nil, stolen)
 		o.By, o.APIServers = ByRule, apiserverAt
 		h, err := Begin(context.Background(), o)
 		n.do(err)
 		defer h.Close()
-		if during := n.rules(); during != before || !strings.Contains(b.text(), "the rule stood before") {
+		netns.Within(t, "it is told", func() bool { return strings.Contains(b.text(), "the rule stood before") })
+		if during := n.rules(); during != before {
 			t.Errorf("before:\n%s\nduring:\n%s\n%s", before, during, b.text())
 		}
 		n.do(n.links.AddrDel(n.link("kube-ipvs0"), parsed(taken)))
