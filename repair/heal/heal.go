@@ -20,26 +20,24 @@
 // goes at once, since with it a host does not reach itself at its own address.
 //
 // When is it over? The apiserver must answer, at an address that then is not this
-// host's, while all targets are off or passed over; and one of three must hold of each
+// host's, while all targets are off or passed over; and one of two must hold of each
 // target, of the time since then and since the address was last on its device:
 //
-//   - There was an IPVS virtual server on it, and a whole list of them that was
-//     begun in that time has none. kube-proxy takes virtual servers away at the end
-//     of a sync, and those only that no Service of its cache wants (kubernetes
-//     pkg/proxy/ipvs/proxier.go cleanLegacyService, 1.25 and 1.36).
-//   - kube-proxy's metrics show the ends of two syncs in that time, the second of
-//     which therefore began in it, and the address was not put back: each sync binds
-//     what the Services of its cache want and is not bound. As metrics of two IP
-//     families may be mixed (source/host), 35 seconds must have gone by, too, in
-//     which each family syncs once by its period of 30.
-//   - Nothing has put it back for 65 seconds, two periods and some more; on
-//     kube-router's device for 330, as its period is five minutes (kube-router
-//     pkg/options/options.go NewKubeRouterConfig); and for as long where IPVS still has
-//     virtual servers on it: then the proxy has not synced without it yet, and on a
-//     busy node syncs have been seen 52 seconds apart.
+//   - A whole list of IPVS virtual servers that was begun in that time has none on it,
+//     and either there was one before, or there are others. kube-proxy makes a virtual
+//     server, and binds the address, for each address that a Service of its cache wants,
+//     with Pods behind it or without, and takes away at the end of a sync those that
+//     none wants (kubernetes pkg/proxy/ipvs/proxier.go syncProxyRules,
+//     cleanLegacyService, 1.25 and 1.36). This must stand for three seconds. Of
+//     kube-router only those that were there before count.
+//   - Nothing has put it back for 65 seconds, two periods of kube-proxy before 1.36 and
+//     some more; on kube-router's device for 330, as its period is five minutes
+//     (kube-router pkg/options/options.go NewKubeRouterConfig); and for as long where
+//     IPVS still has virtual servers on it: then the proxy has not synced without it yet,
+//     and on a busy node syncs have been seen 52 seconds apart.
 //
 // A sync that puts the address back shows that kube-proxy's cache still has the
-// claim, and the time begins anew. The first two signs must stand for three seconds.
+// claim, and the time begins anew.
 package heal
 
 import (

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -75,12 +74,11 @@ type Healing struct {
 	failed  error
 	keeping context.Context // ends with the keeper
 
-	asked    map[string]time.Time // when each thing was last asked
-	took     time.Duration        // to list the virtual servers, last time
-	answer   string               // the apiserver's, as last told
-	servers  string               // what was last told of virtual servers
-	lastSync time.Time            // that was last told
-	waits    string               // what was last told that waits for the address to go
+	asked   map[string]time.Time // when each thing was last asked
+	took    time.Duration        // to list the virtual servers, last time
+	answer  string               // the apiserver's, as last told
+	servers string               // what was last told of virtual servers
+	waits   string               // what was last told that waits for the address to go
 }
 
 // open takes the lock, and listens before anything is looked at.
@@ -271,8 +269,8 @@ func (h *Healing) leaveClusterIPs(ctx context.Context) {
 
 // only reads one section.
 func only(section string, timeout time.Duration) host.Options {
-	o := host.Options{Timeout: timeout, Station: section == host.Agents}
-	o.Skip = slices.DeleteFunc(append(host.Sections(), host.Station()...), func(s string) bool { return s == section })
+	o := host.Options{Timeout: timeout}
+	o.Skip = slices.DeleteFunc(host.Sections(), func(s string) bool { return s == section })
 	return o
 }
 
@@ -313,17 +311,16 @@ func (h *Healing) look(ctx context.Context) {
 	if _, known := h.asked["servers"]; !known {
 		h.lookAtServers(ctx)
 	}
-	h.dial(ctx)
-	var answered bool
-	h.state.with(func(j *judge) { answered = !j.answered.IsZero() })
-	if !answered {
+	var answered, answering bool
+	is := func(j *judge) { answered, answering = !j.answered.IsZero(), j.answering }
+	if h.state.with(is); !answering || h.due("apiserver", h.again) {
+		h.dial(ctx)
+	}
+	if h.state.with(is); !answered {
 		return
 	}
 	if h.due("servers", max(h.world.servers, 4*h.took)) {
 		h.lookAtServers(ctx)
-	}
-	if h.due("proxy", h.proxy) {
-		h.lookAtProxy(ctx)
 	}
 }
 
@@ -391,7 +388,8 @@ func (h *Healing) lookAtServers(ctx context.Context) {
 	has := func(ip netip.Addr) bool {
 		return slices.ContainsFunc(now.Servers, func(s dataplane.VirtualServer) bool { return s.IP.Unmap() == ip })
 	}
-	h.state.with(func(j *judge) { j.listed(begun, ended, whole, has) })
+	l := listing{begun: begun, ended: ended, whole: whole, has: has, any: len(now.Servers) > 0}
+	h.state.with(func(j *judge) { j.listed(l) })
 	h.sayServers(whole, has)
 }
 
@@ -414,32 +412,4 @@ func (h *Healing) sayServers(whole bool, has func(netip.Addr) bool) {
 		h.servers = text
 		h.say(Synced, "%s", text)
 	}
-}
-
-// agentsTime bounds the questions to kube-proxy, which have bounds of their own.
-const agentsTime = 3 * time.Second
-
-func (h *Healing) lookAtProxy(ctx context.Context) {
-	begun := time.Now()
-	now, _ := h.read(ctx, only(host.Agents, agentsTime))
-	last := lastSync(now.Agents)
-	if last.IsZero() {
-		return
-	}
-	h.state.with(func(j *judge) { j.synced(time.Now(), last) })
-	if !last.Equal(h.lastSync) {
-		h.lastSync = last
-		h.say(Synced, "kube-proxy's last sync ended %s ago", begun.Sub(last).Round(100*time.Millisecond))
-	}
-}
-
-// lastSync is when kube-proxy says that it last synced; zero: it does not say.
-func lastSync(agents []dataplane.Agent) time.Time {
-	for _, a := range agents {
-		seconds, err := strconv.ParseFloat(a.Health["lastSync"], 64)
-		if err == nil && seconds > 0 && seconds < 1e11 {
-			return time.UnixMilli(int64(seconds * 1000))
-		}
-	}
-	return time.Time{}
 }

@@ -14,13 +14,12 @@ import (
 // measures are the times that the judge goes by.
 type measures struct {
 	settle time.Duration // for which a sign must stand
-	period time.Duration // in which kube-proxy has synced of itself, of each family
 	quiet  time.Duration // after which nobody puts the address back any more
 	long   time.Duration // the same of kube-router, and where IPVS still serves the address
 }
 
 func usual() measures {
-	return measures{settle: 3 * time.Second, period: 35 * time.Second, quiet: 65 * time.Second, long: 330 * time.Second}
+	return measures{settle: 3 * time.Second, quiet: 65 * time.Second, long: 330 * time.Second}
 }
 
 // routerDevice is kube-router's (package claimants).
@@ -46,10 +45,7 @@ type standing struct {
 	again  int       // how often it came after the apiserver answered
 	served bool      // IPVS had a virtual server on it, once
 	serves bool      // the last list had one
-	sync   time.Time // the last end of a sync since it was quiet
-	syncs  int       // how many of those
-	gone   time.Time // since when the virtual servers are known to have gone
-	twice  time.Time // since when two syncs are known to have let it be
+	gone   time.Time // since when the proxy is known to serve others, and not it
 	letGo  string
 }
 
@@ -82,7 +78,7 @@ func (j *judge) leaves(i int, at time.Time, ours bool) {
 }
 
 func (s *standing) disturbed(at time.Time) {
-	s.last, s.sync, s.syncs, s.gone, s.twice = at, time.Time{}, 0, time.Time{}, time.Time{}
+	s.last, s.gone = at, time.Time{}
 }
 
 // leave lets a target go.
@@ -120,34 +116,26 @@ func (j *judge) since(s *standing) (time.Time, bool) {
 	return j.answered, true
 }
 
-// listed: a list of virtual servers was begun and ended; whole tells that what is
-// not in it does not exist.
-func (j *judge) listed(begun, ended time.Time, whole bool, has func(netip.Addr) bool) {
+// listing is a list of virtual servers.
+type listing struct {
+	begun, ended time.Time
+	whole        bool // what is not in it does not exist
+	has          func(netip.Addr) bool
+	any          bool // it has some
+}
+
+// listed: IPVS was asked for its virtual servers.
+func (j *judge) listed(l listing) {
 	for i := range j.standing {
 		s := &j.standing[i]
-		if has(s.prefix.Addr()) {
+		if l.has(s.prefix.Addr()) {
 			s.served, s.serves, s.gone = true, true, time.Time{}
 			continue
 		}
 		s.serves = false
-		if from, ok := j.since(s); ok && whole && s.served && s.gone.IsZero() && begun.After(from) {
-			s.gone = ended
-		}
-	}
-}
-
-// synced: kube-proxy said at a moment when its last sync had ended.
-func (j *judge) synced(at, last time.Time) {
-	for i := range j.standing {
-		s := &j.standing[i]
-		from, ok := j.since(s)
-		if !ok || s.device == routerDevice || !last.After(from) || !last.After(s.sync) || last.After(at) {
-			continue
-		}
-		s.sync = last
-		s.syncs++
-		if s.syncs >= 2 && s.twice.IsZero() && at.Sub(from) >= j.period {
-			s.twice = at
+		shows := s.served || l.any && s.device != routerDevice
+		if from, ok := j.since(s); ok && l.whole && shows && s.gone.IsZero() && l.begun.After(from) {
+			s.gone = l.ended
 		}
 	}
 }
@@ -160,10 +148,10 @@ func (j *judge) proof(s *standing, now time.Time) string {
 	switch {
 	case !ok:
 		return ""
-	case settled(s.gone):
+	case settled(s.gone) && s.served:
 		return fmt.Sprintf("the proxy has synced without %s: its IPVS virtual servers are gone", ip)
-	case settled(s.twice):
-		return fmt.Sprintf("kube-proxy has synced twice and not put %s back", ip)
+	case settled(s.gone):
+		return fmt.Sprintf("the proxy has synced without %s: IPVS has virtual servers, and none on it", ip)
 	case now.Sub(from) >= j.wait(s):
 		return fmt.Sprintf("nothing has put %s back for %s since the apiserver answered", ip, j.wait(s))
 	}
@@ -228,7 +216,7 @@ func (j *judge) whyOf(s *standing, now time.Time) string {
 		return fmt.Sprintf("%s is on %s", ip, s.device)
 	case proof != "":
 		return proof
-	case !s.gone.IsZero(), !s.twice.IsZero():
+	case !s.gone.IsZero():
 		return fmt.Sprintf("the proxy seems to have synced without %s", ip)
 	case s.again > 0:
 		return fmt.Sprintf("%s was put back %s since the apiserver answered, last %s ago: the claim still stands, or the proxy has not heard of its end",

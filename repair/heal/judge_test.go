@@ -31,7 +31,7 @@ func at(seconds float64) time.Time {
 func TestJudge(t *testing.T) {
 	type step struct {
 		at   float64
-		what string // on, off, ok (the apiserver answers), no, has, lacks, partly (a list that is not whole and lacks it), sync, left
+		what string // on, off, ok (the apiserver answers), no, has, lacks, empty (nor any other), partly (a list that is not whole and lacks it), left
 	}
 	for _, test := range []struct {
 		name   string
@@ -46,9 +46,11 @@ func TestJudge(t *testing.T) {
 		{name: "a list that is not whole shows nothing", over: 66, healed: true, why: "for 1m5s",
 			steps: []step{{0, "has"}, {0.1, "on"}, {0.2, "off"}, {1, "ok"}, {10, "partly"}}},
 		{name: "no virtual server was ever seen", over: 66, healed: true, why: "nothing has put 192.168.10.114 back",
+			steps: []step{{0, "empty"}, {0.1, "on"}, {0.2, "off"}, {1, "ok"}, {10, "empty"}}},
+		{name: "the proxy serves others, and not it", over: 13, healed: true, why: "IPVS has virtual servers, and none on it",
 			steps: []step{{0, "lacks"}, {0.1, "on"}, {0.2, "off"}, {1, "ok"}, {10, "lacks"}}},
 		{name: "before the apiserver answers nothing counts", over: 266, healed: true, why: "for 1m5s",
-			steps: []step{{0, "has"}, {0.1, "on"}, {0.2, "off"}, {1, "no"}, {5, "lacks"}, {100, "sync"}, {150, "sync"}, {201, "ok"}}},
+			steps: []step{{0, "has"}, {0.1, "on"}, {0.2, "off"}, {1, "no"}, {5, "lacks"}, {201, "ok"}}},
 		{name: "the apiserver never answers", why: "does not answer yet",
 			steps: []step{{0, "has"}, {0.1, "on"}, {0.2, "off"}, {1, "no"}, {5, "lacks"}}},
 		{name: "an answer while it is on is this host's", why: "does not answer yet",
@@ -66,18 +68,10 @@ func TestJudge(t *testing.T) {
 			steps: []step{{0, "has"}, {0.1, "on"}, {0.2, "off"}, {100, "ok"}, {110, "has"}}},
 		{name: "the virtual server comes back", over: 331, healed: true, why: "for 5m30s",
 			steps: []step{{0, "has"}, {0.1, "on"}, {0.2, "off"}, {1, "ok"}, {10, "lacks"}, {12, "has"}}},
-		{name: "two syncs", over: 43, healed: true, why: "synced twice",
-			steps: []step{{0, "has"}, {0.1, "on"}, {0.2, "off"}, {1, "ok"}, {10, "sync"}, {40, "sync"}}},
-		{name: "two syncs in a hurry may be of two families", over: 66, healed: true, why: "for 1m5s",
-			steps: []step{{0.1, "on"}, {0.2, "off"}, {1, "ok"}, {10, "sync"}, {11, "sync"}}},
-		{name: "one sync may have begun before", over: 66, healed: true, why: "for 1m5s",
-			steps: []step{{0.1, "on"}, {0.2, "off"}, {1, "ok"}, {40, "sync"}}},
-		{name: "a sync that puts it back is none", over: 85.1, healed: true, why: "for 1m5s",
-			steps: []step{{0.1, "on"}, {0.2, "off"}, {1, "ok"}, {10, "sync"}, {20, "on"}, {20.1, "off"}, {56, "sync"}}},
 		{name: "the apiserver must answer at the end, too", over: 90, healed: true, why: "the apiserver answers",
 			steps: []step{{0, "has"}, {0.1, "on"}, {0.2, "off"}, {1, "ok"}, {10, "lacks"}, {11, "no"}, {90, "ok"}}},
 		{name: "kube-router syncs every five minutes", device: "kube-dummy-if", over: 331, healed: true, why: "for 5m30s",
-			steps: []step{{0.1, "on"}, {0.2, "off"}, {1, "ok"}, {40, "sync"}, {80, "sync"}}},
+			steps: []step{{0.1, "on"}, {0.2, "off"}, {1, "ok"}, {40, "lacks"}, {80, "lacks"}}},
 		{name: "it was off already", over: 66, healed: true, why: "for 1m5s", steps: []step{{1, "ok"}}},
 		{name: "this host has become its owner", over: 5, why: "left alone: eth0 has it",
 			steps: []step{{0.1, "on"}, {0.2, "off"}, {5, "left"}}},
@@ -119,10 +113,8 @@ func tell(j *judge, i int, what string, now time.Time) {
 		j.leave(i, "eth0 has it")
 	case "ok", "no":
 		j.dialled(now, now, what == "ok")
-	case "has", "lacks", "partly":
-		j.listed(now, now, what != "partly", has(what == "has"))
-	case "sync":
-		j.synced(now, now)
+	case "has", "lacks", "empty", "partly":
+		j.listed(listing{begun: now, ended: now, whole: what != "partly", has: has(what == "has"), any: what != "empty"})
 	default:
 		panic(what)
 	}
@@ -147,7 +139,7 @@ func TestJudgeNeverTooEarly(t *testing.T) {
 		now := 0
 		for n := rapid.IntRange(1, 40).Draw(t, "steps"); n > 0; n-- {
 			now += rapid.SampledFrom([]int{1, 2, 4, 40, 70, 400}).Draw(t, "later")
-			what := rapid.SampledFrom([]string{"on", "off", "left", "ok", "ok", "no", "has", "lacks", "lacks", "partly", "sync", "sync"}).Draw(t, "what")
+			what := rapid.SampledFrom([]string{"on", "off", "left", "ok", "ok", "no", "has", "lacks", "lacks", "empty", "partly"}).Draw(t, "what")
 			i := rapid.IntRange(0, len(targets)-1).Draw(t, "of")
 			if what == "on" && on[i] || what == "off" && !on[i] || what == "left" && rapid.IntRange(0, 5).Draw(t, "rarely") > 0 {
 				what = "ok"
@@ -242,7 +234,7 @@ func slowlyProven(story []told, i int, device string, answered, now int) bool {
 		switch e.what {
 		case "has":
 			serves = true
-		case "lacks", "partly":
+		case "lacks", "empty", "partly":
 			serves = false
 		}
 	}
@@ -252,8 +244,7 @@ func slowlyProven(story []told, i int, device string, answered, now int) bool {
 	if now-from >= need {
 		return true
 	}
-	var syncs []int
-	gone, two := -1, -1 // since when
+	gone := -1 // since when
 	for n, e := range story {
 		if e.at <= from {
 			continue
@@ -261,16 +252,12 @@ func slowlyProven(story []told, i int, device string, answered, now int) bool {
 		switch e.what {
 		case "has":
 			gone = -1
-		case "lacks":
-			if gone < 0 && slices.ContainsFunc(story[:n], func(e told) bool { return e.what == "has" }) {
+		case "lacks", "empty":
+			had := slices.ContainsFunc(story[:n], func(e told) bool { return e.what == "has" })
+			if gone < 0 && (had || e.what == "lacks" && !router) {
 				gone = e.at
-			}
-		case "sync":
-			syncs = append(syncs, e.at)
-			if two < 0 && !router && len(syncs) >= 2 && e.at-from >= 35 {
-				two = e.at
 			}
 		}
 	}
-	return gone >= 0 && now-gone >= 3 || two >= 0 && now-two >= 3
+	return gone >= 0 && now-gone >= 3
 }

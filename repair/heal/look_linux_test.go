@@ -5,7 +5,6 @@ package heal
 import (
 	"net/netip"
 	"testing"
-	"time"
 
 	"whohas/dataplane"
 )
@@ -26,17 +25,6 @@ func TestAnswerOf(t *testing.T) {
 	} {
 		if got, ok := answerOf(test.dial); got != test.want || ok != test.ok {
 			t.Errorf("%+v: %q, %v", test.dial, got, ok)
-		}
-	}
-}
-
-func TestLastSync(t *testing.T) {
-	for health, want := range map[string]time.Time{
-		"1795383600.125": time.UnixMilli(1795383600125), "": {}, "never": {}, "0": {}, "-1": {}, "1e300": {}, "NaN": {}, "Inf": {},
-	} {
-		agents := []dataplane.Agent{{Name: "kubelet"}, {Name: "kube-proxy", Health: map[string]string{"lastSync": health}}}
-		if got := lastSync(agents); !got.Equal(want) {
-			t.Errorf("%q: %v", health, got)
 		}
 	}
 }

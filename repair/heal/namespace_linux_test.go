@@ -203,16 +203,15 @@ type bench struct {
 	served  []netip.Addr // with a virtual server
 	unread  []string
 	members []string // of KUBE-CLUSTER-IP
-	sync    time.Time
 	events  []Event
 }
 
 // newBench goes fast: its seconds are a twentieth.
 func newBench(t testing.TB) *bench {
 	b := &bench{world: thisWorld()}
-	b.measures = measures{settle: 100 * time.Millisecond, period: 300 * time.Millisecond, quiet: 800 * time.Millisecond, long: time.Hour}
+	b.measures = measures{settle: 100 * time.Millisecond, quiet: 800 * time.Millisecond, long: time.Hour}
 	b.kind = standIn
-	b.second, b.servers, b.proxy, b.say = 50*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond, 200*time.Millisecond
+	b.second, b.servers, b.again, b.say = 50*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond, 200*time.Millisecond
 	b.journal = filepath.Join(t.TempDir(), "journal")
 	b.dials = func(ctx context.Context, targets []host.Target) []dataplane.Dial { return nil }
 	b.world.read = b.read
@@ -230,11 +229,6 @@ func (b *bench) read(_ context.Context, o host.Options) (dataplane.Host, []snaps
 		}
 	case !slices.Contains(o.Skip, host.IPSet):
 		out.Sets = []dataplane.Set{{Name: "KUBE-CLUSTER-IP", Type: "hash:ip,port", Members: b.members}}
-	case !slices.Contains(o.Skip, host.Agents):
-		if !b.sync.IsZero() {
-			seconds := big.NewFloat(float64(b.sync.UnixMilli())/1000).Text('f', 3)
-			out.Agents = []dataplane.Agent{{Name: "kubelet"}, {Name: "kube-proxy", Health: map[string]string{"lastSync": seconds}}}
-		}
 	}
 	return out, nil
 }

@@ -17,7 +17,7 @@ type world struct {
 	kind    string        // that a service device has
 	second  time.Duration // between two looks
 	servers time.Duration // between two lists of virtual servers
-	proxy   time.Duration // between two questions to kube-proxy
+	again   time.Duration // between two calls of an apiserver that has answered
 	say     time.Duration // between two words about what is waited for
 	journal string        // where the journal listens
 	buffer  int           // of the socket that the kernel announces to, in bytes
@@ -31,7 +31,7 @@ func thisWorld() *world {
 		kind:     "dummy",
 		second:   time.Second,
 		servers:  2 * time.Second,
-		proxy:    5 * time.Second,
+		again:    5 * time.Second,
 		say:      10 * time.Second,
 		journal:  journalSocket,
 		buffer:   announceBuffer,
