@@ -40,6 +40,14 @@ var HostResolver = add(Claimant{
 	Host: func(h *dataplane.Host, yield Yield) { yieldTold(h, "resolver", yield) },
 })
 
+// HostTimeServer is whom a host takes the time from.
+var HostTimeServer = add(Claimant{
+	Kind: "host.ntp",
+	Role: claim.Reserved,
+	Doc:  "A time server in a host's chrony.conf, ntp.conf or timesyncd.conf: clocks that drift apart break certificates, leases and etcd.",
+	Host: func(h *dataplane.Host, yield Yield) { yieldTold(h, "ntp", yield) },
+})
+
 func yieldTold(h *dataplane.Host, what string, yield Yield) {
 	for _, w := range told(h, what) {
 		c := toldClaim(h, w)
@@ -70,6 +78,9 @@ func toldClaim(h *dataplane.Host, w dataplane.Whereabout) claim.Claim {
 	c.Text, c.Scope = plain(w.IP).String(), claim.Scope{}
 	if w.Port != 0 {
 		c.Ports = claim.Ports{{Proto: "TCP", Number: w.Port}}
+		if w.What == "ntp" {
+			c.Ports[0].Proto = "UDP"
+		}
 	}
 	return c
 }

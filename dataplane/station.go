@@ -16,7 +16,7 @@ type Agent struct {
 
 // Whereabout is a place where a file of the host says that a server is.
 type Whereabout struct {
-	What string     `json:"what"`          // "apiserver", "etcd", "resolver", "control-plane"
+	What string     `json:"what"`          // "apiserver", "etcd", "resolver", "ntp", "control-plane"
 	For  string     `json:"for,omitempty"` // who is told: "kubelet", "kube-proxy", "kube-apiserver"
 	Host string     `json:"host"`          // as written: an address, or a name, which is not looked up
 	IP   netip.Addr `json:"ip,omitzero"`

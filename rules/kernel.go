@@ -150,6 +150,8 @@ func ownersElsewhere(p *rule.Pass, h claim.Claim, r rights) []claim.Claim {
 			return serves(storagePorts...)
 		case claimants.HostResolver.Kind: // and so may the DNS server
 			return serves(dnsPort) || !machine || slices.Contains(host.Unread, "ipvs")
+		case claimants.HostTimeServer.Kind:
+			return serves(ntpPort) || !machine || slices.Contains(host.Unread, "ipvs")
 		case claimants.HostEtcd.Kind:
 			return !machine
 		}
@@ -157,7 +159,10 @@ func ownersElsewhere(p *rule.Pass, h claim.Claim, r rights) []claim.Claim {
 	})
 }
 
-const dnsPort = 53
+const (
+	dnsPort = 53
+	ntpPort = 123
+)
 
 // isMachines tells whether an address that a host's files speak of can be a machine's,
 // and not a Service's: a network plugin's kubeconfig names the apiserver by its ClusterIP,

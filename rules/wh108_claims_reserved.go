@@ -79,7 +79,7 @@ func reservedFor(owners []claim.Claim) string {
 			word = "gateway"
 		case claimants.HostResolver.Kind:
 			word = "dns"
-		case claimants.HostEtcd.Kind, claimants.HostSession.Kind, claimants.KernelTunnelPeer.Kind, claimants.KernelNextHop.Kind:
+		case claimants.HostTimeServer.Kind, claimants.HostEtcd.Kind, claimants.HostSession.Kind, claimants.KernelTunnelPeer.Kind, claimants.KernelNextHop.Kind:
 			word = o.Owner.Name
 		}
 		if !seen[word] {
@@ -121,16 +121,17 @@ func knownBetter(p *rule.Pass, owners []claim.Claim) []claim.Claim {
 // storagePorts are where NFS, iSCSI and Ceph are served.
 var storagePorts = []uint16{2049, 3260, 3300, 6789}
 
-// notTheServer leaves out a storage or DNS server's address where the Service that
+// notTheServer leaves out a storage, DNS or time server's address where the Service that
 // claims it serves that itself: the volume is mounted, the hosts resolve names
 // through the Service.
 func notTheServer(intruders, owners []claim.Claim) []claim.Claim {
-	storage, dns := false, false
+	storage, dns, ntp := false, false, false
 	for port := range portsOn(intruders) {
 		storage = storage || slices.Contains(storagePorts, port.Number)
 		dns = dns || port.Number == dnsPort
+		ntp = ntp || port.Number == ntpPort
 	}
 	return slices.DeleteFunc(owners, func(o claim.Claim) bool {
-		return storage && o.Kind == claimants.StorageServer.Kind || dns && o.Kind == claimants.HostResolver.Kind
+		return storage && o.Kind == claimants.StorageServer.Kind || dns && o.Kind == claimants.HostResolver.Kind || ntp && o.Kind == claimants.HostTimeServer.Kind
 	})
 }

@@ -131,6 +131,8 @@ func (m maker) what(c *claim.Claim) string {
 		return "gateway"
 	case c.Kind == claimants.HostResolver.Kind:
 		return "resolver"
+	case c.Kind == claimants.HostTimeServer.Kind:
+		return "ntp"
 	case c.Kind == claimants.StorageServer.Kind:
 		return "storage"
 	case strings.HasPrefix(string(c.Kind), "declared."):

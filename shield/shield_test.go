@@ -95,6 +95,8 @@ func TestMake(t *testing.T) {
 		{name: "on a service device it is still another's", complete: true, more: []dataplane.Host{master()}, change: func(h *dataplane.Host) {
 			h.Addresses = append(h.Addresses, dataplane.Address{Link: "kube-ipvs0", Prefix: netip.MustParsePrefix("192.168.10.114/32"), Scope: "global"})
 		}, want: []string{"192.168.10.1", "192.168.10.53", "192.168.10.114"}},
+		{name: "a time server", complete: true, change: func(h *dataplane.Host) { h.Told = append(h.Told, told("ntp", "192.168.10.60")) },
+			want: []string{"192.168.10.1", "192.168.10.53", "192.168.10.60"}, left: []string{"192.168.10.114 nothing"}},
 		{name: "loopback", change: func(h *dataplane.Host) {
 			h.Told = []dataplane.Whereabout{told("apiserver", "127.0.0.1"), told("resolver", "169.254.20.10")}
 			h.Routes = h.Routes[:1]

@@ -139,6 +139,8 @@ func servedPorts(k claim.Kind) string {
 		return "2049,3260,3300,6789"
 	case claimants.HostResolver.Kind:
 		return "53"
+	case claimants.HostTimeServer.Kind:
+		return "123"
 	}
 	return ""
 }

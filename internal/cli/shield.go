@@ -36,9 +36,9 @@ func (e *env) shieldCommand() *cobra.Command {
 		Short: "On a node, before the outage: keep the addresses without which it is lost",
 		Long: `Shield puts a routing rule for each of the few addresses of other hosts without which
 this host is lost: apiservers, etcd's members, and, where it is known that they are no
-Service's, its gateway, resolvers and storage servers. The rule leads past the local
-table for that address. Whatever a Service then claims, and whatever kube-proxy binds,
-the host goes on reaching the owner: the outage cannot happen here.
+Service's, its gateway, resolvers, time and storage servers. The rule leads past the
+local table for that address. Whatever a Service then claims, and whatever kube-proxy
+binds, the host goes on reaching the owner: the outage cannot happen here.
 
 Without --apply nothing is done: it says which addresses, by what evidence, which not
 and why, and the commands.

@@ -338,6 +338,15 @@ from_variable() {
 
 from_resolver() { sed -n 's|^\([0-9]*:\)[[:space:]]*nameserver[[:space:]]\{1,\}\([0-9A-Za-z.:%]*\).*|\1nameserver \2|p'; }
 
+# from_ntp reads what chrony, ntpd and systemd-timesyncd are told.
+clock=
+for name in server peer pool; do
+	clock="$clock
+s|^\\([0-9]*:\\)$sp$name[[:space:]]\\{1,\\}\\(-[46][[:space:]]\\{1,\\}\\)\\{0,1\\}\\([^[:space:]]\\{1,\\}\\).*|\\1ntp \\3|p
+t"
+done
+from_ntp() { sed -n -e "$clock" -e "s|^\\([0-9]*:\\)${sp}NTP=$sp\\([^[:space:]].*\\)|\\1ntp \\2|p"; }
+
 from_list() { sed -n -e "s|^\\([0-9]*:\\)\\([][{}\"' A-Za-z0-9.:/,_-]*\\)\$|\\1list \\2|p" -e t -e 's|^\([0-9]*:\).*|\1***|p'; }
 
 balancer=
@@ -439,6 +448,12 @@ servers() {
 		usr/local/lib/systemd/system/rke2-agent.env usr/local/lib/systemd/system/rke2-server.env; do
 		told variable - "$root/$file"
 	done
+	for file in "$root/etc/chrony.conf" "$root/etc/chrony/chrony.conf" "$root"/etc/chrony/conf.d/*.conf "$root"/etc/chrony/sources.d/*.sources \
+		"$root"/etc/chrony.d/*.conf; do
+		told ntp chronyd "$file"
+	done
+	for file in "$root/etc/ntp.conf" "$root/etc/ntpsec/ntp.conf"; do told ntp ntpd "$file"; done
+	for file in "$root/etc/systemd/timesyncd.conf" "$root"/etc/systemd/timesyncd.conf.d/*.conf; do told ntp systemd-timesyncd "$file"; done
 	told resolver - "$root/etc/resolv.conf"
 	if grep -qs '^nameserver[[:space:]]*127\.0\.0\.53' "$(inside "$root/etc/resolv.conf")"; then
 		told resolver - "$root/run/systemd/resolve/resolv.conf"

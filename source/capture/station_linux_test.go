@@ -51,6 +51,10 @@ func stationFiles() map[string]string {
 		"etc/kubernetes/manifests/kube-vip.yaml":                                               "spec:\n  containers:\n  - name: kube-vip\n    args: [manager]\n    env:\n    - name: port\n      value: \"6443\"\n    - name: address\n      value: 192.168.10.20\n    - name: bgp_peerpass\n      value: SECRET\n    - name: cp_enable\n      value: \"true\"\n",
 		"etc/kubernetes/manifests/.hidden.yaml":                                                "\tno YAML",
 		"etc/kubernetes/manifests/web.yaml":                                                    "spec:\n  containers:\n  - name: web\n    command:\n    - web\n    - --server=https://10.9.9.9\n",
+		"etc/chrony/chrony.conf":                                                               "# server 10.9.9.9\nkeyfile /etc/chrony/SECRET\nserver 192.168.10.41 iburst key 7\npool pool.example minpoll 4\npeer fd00::41\nserverless 10.9.9.9\n  server ntp1\n",
+		"etc/chrony/sources.d/site.sources":                                                    "server 192.168.10.42\n",
+		"etc/ntp.conf":                                                                         "driftfile x\nserver 127.127.1.0\nserver -4 192.168.10.43 prefer\nserver -4\n",
+		"etc/systemd/timesyncd.conf.d/a.conf":                                                  "[Time]\nNTP=192.168.10.44 fd00::44 time.example\nFallbackNTP=10.9.9.9\nNTP=\n",
 		"run/systemd/resolve/stub-resolv.conf":                                                 "# nameserver 10.9.9.9\nsearch SECRET\nnameserver 127.0.0.53\nnameserver nonsense\n",
 		"run/systemd/resolve/resolv.conf":                                                      "nameserver 192.168.10.1\nnameserver fd00::53\nnameserver 192.168.10.2\nnameserver 192.168.10.3\n",
 	}

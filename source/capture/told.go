@@ -198,6 +198,8 @@ func (r *toldReader) keep(key, value string) bool {
 		return r.servers("apiserver", strings.ToLower(strings.TrimSuffix(key, "_URL")), value)
 	case "nameserver":
 		return r.resolver(value)
+	case "ntp":
+		return r.ntp(value)
 	case "program":
 		r.program = strings.Trim(value, "-")
 	case "group":
@@ -234,6 +236,17 @@ func (r *toldReader) resolver(value string) bool {
 	if _, err := netip.ParseAddr(value); err == nil && r.asked < 3 {
 		r.asked++
 		r.add("resolver", "", value, 53)
+	}
+	return true
+}
+
+// ntp keeps each time server of a line.
+func (r *toldReader) ntp(value string) bool {
+	const port = 123
+	for name := range strings.FieldsSeq(value) {
+		if _, err := netip.ParseAddr(name); err == nil || name[0] != '-' && isWord(name) && len(name) <= 253 {
+			r.add("ntp", r.by.who, name, port)
+		}
 	}
 	return true
 }

@@ -85,6 +85,17 @@ func places() []toldBy {
 		// kubespray's loadbalancer on each node (roles/kubernetes/node/templates/loadbalancer).
 		{"/etc/nginx/nginx.conf", is("nginx"), parseNginx},
 		{"/etc/haproxy/haproxy.cfg", is("haproxy"), parseHAProxy},
+		// Time servers (man 5 chrony.conf, man 5 ntp.conf, man 5 timesyncd.conf), where
+		// Debian's and Red Hat's packages look.
+		{"/etc/chrony.conf", is("chronyd"), parseNTP},
+		{"/etc/chrony/chrony.conf", is("chronyd"), parseNTP},
+		{"/etc/chrony/conf.d/*.conf", is("chronyd"), parseNTP},
+		{"/etc/chrony/sources.d/*.sources", is("chronyd"), parseNTP},
+		{"/etc/chrony.d/*.conf", is("chronyd"), parseNTP},
+		{"/etc/ntp.conf", is("ntpd"), parseNTP},
+		{"/etc/ntpsec/ntp.conf", is("ntpd"), parseNTP},
+		{"/etc/systemd/timesyncd.conf", is("systemd-timesyncd"), parseNTP},
+		{"/etc/systemd/timesyncd.conf.d/*.conf", is("systemd-timesyncd"), parseNTP},
 		// Static Pods: the kubelet reads every file without a dot in front (kubernetes
 		// pkg/kubelet/config/file.go extractFromDir).
 		{"/etc/kubernetes/manifests/[^.]*", is(""), parsePod},

@@ -69,6 +69,31 @@ func parseResolvers(text []byte, who string) ([]mention, error) {
 	return out, nil
 }
 
+const ntpPort = 123
+
+// parseNTP reads the time servers of chrony and ntpd, "server NAME [OPTION...]", with -4
+// or -6 before the name with ntpd, and those of systemd-timesyncd, "NTP=NAME...".
+func parseNTP(text []byte, who string) ([]mention, error) {
+	var out []mention
+	for n, line := range numbered(text) {
+		fields := strings.Fields(line)
+		if names, ok := strings.CutPrefix(line, "NTP="); ok {
+			fields = strings.Fields(names)
+		} else if len(fields) > 1 && slices.Contains([]string{"server", "peer", "pool"}, fields[0]) {
+			fields = slices.DeleteFunc(fields[1:], func(f string) bool { return f[0] == '-' })
+			fields = fields[:min(1, len(fields))]
+		} else {
+			continue
+		}
+		for _, name := range fields {
+			if _, err := netip.ParseAddr(name); err == nil || isName(name) {
+				out = append(out, mention{"ntp", who, name, ntpPort, n})
+			}
+		}
+	}
+	return out, nil
+}
+
 // parseEnvironment takes one variable out of a file of systemd's EnvironmentFile=,
 // beside which the token stands, unread.
 func parseEnvironment(text []byte, _ string) ([]mention, error) {
