@@ -18,7 +18,7 @@ func (l *look) useless(cause *rule.Finding) []explain.Link {
 			{Text: "restarting kube-proxy: it finds its own rule in its way again", Evidence: []string{"lab iptables-1.36, phase anew"}},
 			{Text: "checking with ping, or another port: only one port is taken", Evidence: []string{"lab iptables-1.36"}},
 		}
-	case !slices.Contains(l.held, cause.Address()):
+	case !slices.Contains(l.held, cause.Address()), l.over(cause.Address()): // by rule they reach the owner
 		return nil
 	}
 	links := []explain.Link{

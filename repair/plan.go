@@ -101,7 +101,7 @@ func (m *maker) target(f *rule.Finding) ([]Target, string) {
 		return nil, fmt.Sprintf("%s is this host's own: it is never taken off here", ip)
 	case clusterIP:
 		return nil, fmt.Sprintf("%s is among kube-proxy's ClusterIPs: a Service would lose its address", ip)
-	case !known && !claimants.OnSubnet(m.Host, ip):
+	case !known && !claimants.OnSubnet(m.Host, ip) && !someHosts(f):
 		return nil, fmt.Sprintf("whether %s is a ClusterIP is not known here, and it is on none of this host's subnets", ip)
 	case len(evidence) == 0:
 		return nil, fmt.Sprintf("nothing here says that %s belongs to another host (--owner %s says so)", ip, ip)
@@ -111,6 +111,14 @@ func (m *maker) target(f *rule.Finding) ([]Target, string) {
 		targets = append(targets, Target{Device: a.Link, Prefix: a.Prefix, Evidence: evidence})
 	}
 	return targets, ""
+}
+
+// someHosts reports whether the address is a machine's by a word that cannot be about a
+// Service's: a Node or host has it for itself, or somebody has said so (--owner).
+func someHosts(f *rule.Finding) bool {
+	return slices.ContainsFunc(f.Claimants, func(c rule.Claimant) bool {
+		return c.Part == rule.Owner && (c.Role&claim.Host != 0 || strings.HasPrefix(string(c.Kind), "declared."))
+	})
 }
 
 // awaits tells the claim of this host's proxy to an address that somebody has taken

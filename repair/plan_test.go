@@ -44,11 +44,11 @@ func victim() dataplane.Host {
 	}
 }
 
-func plan(h dataplane.Host) repair.Plan {
+func plan(h dataplane.Host, owners ...claim.Claim) repair.Plan {
 	into := &snapshot.Builder{}
 	into.AddHost(h)
 	s := into.Snapshot()
-	seen := diagnose.Seen{Host: s.Host(h.Name), Snapshot: s, Facts: cluster.Draw(s, "", ""), View: claimants.View(s)}
+	seen := diagnose.Seen{Host: s.Host(h.Name), Snapshot: s, Facts: cluster.Draw(s, "", ""), View: claimants.View(s, owners...)}
 	seen.Result = check.Run(check.Input{View: seen.View, Facts: seen.Facts, Objects: s, Coverage: s.Coverage, Rules: rules.All()})
 	return repair.Make(seen, diagnose.Run(seen))
 }
@@ -115,6 +115,22 @@ func TestTargets(t *testing.T) {
 				t.Errorf("refused %q, want %q", got, c.refused)
 			}
 		})
+	}
+}
+
+// TestFarOwner: an address on none of this host's subnets may be a ClusterIP, where those
+// are not known; somebody who knows says that it is a machine's.
+func TestFarOwner(t *testing.T) {
+	h := victim()
+	h.Addresses[0].Prefix = prefix("10.9.0.115/24")
+	h.Sessions = []dataplane.Session{{Name: "Mesh", Speaker: "bird", Peer: addr("192.168.10.114"), State: "Active"}}
+	if p := plan(h); len(p.Targets) > 0 || !strings.Contains(strings.Join(p.Refused, ""), "on none of this host's subnets") {
+		t.Errorf("%+v, %q", p.Targets, p.Refused)
+	}
+	ref := snapshot.Ref{Kind: "Declared", Name: "another host"}
+	said := claim.Claim{Range: claim.Single(addr("192.168.10.114")), Kind: "declared.another host", Role: claim.Reserved, By: ref, Owner: ref}
+	if p := plan(h, said); len(p.Targets) != 1 || len(p.Refused) > 0 {
+		t.Errorf("%+v, %q", p.Targets, p.Refused)
 	}
 }
 

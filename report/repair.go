@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"whohas/command"
+	"whohas/explain"
 	"whohas/repair"
 	"whohas/rule"
 	"whohas/snapshot"
@@ -22,6 +24,9 @@ type Repair struct {
 	Applied  bool
 	DryRun   bool
 	Healed   bool
+	Reaches  bool   // this host reaches the owner, by a routing rule that stands
+	Detached bool   // and that was all that was asked for
+	Claimed  bool   // --apply has not taken the claim away
 	Outcome  string // in a sentence; empty: nothing was tried
 	Events   []RepairEvent
 }
@@ -96,13 +101,27 @@ func (t *textWriter) outcome(r *Repair) {
 		return
 	case r.DryRun:
 		word = "DRY RUN"
+	case r.Reaches:
+		word = "REACHES THE OWNER"
 	}
 	t.wrap(t.bold(word)+"  ", spaces(len(word)+2), r.Outcome)
 	t.refused(r)
 	if !r.Healed {
-		t.steps("what is left", slices.Concat(r.Hosts, r.Claims, r.Ports, r.Back))
+		t.steps("what is left", r.left())
 	}
 	t.steps("see that it worked", r.After)
+}
+
+// left are the steps that were not done: by now a host that reaches the owner has its own.
+func (r *Repair) left() []explain.Step {
+	hosts, claims := r.Hosts, r.Claims
+	if r.Reaches {
+		hosts = []explain.Step{{Where: "each other host that holds it", Text: "give it its way to the owner back, too", Command: command.Shell("sudo whohas repair --apply")}}
+	}
+	if !r.Claimed {
+		claims = nil
+	}
+	return slices.Concat(hosts, claims, r.Ports, r.Back)
 }
 
 type jsonRepair struct {
@@ -112,6 +131,7 @@ type jsonRepair struct {
 	Address string       `json:"address,omitempty"`
 	Applied bool         `json:"applied"`
 	Healed  bool         `json:"healed"`
+	Reaches bool         `json:"reaches"` // this host reaches the owner, by a routing rule that stands
 	Outcome string       `json:"outcome,omitempty"`
 	Targets []jsonTarget `json:"targets"`
 	Claims  []jsonFix    `json:"claims"`
@@ -142,7 +162,7 @@ type jsonEvent struct {
 func RepairJSON(w io.Writer, r *Repair) error {
 	out := jsonRepair{
 		envelope: newEnvelope("Repair", r.Tool, (&Report{Coverage: r.Coverage}).Complete(), r.Coverage),
-		Host:     r.Host, Title: r.Title, Applied: r.Applied, Healed: r.Healed, Outcome: r.Outcome,
+		Host:     r.Host, Title: r.Title, Applied: r.Applied, Healed: r.Healed, Reaches: r.Reaches, Outcome: r.Outcome,
 		Targets: []jsonTarget{}, Claims: jsonSteps(r.Claims), Hosts: jsonSteps(r.Hosts), Ports: jsonSteps(r.Ports), Back: jsonSteps(r.Back), After: jsonSteps(r.After),
 		Way: "rule", WayWhy: r.Hold, Rules: []string{},
 		Refused: orEmpty(r.Refused), Events: []jsonEvent{},

@@ -79,7 +79,15 @@ func shieldTitle(r *Shield) string {
 			n++
 		}
 	}
-	return fmt.Sprintf("%s: %d of %s that this host cannot do without are passed over by a routing rule", r.Host, n, plural(len(r.Shielded), "address"))
+	switch all := len(r.Shielded); {
+	case n == 0:
+		return fmt.Sprintf("%s: no routing rule stands for %s that this host cannot do without", r.Host, plural(all, "address"))
+	case n < all:
+		return fmt.Sprintf("%s: of %s that this host cannot do without, %d passed over by a routing rule", r.Host, plural(all, "address"), n)
+	case all > 1:
+		return fmt.Sprintf("%s: the %d addresses that this host cannot do without are passed over by routing rules", r.Host, all)
+	}
+	return fmt.Sprintf("%s: the address that this host cannot do without is passed over by a routing rule", r.Host)
 }
 
 func (t *textWriter) standing(r *Shield) {

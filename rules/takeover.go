@@ -246,7 +246,9 @@ func modeNotes(p *rule.Pass, t explain.Target) []explain.Link {
 			Evidence: []string{era.Source},
 		})
 	}
-	if era.Binds && t.API && p.Facts.WithoutAddress(t.Address) != cluster.APIReached {
+	at, over := passedOver(p, stolen(p).held)
+	ruled := len(at) == 0 && len(over) > 0 // they hear of the change
+	if era.Binds && t.API && !ruled && p.Facts.WithoutAddress(t.Address) != cluster.APIReached {
 		notes = append(notes, explain.Link{
 			Text:     "removing the claim alone does not heal a node whose way to the apiserver is this address",
 			Evidence: []string{explain.LabSealed},

@@ -45,6 +45,7 @@ type applying struct {
 // until the proxy here has learned of that.
 func (e *env) apply(ctx context.Context, f *repairFlags, seen diagnose.Seen, r *report.Repair, quiet bool) error {
 	a := &applying{env: e, repairFlags: f, seen: seen, report: r, to: e.stdout, now: e.now}
+	r.Claimed = true
 	if quiet {
 		a.to = e.stderr
 	}
@@ -88,6 +89,7 @@ func (e *env) apply(ctx context.Context, f *repairFlags, seen diagnose.Seen, r *
 	}
 	err = joined(errs)
 	r.Healed = err == nil && !a.failed && !f.dryRun && !f.detach
+	r.Detached = f.detach && r.Reaches && err == nil && !a.failed
 	r.Outcome = strings.Join(a.said, "; ")
 	return err
 }
@@ -215,6 +217,7 @@ func (a *applying) withdraw(ctx context.Context, cfg *rest.Config) (withdraw.Out
 			a.said = append(a.said, fmt.Sprintf("%s was left as it is (%s): %s", item.On, item.Result, item.Detail))
 		}
 	}
+	a.report.Claimed = a.dryRun || len(out.Withdrawn()) < len(out.Items)
 	if len(out.Withdrawn()) > 0 && !a.dryRun {
 		a.said = append(a.said, "the claim is withdrawn (undo: whohas repair --undo "+file+")")
 	}
@@ -229,10 +232,11 @@ func (a *applying) wait(ctx context.Context, h *heal.Healing) error {
 	}
 	out, err := h.Wait(ctx)
 	a.failed = a.failed || !out.Healed
+	a.report.Reaches = out.ByRule && !out.Healed && !a.dryRun && passed(out.Targets)
 	if out.Why != "" {
 		a.said = append(a.said, out.Why)
 	}
-	if out.ByRule && !out.Healed && !a.dryRun {
+	if a.report.Reaches {
 		a.said = append(a.said, "the host reaches the owner by its routing rule, which stands until this is run again")
 	}
 	return err
@@ -240,13 +244,12 @@ func (a *applying) wait(ctx context.Context, h *heal.Healing) error {
 
 // leave says how it stands when nobody waits; reached: an apiserver answers.
 func (a *applying) leave(targets []heal.TargetOutcome, reached bool) {
-	ruled := false
 	for _, t := range targets {
-		if ruled = ruled || t.LetGo == ""; t.LetGo != "" {
+		if t.LetGo != "" {
 			a.said = append(a.said, fmt.Sprintf("%s was left alone: %s", t.Prefix.Addr(), t.LetGo))
 		}
 	}
-	if !ruled {
+	if a.report.Reaches = passed(targets); !a.report.Reaches {
 		return
 	}
 	a.said = append(a.said, "the host sends what is for the owner to the owner; the routing rule stands: run whohas repair --apply again when the claim is gone, to take it back")
@@ -256,8 +259,14 @@ func (a *applying) leave(targets []heal.TargetOutcome, reached bool) {
 	case reached:
 		a.said = append(a.said, "the apiserver answers")
 	default:
+		a.failed = true
 		a.said = append(a.said, "the apiserver does not answer yet")
 	}
+}
+
+// passed reports whether a target is passed over: not all were left alone.
+func passed(targets []heal.TargetOutcome) bool {
+	return slices.ContainsFunc(targets, func(t heal.TargetOutcome) bool { return t.LetGo == "" })
 }
 
 // waits asks what of this host's BGP is not back, which by rule may need the address off.

@@ -61,8 +61,9 @@ With --by hold, and where a rule cannot be put, it takes the address off the dev
 keeps it off instead, for as long as kube-proxy puts it back. Killed, that leaves nothing
 behind.
 
-Exit status: 0 healed and verified, or nothing to repair; 1 plan shown, or not healed
-yet; 2 it could not work.`,
+Exit status: 0 healed and verified, or nothing to repair, or, with --detach, this host
+reaches the owner and the apiserver answers, where it is known; 1 plan shown, or not
+healed yet; 2 it could not work.`,
 		Example: `  sudo whohas repair                         # the plan
   sudo whohas repair --apply --dry-run       # what would be done, with every condition asked
   sudo whohas repair --apply                 # on each host that holds the address, and on the owner
@@ -211,7 +212,7 @@ const repairTimeout = 15 * time.Second
 // repairStatus is the exit status; blind: not everything could be read.
 func repairStatus(d diagnose.Diagnosis, r *report.Repair, blind bool) int {
 	switch {
-	case r.Healed, d.Cause == nil && len(r.Standing) == 0 && d.Verdict != diagnose.Unknown && !blind:
+	case r.Healed, r.Detached, d.Cause == nil && len(r.Standing) == 0 && d.Verdict != diagnose.Unknown && !blind:
 		return exitOK
 	case d.Cause == nil && len(r.Standing) == 0:
 		return exitFailed

@@ -85,7 +85,9 @@ func (w *watcher) look(ctx context.Context) error {
 		return err
 	}
 	if len(changes) > 0 {
-		w.tell(netip.Addr{}, fmt.Sprintf("the shield stands, for %d addresses", len(keep)))
+		for _, ip := range keep {
+			w.tell(ip, "the shield stands")
+		}
 	}
 	w.failing = ""
 	return nil
