@@ -97,6 +97,9 @@ func TestRealCluster(t *testing.T) {
 			t.Errorf("exit status %d:\n%s", status, out)
 		}
 	})
+	t.Run("the shield's DaemonSet is taken as it is", func(t *testing.T) {
+		s.With(t).KubectlInput(shieldDoc(t, "kind: DaemonSet"), "create", "--dry-run=server", "--validate=strict", "-f", "-")
+	})
 	t.Run("limited", func(t *testing.T) { testLimited(t, s.With(t)) })
 	t.Run("repair", func(t *testing.T) { testRepair(t, s.With(t), admin) })
 	t.Run("after the fix", func(t *testing.T) { testFixed(t, s.With(t), admin) })

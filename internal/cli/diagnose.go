@@ -197,7 +197,7 @@ func (e *env) look(ctx context.Context, in *inputs, f *stationFlags, until time.
 	if slices.ContainsFunc(own.Coverage, func(c snapshot.Coverage) bool {
 		return c.Status == snapshot.StatusDenied && strings.HasPrefix(c.Source, "host ")
 	}) {
-		e.hint("not everything could be read without root: sudo whohas diagnose")
+		e.hint("not everything could be read without root: run it with sudo")
 	}
 	if given, err = waiting(); err != nil {
 		return looked{}, err

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 	"time"
 
@@ -21,8 +22,9 @@ import (
 // room is for the announcements of 15,000 addresses (package heal).
 const room = 16 << 20
 
-// Run keeps the shield until the context ends, whose error it returns. The rules stand
-// after it. It works in the network namespace of the calling thread.
+// Run keeps the shield until the context ends, whose error it returns, or until it is
+// seen that it may not: what wraps os.ErrPermission. The rules stand after it. It works
+// in the network namespace of the calling thread.
 func Run(ctx context.Context, o Options) error {
 	conn, err := rtnetlink.Open()
 	if err != nil {
@@ -36,7 +38,10 @@ func Run(ctx context.Context, o Options) error {
 	defer news.Close()
 	w := &watcher{Options: o, conn: conn, news: news, own: map[netip.Addr]bool{}}
 	for ctx.Err() == nil {
-		if err := w.look(ctx); err != nil && ctx.Err() == nil {
+		switch err := w.look(ctx); {
+		case errors.Is(err, os.ErrPermission): // which does not come with time
+			return fmt.Errorf("shield: %w", err)
+		case err != nil && ctx.Err() == nil:
 			w.fail(err)
 		}
 		w.wait(ctx)
