@@ -28,10 +28,42 @@ import (
 	"whohas/snapshot"
 )
 
-type diagnoseFlags struct {
+// hostFlags are those of every command that looks at one host: diagnose, repair, shield.
+type hostFlags struct {
 	inputs
 	stationFlags
 	outputs []string
+}
+
+func (f *hostFlags) register(flags *pflag.FlagSet, timeout time.Duration) {
+	f.registerJudged(flags)
+	f.registerComplete(flags)
+	f.timeout = timeout
+	flags.Lookup("timeout").DefValue = timeout.String()
+	f.stationFlags.register(flags)
+	flags.StringArrayVarP(&f.outputs, "output", "o", nil, "text or json; FORMAT=FILE writes to a file; repeatable (default text)")
+}
+
+// examined is a host as it was seen and judged.
+type examined struct {
+	diagnose.Seen
+	captured bool // it is not this one
+	whole    bool // all that --require asks for was read
+}
+
+// examine looks at the host that is meant. The context is for what comes, up to release.
+func (e *env) examine(ctx context.Context, f *hostFlags) (judging context.Context, release func(), x examined, err error) {
+	until := f.until()
+	l, err := e.look(ctx, &f.inputs, &f.stationFlags, until)
+	if err != nil {
+		return ctx, func() {}, x, err
+	}
+	judging, release = e.end.begin(ctx, &f.inputs, later(until, time.Now()))
+	if x.Seen, err = e.judged(judging, l, &f.inputs); err != nil {
+		return judging, release, x, err
+	}
+	x.captured, x.whole = l.captured, e.required(&f.inputs, worldOf(x.Seen))
+	return judging, release, x, nil
 }
 
 // stationFlags say which host is meant, and what is known of addresses: the same for
@@ -52,7 +84,7 @@ func (f *stationFlags) register(flags *pflag.FlagSet) {
 }
 
 func (e *env) diagnoseCommand() *cobra.Command {
-	f := &diagnoseFlags{}
+	f := &hostFlags{}
 	cmd := &cobra.Command{
 		Use:   "diagnose",
 		Short: "On a node, in the outage: what is wrong with its addresses, and what to do",
@@ -80,13 +112,7 @@ Exit status: 1 if a cause was found, 2 if it could not tell, else 0.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return e.diagnose(cmd.Context(), f) },
 	}
-	flags := cmd.Flags()
-	f.registerJudged(flags)
-	f.registerComplete(flags)
-	f.timeout = diagnoseTimeout
-	flags.Lookup("timeout").DefValue = diagnoseTimeout.String()
-	f.stationFlags.register(flags)
-	flags.StringArrayVarP(&f.outputs, "output", "o", nil, "text or json; FORMAT=FILE writes to a file; repeatable (default text)")
+	f.register(cmd.Flags(), diagnoseTimeout)
 	return cmd
 }
 
@@ -94,7 +120,7 @@ Exit status: 1 if a cause was found, 2 if it could not tell, else 0.`,
 // program must share a processor.
 const diagnoseTimeout = 3500 * time.Millisecond
 
-func (e *env) diagnose(ctx context.Context, f *diagnoseFlags) error {
+func (e *env) diagnose(ctx context.Context, f *hostFlags) error {
 	outputs, err := parseOutputs(f.outputs, []string{"text", "json"})
 	if err != nil {
 		return err
@@ -102,20 +128,13 @@ func (e *env) diagnose(ctx context.Context, f *diagnoseFlags) error {
 	if err := cmp.Or(f.validate(), f.effective(f.named())); err != nil {
 		return err
 	}
-	until := f.until()
-	l, err := e.look(ctx, &f.inputs, &f.stationFlags, until)
-	if err != nil {
-		return err
-	}
-	ctx, release := e.end.begin(ctx, &f.inputs, later(until, time.Now()))
+	ctx, release, x, err := e.examine(ctx, f)
 	defer release()
-	seen, err := e.judged(ctx, l, &f.inputs)
 	if err != nil {
 		return err
 	}
-	d := diagnose.Run(seen)
-	whole := e.required(&f.inputs, worldOf(seen)) && !seen.Snapshot.Failed()
-	r := &report.Diagnosis{Diagnosis: d, Tool: Version(), Coverage: check.Coverage(seen.Snapshot, seen.View, seen.Facts)}
+	d := diagnose.Run(x.Seen)
+	r := &report.Diagnosis{Diagnosis: d, Tool: Version(), Coverage: check.Coverage(x.Snapshot, x.View, x.Facts)}
 	var errs []error
 	for _, o := range outputs {
 		errs = append(errs, e.writeOutput(ctx, o, func(w io.Writer) error { return diagnosisFormat(o.format, w)(w, r) }))
@@ -126,7 +145,7 @@ func (e *env) diagnose(ctx context.Context, f *diagnoseFlags) error {
 	switch {
 	case d.Verdict == diagnose.Cause:
 		e.status = exitFindings
-	case d.Verdict == diagnose.Unknown, !whole:
+	case d.Verdict == diagnose.Unknown, !x.whole, x.Snapshot.Failed():
 		e.status = exitFailed
 	}
 	return joined(errs)

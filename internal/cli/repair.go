@@ -22,9 +22,7 @@ import (
 )
 
 type repairFlags struct {
-	inputs
-	stationFlags
-	outputs       []string
+	hostFlags
 	apply, dryRun bool
 	printScript   bool
 	by            string
@@ -75,12 +73,8 @@ healed yet; 2 it could not work.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return e.repair(cmd.Context(), f) },
 	}
 	flags := cmd.Flags()
-	f.registerJudged(flags)
-	f.registerComplete(flags)
-	f.timeout = repairTimeout
-	flags.Lookup("timeout").DefValue = repairTimeout.String()
+	f.register(flags, repairTimeout)
 	flags.Lookup("timeout").Usage = "bounds the diagnosis"
-	f.stationFlags.register(flags)
 	flags.BoolVar(&f.apply, "apply", false, "do it")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "with --apply: show each action and do none")
 	flags.StringVar(&f.by, "by", "", "how to heal this host: rule, or hold, which takes the address off again and again (default rule, and hold where a rule cannot be put)")
@@ -89,7 +83,6 @@ healed yet; 2 it could not work.`,
 	flags.StringVar(&f.undo, "undo", "", "put back what an earlier run took away, from its undo file")
 	flags.StringVar(&f.undoFile, "undo-file", "", "where to keep what was taken away (default whohas-undo-TIME.json)")
 	flags.BoolVar(&f.printScript, "print-script", false, "print a sh script that does the same on a host, and needs no more than ip and grep")
-	flags.StringArrayVarP(&f.outputs, "output", "o", nil, "text or json; FORMAT=FILE writes to a file; repeatable (default text)")
 	return cmd
 }
 
@@ -148,17 +141,12 @@ func (e *env) repair(ctx context.Context, f *repairFlags) error {
 	if err := f.effective(f.named()); err != nil {
 		return err
 	}
-	until := f.until()
-	l, err := e.look(ctx, &f.inputs, &f.stationFlags, until)
+	judging, release, x, err := e.examine(ctx, &f.hostFlags)
+	defer func() { release() }()
 	if err != nil {
 		return err
 	}
-	judging, release := e.end.begin(ctx, &f.inputs, later(until, time.Now()))
-	defer release()
-	seen, err := e.judged(judging, l, &f.inputs)
-	if err != nil {
-		return err
-	}
+	seen := x.Seen
 	d := diagnose.Run(seen)
 	if d.Cause == nil {
 		if d.Cause = ofCluster(f, seen); d.Cause != nil {
@@ -169,8 +157,7 @@ func (e *env) repair(ctx context.Context, f *repairFlags) error {
 	if f.printScript {
 		return e.script(judging, plan)
 	}
-	whole := e.required(&f.inputs, worldOf(seen))
-	if f.apply && !whole {
+	if f.apply && !x.whole {
 		return errors.New("nothing was done: not all that --require asks for was read")
 	}
 	r := &report.Repair{Plan: plan, Tool: Version(), Coverage: check.Coverage(seen.Snapshot, seen.View, seen.Facts), Applied: f.apply, DryRun: f.dryRun}
@@ -179,9 +166,8 @@ func (e *env) repair(ctx context.Context, f *repairFlags) error {
 		e.end.during("repairing")
 		err = e.apply(ctx, f, seen, r, quietOutput(outputs))
 		judging, release = e.end.begin(context.WithoutCancel(ctx), &f.inputs, f.until()) // what was done is told, interrupted or not
-		defer release()
 	}
-	if e.status = repairStatus(d, r, seen.Snapshot.Failed() || !whole); err != nil {
+	if e.status = repairStatus(d, r, seen.Snapshot.Failed() || !x.whole); err != nil {
 		e.status = exitFailed // it could not work
 	}
 	errs := []error{err}

@@ -23,9 +23,7 @@ import (
 )
 
 type shieldFlags struct {
-	inputs
-	stationFlags
-	outputs                      []string
+	hostFlags
 	apply, remove, status, watch bool
 }
 
@@ -65,17 +63,12 @@ stand, or not all of it; 2 it could not work.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return e.shield(cmd.Context(), f) },
 	}
 	flags := cmd.Flags()
-	f.registerJudged(flags)
-	f.registerComplete(flags)
-	f.timeout = repairTimeout
-	flags.Lookup("timeout").DefValue = repairTimeout.String()
+	f.register(flags, repairTimeout)
 	flags.Lookup("timeout").Usage = "bounds what is read"
-	f.stationFlags.register(flags)
 	flags.BoolVar(&f.apply, "apply", false, "put the rules; those that stand beside stay")
 	flags.BoolVar(&f.remove, "remove", false, "take the rules of every shield on this host")
 	flags.BoolVar(&f.status, "status", false, "say what stands, and nothing else")
 	flags.BoolVar(&f.watch, "watch", false, "put the rules and stay: put them again, and take them at once where the host becomes an address's owner")
-	flags.StringArrayVarP(&f.outputs, "output", "o", nil, "text or json; FORMAT=FILE writes to a file; repeatable (default text)")
 	return cmd
 }
 
@@ -103,23 +96,16 @@ func (e *env) shield(ctx context.Context, f *shieldFlags) error {
 	if err := cmp.Or(f.validate(), f.effective(f.named())); err != nil {
 		return err
 	}
-	until := f.until()
-	l, err := e.look(ctx, &f.inputs, &f.stationFlags, until)
+	judging, release, x, err := e.examine(ctx, &f.hostFlags)
+	defer func() { release() }()
 	if err != nil {
 		return err
 	}
-	judging, release := e.end.begin(ctx, &f.inputs, later(until, time.Now()))
-	defer release()
-	seen, err := e.judged(judging, l, &f.inputs)
-	if err != nil {
-		return err
-	}
-	if does := anyOf(f.flags, "apply", "remove", "watch"); does != "" && l.captured {
+	if does := anyOf(f.flags, "apply", "remove", "watch"); does != "" && x.captured {
 		return withHint(fmt.Errorf("--%s with a captured host", does), "run it on the host itself")
 	}
-	whole := e.required(&f.inputs, worldOf(seen))
-	r := &report.Shield{Plan: shield.Make(seen), Tool: Version(), Coverage: check.Coverage(seen.Snapshot, seen.View, seen.Facts), Done: f.deed()}
-	if !whole && (f.apply || f.watch) {
+	r := &report.Shield{Plan: shield.Make(x.Seen), Tool: Version(), Coverage: check.Coverage(x.Snapshot, x.View, x.Facts), Done: f.deed()}
+	if !x.whole && (f.apply || f.watch) {
 		return errors.New("nothing was done: not all that --require asks for was read")
 	}
 	release()
@@ -134,7 +120,6 @@ func (e *env) shield(ctx context.Context, f *shieldFlags) error {
 		}
 	}
 	judging, release = e.end.begin(context.WithoutCancel(ctx), &f.inputs, f.until())
-	defer release()
 	e.status = shieldStatus(f, r)
 	var errs []error
 	for _, o := range outputs {
