@@ -35,7 +35,7 @@ lab: ## all scenarios of the lab, on real kernels (docs/lab.md)
 
 lint: ## formatting, vet, linters, and that modules and rule pages are fresh
 	@tools/build golangci-lint >/dev/null
-	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "run gofmt -w on these" >&2; exit 1; }
+	@ugly=$$(gofmt -l .); [ -z "$$ugly" ] || { echo "run gofmt -w on these: $$ugly" >&2; exit 1; }
 	go mod verify >/dev/null
 	go vet ./...
 	go vet -C tools/image .

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"whohas/bypass"
 	"whohas/check"
 	"whohas/claim"
 	"whohas/claimants"
@@ -237,6 +238,11 @@ func TestStandingRules(t *testing.T) {
 	h.Addresses = h.Addresses[:1]
 	h.Policies = []dataplane.Policy{{Family: 4, To: netip.MustParsePrefix("192.168.10.114/32"), Goto: 1}, {Family: 4, Table: 255},
 		{Family: 4, Priority: 1, Type: "nop"}, {Family: 4, Priority: 32766, Table: 254}}
+	changes, err := bypass.Put(&h, bypass.Shield, addr("192.168.10.116")) // which is nobody's repair
+	if err != nil {
+		t.Fatal(err)
+	}
+	h = *bypass.After(&h, changes)
 	p := plan(h)
 	if len(p.Refused) > 0 || len(p.Targets) != 1 || len(p.Standing) != 1 || len(p.Back) != 2 || !strings.Contains(p.Title, "an earlier repair's routing rules stand here, for 192.168.10.114") {
 		t.Errorf("%+v", p)

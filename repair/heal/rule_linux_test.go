@@ -74,10 +74,17 @@ func TestByRule(t *testing.T) {
 		}
 		stopped := make(chan bool)
 		device := n.link("kube-ipvs0")
-		time.AfterFunc(time.Second, func() { stop(); _ = n.links.AddrDel(device, parsed(taken)); close(stopped) })
+		var answered bool // while the proxy had it
+		go func() {
+			defer close(stopped)
+			answered = within(20*time.Second, func() bool { return strings.Contains(b.text(), "the apiserver answers") })
+			time.Sleep(time.Second)
+			stop()
+			_ = n.links.AddrDel(device, parsed(taken))
+		}()
 		out, err := h.Wait(context.Background())
 		<-stopped
-		if err != nil || !out.Healed || !out.ByRule || out.Removed != 0 || out.Answered.IsZero() {
+		if err != nil || !out.Healed || !out.ByRule || out.Removed != 0 || !answered || out.Answered.IsZero() || !out.Answered.Before(out.Last) {
 			t.Errorf("%+v, %v\n%s", out, err, b.text())
 		}
 		if after := n.rules(); after != before {
