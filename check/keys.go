@@ -52,9 +52,9 @@ func merged(ranges []claim.Range) []claim.Range {
 // there. The view must hold all the other claims; changed are those before and
 // after. The keys are sorted, each once.
 func Keys(view claim.View, rules []*rule.Rule, changed []claim.Claim) []rule.Key {
-	k := keying{view: view, rules: rules}
+	k := keying{view: view, rules: rules, met: map[contact]bool{}}
 	for i := range changed {
-		k.claim(&changed[i], changed[:i])
+		k.claim(&changed[i])
 	}
 	slices.SortFunc(k.keys, func(a, b rule.Key) int { return cmp.Or(a.Range.Compare(b.Range), a.Ref.Compare(b.Ref)) })
 	return slices.Compact(k.keys)
@@ -67,17 +67,26 @@ const asides = claim.Host | claim.Listener | claim.ControlPlane
 type keying struct {
 	view  claim.View
 	rules []*rule.Rule
+	met   map[contact]bool // what was asked whom it meets
 	keys  []rule.Key
 }
 
-func (k *keying) claim(x *claim.Claim, earlier []claim.Claim) {
+// contact is what decides whom a claim meets, and what of it.
+type contact struct {
+	at claim.Range
+	as claim.Role
+}
+
+func (k *keying) claim(x *claim.Claim) {
 	k.keys = append(k.keys, rule.Key{Ref: x.By})
 	if !x.Range.IsValid() {
 		return
 	}
 	k.keys = append(k.keys, rule.Key{Range: x.Range})
-	if slices.ContainsFunc(earlier, func(e claim.Claim) bool { return e.Range == x.Range && e.Role == x.Role }) {
+	if m := (contact{x.Range, x.Role}); k.met[m] {
 		return
+	} else {
+		k.met[m] = true
 	}
 	ranges, objects := k.moved(x.Role, rule.OnRange)|k.moved(x.Role, rule.OnOverlap), k.moved(x.Role, rule.OnObject)
 	if ranges|objects == 0 {

@@ -21,14 +21,15 @@ var CalicoRequest = add(Claimant{
 		if !given(f) || !isLoadBalancer(o) {
 			return
 		}
+		of := commonOf(o)
 		addresses, ok := jsonStrings(f.Text())
 		if !ok {
 			// Calico gives the Service no address at all then, also where the
 			// text is a plain address: no range is claimed, but the text is kept.
-			yield(serviceClaim(o, claim.Claim{Text: f.Text(), Origin: f.Origin(), Agent: AgentCalico}))
+			yield(of(claim.Claim{Text: f.Text(), Origin: f.Origin(), Agent: AgentCalico}))
 		}
 		for _, a := range addresses {
-			yieldRequest(o, part(f, a), AgentCalico, yield)
+			yield(of(askedOf(part(f, a), AgentCalico)))
 		}
 	},
 })

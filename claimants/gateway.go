@@ -17,11 +17,12 @@ var GatewayAddress = add(Claimant{
 	Of:     gatewayKind,
 	Fields: []string{"spec.addresses[].type", "spec.addresses[].value", "spec.gatewayClassName", "spec.listeners[].port<int>", "spec.listeners[].protocol"},
 	Object: func(o *snapshot.Object, yield Yield) {
+		ports := gatewayPorts(o)
 		for a := range o.Field("spec", "addresses").Items() {
 			// type defaults to IPAddress; an empty value asks for any address.
 			if t := a.Get("type").Text(); (t == "" || t == "IPAddress") && given(a.Get("value")) {
 				c := addr(a.Get("value"))
-				c.Ports = gatewayPorts(o)
+				c.Ports = ports
 				yield(c)
 			}
 		}

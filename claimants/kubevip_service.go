@@ -44,9 +44,10 @@ func kubeVIPRequested(key string) func(*snapshot.Object, Yield) {
 		if !isLoadBalancer(o) {
 			return
 		}
+		of := commonOf(o)
 		for _, f := range list(o.Annotation(key)) {
 			if ip, _, err := snapshot.ParseAddr(f.Text()); err == nil && !ip.IsUnspecified() {
-				yieldRequest(o, f, AgentKubeVIP, yield)
+				yield(of(askedOf(f, AgentKubeVIP)))
 			}
 		}
 	}

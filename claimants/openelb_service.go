@@ -24,7 +24,7 @@ var OpenELBRequest = add(Claimant{
 	Object: func(o *snapshot.Object, yield Yield) {
 		f := o.Annotation(openELBAddress)
 		if given(f) && isLoadBalancer(o) && o.Annotation(openELBManages).Text() == "openelb" {
-			yieldRequest(o, f, AgentOpenELB, yield)
+			yield(commonOf(o)(askedOf(f, AgentOpenELB)))
 		}
 	},
 })

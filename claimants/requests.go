@@ -3,6 +3,7 @@
 package claimants
 
 import (
+	"whohas/claim"
 	"whohas/snapshot"
 )
 
@@ -28,14 +29,16 @@ func requested(agent string, keys ...string) func(*snapshot.Object, Yield) {
 		if !isLoadBalancer(o) {
 			return
 		}
+		of := commonOf(o)
 		for _, f := range list(firstAnnotation(o, keys...)) {
-			yieldRequest(o, f, agent, yield)
+			yield(of(askedOf(f, agent)))
 		}
 	}
 }
 
-func yieldRequest(o *snapshot.Object, f snapshot.Field, agent string, yield Yield) {
+// askedOf is an address that a controller is asked for.
+func askedOf(f snapshot.Field, agent string) claim.Claim {
 	c := addr(f)
 	c.Agent = agent
-	yield(serviceClaim(o, c))
+	return c
 }

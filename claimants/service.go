@@ -3,6 +3,9 @@
 package claimants
 
 import (
+	"cmp"
+	"sync"
+
 	"whohas/claim"
 	"whohas/cluster"
 	"whohas/snapshot"
@@ -43,15 +46,17 @@ func servicePorts(o *snapshot.Object) claim.Ports {
 	return ports
 }
 
-// serviceClaim fills in what every claim of a Service has in common.
-func serviceClaim(o *snapshot.Object, c claim.Claim) claim.Claim {
-	c.Ports = servicePorts(o)
-	c.Owner = serviceOwner(o)
-	c.Share = sharingKey(o)
-	if c.Agent == "" {
-		c.Agent = serviceAgent(o)
+// commonOf fills in what every claim of a Service has in common. That is read when the
+// first one asks, and once: a Service may have a thousand addresses and a thousand ports.
+func commonOf(o *snapshot.Object) func(claim.Claim) claim.Claim {
+	common := sync.OnceValue(func() claim.Claim {
+		return claim.Claim{Ports: servicePorts(o), Owner: serviceOwner(o), Share: sharingKey(o), Agent: serviceAgent(o)}
+	})
+	return func(c claim.Claim) claim.Claim {
+		all := common()
+		c.Ports, c.Owner, c.Share, c.Agent = all.Ports, all.Owner, all.Share, cmp.Or(c.Agent, all.Agent)
+		return c
 	}
-	return c
 }
 
 // serviceOwner is the Gateway that a Service was generated for, else itself.

@@ -19,11 +19,12 @@ var ServiceClusterIP = add(Claimant{
 		for f := range o.Field("spec", "clusterIPs").Items() {
 			fields = append(fields, f)
 		}
+		of := commonOf(o)
 		for i, f := range fields {
 			if !given(f) || f.Text() == "None" || i > 0 && f.Text() == fields[0].Text() {
 				continue
 			}
-			yield(serviceClaim(o, addr(f)))
+			yield(of(addr(f)))
 		}
 	},
 })

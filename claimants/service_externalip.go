@@ -18,9 +18,10 @@ var ServiceExternalIP = add(Claimant{
 		if !programmed(o) {
 			return
 		}
+		of := commonOf(o)
 		for f := range o.Field("spec", "externalIPs").Items() {
 			if given(f) {
-				yield(serviceClaim(o, addr(f)))
+				yield(of(addr(f)))
 			}
 		}
 	},

@@ -18,11 +18,12 @@ var ServiceIngress = add(Claimant{
 		if !programmed(o) {
 			return
 		}
+		of := commonOf(o)
 		for f := range o.Field("status", "loadBalancer", "ingress").Items() {
 			if !given(f.Get("ip")) || asksDHCP(f.Get("ip").Text()) {
 				continue
 			}
-			c := serviceClaim(o, addr(f.Get("ip")))
+			c := of(addr(f.Get("ip")))
 			// kubernetes pkg/proxy/serviceport.go LoadBalancerVIPs: ipMode Proxy
 			// is never programmed on the nodes (KEP-1860).
 			if f.Get("ipMode").Text() == "Proxy" {

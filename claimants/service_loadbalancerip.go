@@ -17,7 +17,7 @@ var ServiceLoadBalancerIP = add(Claimant{
 	Object: func(o *snapshot.Object, yield Yield) {
 		// Another type's loadBalancerIP is ignored by everybody.
 		if f := o.Field("spec", "loadBalancerIP"); given(f) && !asksDHCP(f.Text()) && o.Field("spec", "type").Text() == "LoadBalancer" {
-			yield(serviceClaim(o, addr(f)))
+			yield(commonOf(o)(addr(f)))
 		}
 	},
 })

@@ -62,6 +62,7 @@ type Decision struct {
 	Warnings []Warning       // what it brings and passes all the same
 	Excused  []check.Allowed // what would have been refused, and the annotation that excuses it
 	Ignored  []Ignored       // the object's permissions that would excuse a refusal, and do not count
+	Beyond   string          // why it is refused unjudged: it claims more at once than is looked at
 }
 
 // Warning is a finding that a request brings and is not refused for.
@@ -91,7 +92,9 @@ func (d *Decision) WantsOverride() bool {
 }
 
 // Decide answers a request: pure, safe for concurrent use as long as nobody changes
-// the state, and the same whatever order anything in the state is in.
+// the state, and the same whatever order anything in the state is in. It costs no more
+// than n log n of the object's size, and ends early, with no decision that is worth
+// anything, once State.Ended says so.
 func Decide(s State, r Request) Decision {
 	c, ok := changeOf(s, r)
 	if !ok {

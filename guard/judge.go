@@ -21,6 +21,9 @@ const refused = rule.Error
 // rest into refusals and warnings.
 func (c *change) judge(r Request) Decision {
 	d := Decision{Object: c.ref}
+	if d.Beyond = c.beyond(); d.Beyond != "" {
+		return d
+	}
 	certain, onMode := c.split(c.worse(c.Facts))
 	certain, onMode = d.permit(c, r, certain), d.permit(c, r, onMode)
 	for _, f := range c.shown(certain, r.Now) {
@@ -34,6 +37,8 @@ func (c *change) judge(r Request) Decision {
 	for _, f := range c.shown(onMode, r.Now) {
 		d.Warnings = append(d.Warnings, Warning{Finding: f, OnMode: true})
 	}
+	slices.SortStableFunc(d.Excused, func(a, b check.Allowed) int { return rule.Compare(a.Finding, b.Finding) })
+	d.Excused = slices.CompactFunc(d.Excused, func(a, b check.Allowed) bool { return rule.Compare(a.Finding, b.Finding) == 0 })
 	slices.SortStableFunc(d.Warnings, func(a, b Warning) int { return rule.Compare(a.Finding, b.Finding) })
 	d.Allowed = len(d.Refusals) == 0
 	return d
@@ -94,14 +99,14 @@ func (c *change) split(worse []rule.Finding) (certain, onMode []rule.Finding) {
 	if c.Facts.Mode != dataplane.ModeUnknown {
 		return worse, nil
 	}
-	mild := c.always(slices.DeleteFunc(slices.Clone(worse), func(f rule.Finding) bool { return f.Severity < refused }))
+	mild := mattersOf(c.always(slices.DeleteFunc(slices.Clone(worse), func(f rule.Finding) bool { return f.Severity < refused })))
 	for _, f := range worse {
-		i := indexOf(mild, &f)
+		m, found := mild.find(&f)
 		switch {
 		case f.Severity < refused:
 			certain = append(certain, f)
-		case i >= 0:
-			certain = append(certain, mild[i])
+		case found:
+			certain = append(certain, *m)
 		default:
 			onMode = append(onMode, f)
 		}
@@ -118,16 +123,14 @@ func (c *change) always(findings []rule.Finding) []rule.Finding {
 		}
 		facts := *c.Facts
 		facts.Mode = m
-		now := c.worse(&facts)
+		now := mattersOf(c.worse(&facts))
 		var left []rule.Finding
 		for _, f := range findings {
-			i := indexOf(now, &f)
-			if i >= 0 && now[i].Severity < refused {
-				i = -1
-			}
-			if i >= 0 && now[i].Severity < f.Severity {
-				left = append(left, now[i])
-			} else if i >= 0 {
+			switch m, found := now.find(&f); {
+			case !found || m.Severity < refused:
+			case m.Severity < f.Severity:
+				left = append(left, *m)
+			default:
 				left = append(left, f)
 			}
 		}
@@ -136,16 +139,48 @@ func (c *change) always(findings []rule.Finding) []rule.Finding {
 	return findings
 }
 
-// indexOf finds a finding in another mode; -1: it is not there. Of several that blame the
-// same for the same range it is the one about the same owners, if there is one.
-func indexOf(list []rule.Finding, f *rule.Finding) int {
-	i := slices.IndexFunc(list, func(g rule.Finding) bool {
-		return sameMatter(f, &g) && slices.Equal(f.Owners(), g.Owners())
+// matters are findings by what they are about.
+type matters map[matter][]*rule.Finding
+
+type matter struct {
+	rule   *rule.Rule
+	at     claim.Range
+	by     snapshot.Ref // of the first intruder
+	field  string
+	others int
+}
+
+func matterOf(f *rule.Finding) matter {
+	m := matter{rule: f.Rule, at: f.Range}
+	if who := f.Intruders(); len(who) > 0 {
+		m.by, m.field, m.others = who[0].By, who[0].Origin.Field, len(who)
+	}
+	return m
+}
+
+func mattersOf(list []rule.Finding) matters {
+	out := matters{}
+	for i := range list {
+		m := matterOf(&list[i])
+		out[m] = append(out[m], &list[i])
+	}
+	return out
+}
+
+// find finds a finding as another mode makes it. Of several that blame the same for the
+// same range it is the one about the same owners, if there is one.
+func (m matters) find(f *rule.Finding) (*rule.Finding, bool) {
+	list := m[matterOf(f)]
+	i := slices.IndexFunc(list, func(g *rule.Finding) bool {
+		return sameMatter(f, g) && slices.Equal(f.Owners(), g.Owners())
 	})
 	if i < 0 {
-		i = slices.IndexFunc(list, func(g rule.Finding) bool { return sameMatter(f, &g) })
+		i = slices.IndexFunc(list, func(g *rule.Finding) bool { return sameMatter(f, g) })
 	}
-	return i
+	if i < 0 {
+		return nil, false
+	}
+	return list[i], true
 }
 
 // sameMatter tells whether two findings, made in two modes, blame the same claims for

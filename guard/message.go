@@ -28,6 +28,9 @@ func (d *Decision) Message() string {
 	if d.Allowed {
 		return ""
 	}
+	if d.Beyond != "" {
+		return fmt.Sprintf("whohas has not judged %s: %s. Make it in parts, or in several objects. Deleting, and claiming less than before, always passes.", d.Object, d.Beyond)
+	}
 	var b strings.Builder
 	for i := range d.Refusals {
 		if i == mostRefusals {

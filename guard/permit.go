@@ -18,7 +18,10 @@ func (d *Decision) permit(c *change, r Request, findings []rule.Finding) []rule.
 		return nil
 	}
 	shown := c.shown(findings, r.Now)
-	for _, a := range check.AllowsOf(c.is) {
+	for i, a := range check.AllowsOf(c.is) {
+		if i == mostAllows {
+			break
+		}
 		speaksOf := func(f rule.Finding) bool { return a.Matches(&f) }
 		grave := slices.DeleteFunc(slices.Clone(shown), func(f rule.Finding) bool { return f.Severity < refused || a.Rule != "" && !speaksOf(f) })
 		why, unpermitted := a.Fault(r.Now), false
@@ -38,14 +41,14 @@ func (d *Decision) permit(c *change, r Request, findings []rule.Finding) []rule.
 	return findings
 }
 
+// mostAllows bounds the permissions of one object that are looked at, its first ones.
+const mostAllows = 100
+
 // Permission is what lets an annotation count: a verb on a resource of RBAC.
 const Permission = "override on claims.whohas.io"
 
 func (d *Decision) excuse(f rule.Finding, by rule.Allow) {
-	same := func(e check.Allowed) bool { return rule.Compare(e.Finding, f) == 0 }
-	if !slices.ContainsFunc(d.Excused, same) {
-		d.Excused = append(d.Excused, check.Allowed{Finding: f, By: by})
-	}
+	d.Excused = append(d.Excused, check.Allowed{Finding: f, By: by})
 }
 
 func (d *Decision) ignore(i Ignored) {

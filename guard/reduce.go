@@ -3,7 +3,6 @@
 package guard
 
 import (
-	"slices"
 	"strings"
 
 	"whohas/claim"
@@ -16,23 +15,19 @@ func (c *change) reduces() bool {
 	if c.was == nil {
 		return false
 	}
+	had := holdingsOf(c.before)
 	for i := range c.now {
-		if !slices.ContainsFunc(c.before, func(was claim.Claim) bool { return lessOrSame(&c.now[i], &was) }) {
+		if !had.hold(&c.now[i]) {
 			return false
 		}
 	}
 	claiming := map[string]bool{"spec.ports": true, "spec.listeners": true} // of which the claims tell
-	for _, x := range slices.Concat(c.before, c.now) {
-		claiming[holder(x.Origin.Field)] = true
+	for _, list := range [][]claim.Claim{c.before, c.now} {
+		for i := range list {
+			claiming[holder(list[i].Origin.Field)] = true
+		}
 	}
 	return sameBeside(&c.was.Root, &c.is.Root, "", claiming)
-}
-
-// lessOrSame tells whether a claim is another one, or a part of it.
-func lessOrSame(now, was *claim.Claim) bool {
-	ports := len(was.Ports) == 0 || len(now.Ports) > 0 && !slices.ContainsFunc(now.Ports, func(p snapshot.Port) bool { return !slices.Contains(was.Ports, p) })
-	return ports && (now.Text == was.Text || was.Range.Covers(now.Range) && canonical(now)) && now.Kind == was.Kind && now.Role == was.Role && now.Share == was.Share &&
-		now.Agent == was.Agent && now.Owner == was.Owner && now.Scope == was.Scope
 }
 
 // canonical tells whether a claim is written as addresses are: one in another form is
@@ -58,12 +53,37 @@ func sameBeside(a, b *snapshot.Value, path string, except map[string]bool) bool 
 	case !mapOrAbsent(a) || !mapOrAbsent(b):
 		return a.Equal(b)
 	}
-	for _, k := range slices.Concat(a.Keys, b.Keys) {
-		if !sameBeside(a.Get(k), b.Get(k), snapshot.JoinPath(path, k), except) {
+	was, is := entriesOf(a), entriesOf(b)
+	same := func(k string) bool {
+		return sameBeside(entry(was, k), entry(is, k), snapshot.JoinPath(path, k), except)
+	}
+	for k := range was {
+		if !same(k) {
+			return false
+		}
+	}
+	for k := range is {
+		if _, known := was[k]; !known && !same(k) {
 			return false
 		}
 	}
 	return true
+}
+
+// entriesOf looks up a map's values; of a key that is there twice the last one counts.
+func entriesOf(v *snapshot.Value) map[string]*snapshot.Value {
+	out := make(map[string]*snapshot.Value, len(v.Keys))
+	for i, k := range v.Keys {
+		out[k] = &v.Items[i]
+	}
+	return out
+}
+
+func entry(of map[string]*snapshot.Value, key string) *snapshot.Value {
+	if v := of[key]; v != nil {
+		return v
+	}
+	return &snapshot.Value{}
 }
 
 // mapOrAbsent: a map of which nothing is declared is as good as none. The first label

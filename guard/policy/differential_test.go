@@ -37,9 +37,10 @@ var enforced = []*rule.Rule{
 
 // TestDifferential: on random clusters and random writes the policy's verdict, of the
 // real plugin, is the engine's, in every form. WHOHAS_DIFF_OBJECTS says how many
-// writes, WHOHAS_DIFF_SEED repeats a run.
+// writes, WHOHAS_DIFF_SEED with which seed: make check has always the same one, so that it
+// says the same of the same code; make nightly looks for what nobody has seen.
 func TestDifferential(t *testing.T) {
-	objects, seed := setting(t, "WHOHAS_DIFF_OBJECTS", 5000), setting(t, "WHOHAS_DIFF_SEED", int(time.Now().UnixNano()%1e9))
+	objects, seed := setting(t, "WHOHAS_DIFF_OBJECTS", 5000), setting(t, "WHOHAS_DIFF_SEED", 1)
 	t.Logf("seed %d", seed)
 	const perWorld = 100
 	count := map[string]int{}

@@ -22,7 +22,7 @@ func lessExpr() string {
 		after.of(ownerExpr) + " == " + before.of(ownerExpr),
 		"(variables.oldPorts.size() == 0 || variables.ports.size() > 0 && variables.ports.all(p, p in variables.oldPorts))",
 		"variables.claims.all(c, variables.oldClaims.exists(o, o.field == c.field && o.way == c.way &&\n" +
-			"  (o.text == c.text || o.ip == c.ip && isIP(c.text) && ip.isCanonical(c.text))))",
+			"  (o.text == c.text || c.way != 'none' && o.ip == c.ip && isIP(c.text) && ip.isCanonical(c.text))))",
 		// A ClusterIP is given up, or stays.
 		"(object.spec.?clusterIP.orValue('') == oldObject.spec.?clusterIP.orValue('')" +
 			" || object.spec.?clusterIP.orValue('') in ['', 'None'] && !(oldObject.spec.?clusterIP.orValue('') in ['', 'None']))",
