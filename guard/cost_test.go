@@ -133,8 +133,8 @@ func TestBeyond(t *testing.T) {
 func TestDecideEnds(t *testing.T) {
 	st := state(t, dataplane.IPVS, cdev01, cdev02, other)
 	asked := 0
-	st.Ended = func() bool { asked++; return asked > 3 }
-	guard.Decide(st, guard.Request{Operation: guard.Create, After: object(t, externalIPs(400, `"192.168.10.114", "2001:db8::%x"`)), Now: today})
+	ended := func() bool { asked++; return asked > 3 }
+	guard.Decide(st, guard.Request{Operation: guard.Create, Ended: ended, After: object(t, externalIPs(400, `"192.168.10.114", "2001:db8::%x"`)), Now: today})
 	if asked < 4 || asked > 20 {
 		t.Errorf("asked %d times whether it should end", asked)
 	}

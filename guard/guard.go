@@ -52,6 +52,9 @@ type Request struct {
 	// decide without, and if Decision.WantsOverride, ask and decide again.
 	MayOverride bool
 	Now         time.Time // for the expiry of permissions
+	// Ended tells whether anybody waits for the answer still; nil: somebody does. After
+	// that nothing more is asked, and the decision is worth nothing.
+	Ended func() bool
 }
 
 // Decision is the answer to a request. Everything in it is sorted, the worst first.
@@ -93,9 +96,11 @@ func (d *Decision) WantsOverride() bool {
 
 // Decide answers a request: pure, safe for concurrent use as long as nobody changes
 // the state, and the same whatever order anything in the state is in. It costs no more
-// than n log n of the object's size, and ends early, with no decision that is worth
-// anything, once State.Ended says so.
+// than n log n of the object's size.
 func Decide(s State, r Request) Decision {
+	if r.Ended != nil {
+		s.Ended = r.Ended
+	}
 	c, ok := changeOf(s, r)
 	if !ok {
 		return Decision{Object: nameOf(r), Allowed: true}

@@ -24,7 +24,13 @@ const (
 // Message is the refusal as whoever asked reads it: for each finding the rule, the
 // address, who claims it, what would happen, what to do instead; and the way
 // through. It is "" for what is allowed.
-func (d *Decision) Message() string {
+func (d *Decision) Message() string { return d.message(d.explain) }
+
+// Unnamed is Message for somebody who is not known: it says what he has sent himself, and
+// that it is another's; not whose.
+func (d *Decision) Unnamed() string { return d.message(d.sketch) }
+
+func (d *Decision) message(explain func(*strings.Builder, *rule.Finding)) string {
 	if d.Allowed {
 		return ""
 	}
@@ -37,7 +43,7 @@ func (d *Decision) Message() string {
 			fmt.Fprintf(&b, "And %d more: %s.\n", len(d.Refusals)-i, strings.Join(ids(d.Refusals[i:]), ", "))
 			break
 		}
-		d.explain(&b, &d.Refusals[i])
+		explain(&b, &d.Refusals[i])
 	}
 	for _, i := range d.Ignored {
 		fmt.Fprintf(&b, "The permission for %s in %s is ignored: it %s.\n", orNone(i.Allow.Rule), check.AllowAnnotation, i.Why)
@@ -59,6 +65,14 @@ func (d *Decision) explain(b *strings.Builder, f *rule.Finding) {
 		fmt.Fprintf(b, "  effect:      %s\n", l.Text)
 	}
 	fmt.Fprintf(b, "  instead:     %s\n", d.instead(f))
+}
+
+func (d *Decision) sketch(b *strings.Builder, f *rule.Finding) {
+	fmt.Fprintf(b, "%s %s (%s): what %s claims is another's.\n", f.Rule.ID, f.Rule.Name, f.Severity, d.Object)
+	if where := stands(f, d.Object); where != "" {
+		fmt.Fprintf(b, "  asked for:   %s\n", where)
+	}
+	fmt.Fprintf(b, "  effect:      %s\n  instead:     %s\n  whose it is: whohas who tells, and the guard's Events\n", f.Rule.Doc.Effect, f.Rule.Doc.Fix)
 }
 
 // stands says in which fields an object makes its claims in a finding.
@@ -115,13 +129,20 @@ func (d *Decision) instead(f *rule.Finding) string {
 
 // Notes are the decision's admission warnings, one line each: what is allowed and
 // should be known.
-func (d *Decision) Notes() []string {
+func (d *Decision) Notes() []string { return d.notes(func(f *rule.Finding) string { return f.Title }) }
+
+// UnnamedNotes are Notes for somebody who is not known.
+func (d *Decision) UnnamedNotes() []string {
+	return d.notes(func(f *rule.Finding) string { return f.Rule.Name + ", by " + stands(f, d.Object) })
+}
+
+func (d *Decision) notes(title func(*rule.Finding) string) []string {
 	var notes []string
 	for _, e := range d.Excused {
-		notes = append(notes, fmt.Sprintf("whohas %s: %s; excused by %s: %s", e.Finding.Rule.ID, e.Finding.Title, check.AllowAnnotation, e.By.Reason))
+		notes = append(notes, fmt.Sprintf("whohas %s: %s; excused by %s: %s", e.Finding.Rule.ID, title(&e.Finding), check.AllowAnnotation, e.By.Reason))
 	}
 	for i := range d.Warnings {
-		notes = append(notes, d.Warnings[i].note())
+		notes = append(notes, d.Warnings[i].note(title(&d.Warnings[i].Finding)))
 	}
 	if more := len(notes) - mostNotes; more > 0 {
 		notes = append(notes[:mostNotes], fmt.Sprintf("whohas: and %d more; whohas check tells all", more))
@@ -132,10 +153,10 @@ func (d *Decision) Notes() []string {
 	return notes
 }
 
-func (w *Warning) note() string {
-	text := fmt.Sprintf("whohas %s: %s", w.Finding.Rule.ID, w.Finding.Title)
+func (w *Warning) note(title string) string {
+	text := fmt.Sprintf("whohas %s: %s", w.Finding.Rule.ID, title)
 	if w.OnMode {
-		text = fmt.Sprintf("whohas %s: refused if kube-proxy ran in ipvs mode; the proxy mode is not known (--proxy-mode): %s", w.Finding.Rule.ID, w.Finding.Title)
+		text = fmt.Sprintf("whohas %s: refused if kube-proxy ran in ipvs mode; the proxy mode is not known (--proxy-mode): %s", w.Finding.Rule.ID, title)
 	}
 	return text
 }

@@ -40,7 +40,7 @@ func newMetrics(into prometheus.Registerer, w *watch.Watch, certificate string) 
 		dropped:  prometheus.NewCounter(prometheus.CounterOpts{Name: "whohas_guard_events_dropped_total", Help: "Events that were not sent because there were too many."}),
 		unsafe:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "whohas_guard_fail_closed_unsafe", Help: "1 if failurePolicy is Fail and the replicas are too few or all in one place; kept by the leader."}),
 	}
-	for _, o := range []webhook.Outcome{webhook.Allowed, webhook.Warned, webhook.Refused, webhook.Excused, webhook.Unread, webhook.Malformed, webhook.NotReady, webhook.Busy, webhook.Failed} {
+	for _, o := range []webhook.Outcome{webhook.Allowed, webhook.Warned, webhook.Refused, webhook.Excused, webhook.Unread, webhook.Malformed, webhook.NotReady, webhook.Busy, webhook.Failed, webhook.Gone} {
 		m.decisions.WithLabelValues(string(o))
 	}
 	gauge := func(name, help string, f func() float64) prometheus.Collector {

@@ -4,6 +4,8 @@ package webhook
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 	authentication "k8s.io/api/authentication/v1"
 	authorization "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/cache"
 	authorizationclient "k8s.io/client-go/kubernetes/typed/authorization/v1"
 )
 
@@ -23,13 +26,31 @@ const (
 	OverrideVerb     = "override"
 )
 
-// overrideLimit bounds the question: the apiserver waits for the answer.
-const overrideLimit = time.Second
+// overrideLimit bounds the question: the apiserver waits for the answer. An answer is kept
+// for a while, so that who asks again and again costs the apiserver no more.
+const (
+	overrideLimit = time.Second
+	overrideKept  = 10 * time.Second
+	overridesKept = 1000
+)
 
 // Overrides asks the apiserver whether a user has the permission in an object's
-// namespace, or in the whole cluster for an object without one.
+// namespace, or in the whole cluster for an object without one. An answer may be ten
+// seconds old.
 func Overrides(client authorizationclient.SubjectAccessReviewInterface) func(context.Context, authentication.UserInfo, snapshot.Ref) (bool, error) {
+	kept := cache.NewLRUExpireCache(overridesKept)
 	return func(ctx context.Context, user authentication.UserInfo, on snapshot.Ref) (bool, error) {
+		key, err := json.Marshal(struct {
+			User      authentication.UserInfo
+			Namespace string
+		}{user, on.Namespace})
+		if err != nil {
+			return false, fmt.Errorf("review access: %w", err)
+		}
+		asked := sha256.Sum256(key)
+		if may, ok := kept.Get(asked); ok {
+			return may.(bool), nil
+		}
 		ctx, cancel := context.WithTimeout(ctx, overrideLimit)
 		defer cancel()
 		extra := map[string]authorization.ExtraValue{}
@@ -43,6 +64,8 @@ func Overrides(client authorizationclient.SubjectAccessReviewInterface) func(con
 		if err != nil {
 			return false, fmt.Errorf("review access: %w", err)
 		}
-		return review.Status.Allowed && !review.Status.Denied, nil
+		may := review.Status.Allowed && !review.Status.Denied
+		kept.Add(asked, may, overrideKept)
+		return may, nil
 	}
 }

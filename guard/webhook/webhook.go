@@ -25,6 +25,7 @@ import (
 	"whohas/snapshot"
 	"whohas/source/document"
 
+	"golang.org/x/time/rate"
 	admission "k8s.io/api/admission/v1"
 	authentication "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -40,6 +41,10 @@ const (
 	atOnce = 32
 	// warningSize is what the API's reference asks of a warning; longer ones are cut.
 	warningSize = 256
+	// decideLimit bounds an answer: an apiserver waits for no more than 30 seconds, and
+	// is told to wait for three (kubernetes pkg/apis/admissionregistration/validation
+	// validateWebhook; deploy/base/webhook.yaml).
+	decideLimit = 10 * time.Second
 	// maxHeld bounds the bytes of all questions that are not answered yet. They are
 	// read before their turn comes, so that who sends one slowly holds up nobody.
 	maxHeld = 64 << 20
@@ -59,13 +64,15 @@ const (
 	NotReady  Outcome = "not-ready"
 	Busy      Outcome = "busy"   // too many bytes of other questions are held
 	Failed    Outcome = "failed" // the guard itself broke
+	Gone      Outcome = "gone"   // nobody waited for the answer any more
 )
 
 // Answered is told of each answer.
 type Answered struct {
 	Outcome  Outcome
-	Decision guard.Decision // zero where none was made
-	User     string
+	Decision guard.Decision // zero where none was made; of who is not known without what was excused
+	User     string         // as the review has it
+	Known    bool           // who asked is
 	DryRun   bool
 	Took     time.Duration // the decision alone, without decoding
 }
@@ -75,6 +82,9 @@ type Answered struct {
 type Handler struct {
 	Reads  snapshot.Reads
 	Decide func(guard.Request) guard.Decision
+	// Known tells whether a request is an apiserver's, by what only that has; nil: of none
+	// it is known. Anybody in the cluster may send a review, with any user in it.
+	Known func(*http.Request) bool
 	// Ready tells whether the register is there; nil: always.
 	Ready func() bool
 	// MayOverride tells whether a user may excuse findings (SubjectAccessReview); nil:
@@ -85,12 +95,17 @@ type Handler struct {
 	Log      *slog.Logger     // nil: nothing is logged
 	Now      func() time.Time // nil: the clock
 
-	slots chan struct{}
-	held  *atomic.Int64 // bytes of questions
+	slots   chan struct{}
+	strange chan struct{} // permissions that are asked about for who is not known
+	told    *rate.Limiter // lines of log about who is not known
+	held    *atomic.Int64 // bytes of questions
 }
 
 // New makes a Handler ready to serve.
 func New(h Handler) *Handler {
+	if h.Known == nil {
+		h.Known = func(*http.Request) bool { return false }
+	}
 	if h.Ready == nil {
 		h.Ready = func() bool { return true }
 	}
@@ -104,6 +119,7 @@ func New(h Handler) *Handler {
 		h.Now = time.Now
 	}
 	h.slots, h.held = make(chan struct{}, atOnce), new(atomic.Int64)
+	h.strange, h.told = make(chan struct{}, strangeReviews), rate.NewLimiter(logsOfStrangers, 10*logsOfStrangers)
 	return &h
 }
 
@@ -136,7 +152,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.unread(w, err)
 		return
 	}
-	review.Response = h.answer(r.Context(), review.Request)
+	ctx, cancel := context.WithTimeout(r.Context(), decideLimit)
+	defer cancel()
+	if review.Response = h.answer(ctx, review.Request, h.Known(r)); review.Response == nil {
+		http.Error(w, "nobody waits for the answer any more", http.StatusServiceUnavailable)
+		return
+	}
 	review.Request = nil
 	w.Header().Set("Content-Type", "application/json")
 	if err := json.NewEncoder(w).Encode(review); err != nil {
@@ -204,9 +225,9 @@ func readReview(text []byte) (*admission.AdmissionReview, error) {
 	return &review, nil
 }
 
-// answer decides on one request.
-func (h *Handler) answer(ctx context.Context, q *admission.AdmissionRequest) *admission.AdmissionResponse {
-	done := Answered{Outcome: Allowed, User: q.UserInfo.Username, DryRun: q.DryRun != nil && *q.DryRun}
+// answer decides on one request; nil: nobody waits for it any more.
+func (h *Handler) answer(ctx context.Context, q *admission.AdmissionRequest, known bool) *admission.AdmissionResponse {
+	done := Answered{Outcome: Allowed, User: q.UserInfo.Username, DryRun: q.DryRun != nil && *q.DryRun, Known: known}
 	defer func() { h.Answered(done) }()
 	request, err := h.request(q)
 	if err != nil {
@@ -217,16 +238,25 @@ func (h *Handler) answer(ctx context.Context, q *admission.AdmissionRequest) *ad
 	if request.After == nil {
 		return &admission.AdmissionResponse{UID: q.UID, Allowed: true}
 	}
+	request.Ended = func() bool { return ctx.Err() != nil }
 	begun := time.Now()
 	d := h.Decide(request)
 	done.Took = time.Since(begun)
-	if d.WantsOverride() && h.mayOverride(ctx, q, request.After.Ref) {
+	if d.WantsOverride() && h.mayOverride(ctx, q, request.After.Ref, known) {
 		request.MayOverride = true
 		d = h.Decide(request)
 	}
+	if ctx.Err() != nil {
+		done.Outcome = Gone
+		return nil
+	}
+	out := response(q.UID, &d, known)
+	if !known { // on a stranger's word nobody is told that somebody was excused
+		d.Excused = nil
+	}
 	done.Decision, done.Outcome = d, outcome(d)
 	h.log(q, done)
-	return response(q.UID, &d)
+	return out
 }
 
 // request reads what the guard looks at. A DELETE has nothing after it.
@@ -262,9 +292,24 @@ func (h *Handler) object(q *admission.AdmissionRequest, text []byte) (*snapshot.
 	return o, nil
 }
 
-func (h *Handler) mayOverride(ctx context.Context, q *admission.AdmissionRequest, on snapshot.Ref) bool {
+// strangeReviews bounds the questions about permissions that are under way for who is not
+// known, and logsOfStrangers the lines of log a second.
+const (
+	strangeReviews  = 4
+	logsOfStrangers = 5
+)
+
+func (h *Handler) mayOverride(ctx context.Context, q *admission.AdmissionRequest, on snapshot.Ref, known bool) bool {
 	if h.MayOverride == nil {
 		return false
+	}
+	if !known {
+		select {
+		case h.strange <- struct{}{}:
+			defer func() { <-h.strange }()
+		case <-ctx.Done():
+			return false
+		}
 	}
 	may, err := h.MayOverride(ctx, q.UserInfo, on)
 	if err != nil {
@@ -289,23 +334,28 @@ func outcome(d guard.Decision) Outcome {
 // log tells of what was not simply admitted. Nothing of the object but its name and
 // the findings' titles is logged.
 func (h *Handler) log(q *admission.AdmissionRequest, a Answered) {
-	if a.Outcome == Allowed {
+	if a.Outcome == Allowed || !a.Known && !h.told.Allow() {
 		return
 	}
 	h.Log.Info("decided", "outcome", string(a.Outcome), "operation", string(q.Operation), "kind", q.Kind.Kind, "subresource", q.SubResource,
-		"namespace", q.Namespace, "name", q.Name, "user", q.UserInfo.Username, "dryRun", a.DryRun, "message", a.Decision.Message())
+		"namespace", q.Namespace, "name", q.Name, "user", q.UserInfo.Username, "known", a.Known, "dryRun", a.DryRun, "message", a.Decision.Message())
 }
 
-func response(uid types.UID, d *guard.Decision) *admission.AdmissionResponse {
+// response is what the apiserver hands on. Whose an address is it tells an apiserver alone.
+func response(uid types.UID, d *guard.Decision, known bool) *admission.AdmissionResponse {
 	out := &admission.AdmissionResponse{UID: uid, Allowed: d.Allowed}
-	for _, n := range d.Notes() {
+	notes, message := d.UnnamedNotes, d.Unnamed
+	if known {
+		notes, message = d.Notes, d.Message
+	}
+	for _, n := range notes() {
 		out.Warnings = append(out.Warnings, cut(n))
 	}
 	if !d.Allowed {
-		out.Result = &metav1.Status{Status: metav1.StatusFailure, Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden, Message: d.Message()}
+		out.Result = &metav1.Status{Status: metav1.StatusFailure, Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden, Message: message()}
 	}
 	if len(d.Excused) > 0 {
-		out.AuditAnnotations = map[string]string{"excused": strings.Join(d.Notes(), "; ")}
+		out.AuditAnnotations = map[string]string{"excused": strings.Join(notes(), "; ")}
 	}
 	return out
 }

@@ -87,6 +87,7 @@ func TestAnswers(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		review  string
+		strange bool // who asks is not known
 		may     func(context.Context, authentication.UserInfo, snapshot.Ref) (bool, error)
 		allowed bool
 		outcome webhook.Outcome
@@ -109,13 +110,17 @@ func TestAnswers(t *testing.T) {
 			may: func(_ context.Context, u authentication.UserInfo, on snapshot.Ref) (bool, error) {
 				return u.Username == "alice" && on.String() == "Service demo/tomcat", nil
 			}, outcome: webhook.Excused, says: "WH101"},
+		{name: "a stranger's incident", strange: true, review: review("CREATE", service(stolen, ""), ""), outcome: webhook.Refused, says: "spec.externalIPs[0]: 192.168.10.114"},
+		{name: "a stranger with somebody else's name", strange: true, review: review("CREATE", service(stolen, allow), ""), allowed: true,
+			may: func(context.Context, authentication.UserInfo, snapshot.Ref) (bool, error) { return true, nil }, outcome: webhook.Allowed, says: "excused by whohas.io/allow: it is a test"},
 		{name: "an object that is none", review: review("CREATE", service(`{"externalIPs":`+strings.Repeat(`[`, 300)+strings.Repeat(`]`, 300)+`}`, ""), ""),
 			allowed: true, outcome: webhook.Unread, says: "could not read"},
 		{name: "a kind that nobody reads", review: review("CREATE", `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"x"}}`, ""), allowed: true, outcome: webhook.Allowed},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var told []webhook.Answered
-			h := webhook.New(webhook.Handler{Reads: keep, Decide: decide, MayOverride: test.may, Answered: func(a webhook.Answered) { told = append(told, a) }})
+			h := webhook.New(webhook.Handler{Reads: keep, Decide: decide, MayOverride: test.may, Known: func(*http.Request) bool { return !test.strange },
+				Answered: func(a webhook.Answered) { told = append(told, a) }})
 			code, answer := post(t, h, test.review)
 			if code != http.StatusOK || answer.Response == nil || answer.Response.UID != "u1" || answer.Response.Allowed != test.allowed {
 				t.Fatalf("status %d, %+v", code, answer.Response)
@@ -127,7 +132,10 @@ func TestAnswers(t *testing.T) {
 			if !strings.Contains(said, test.says) {
 				t.Errorf("it does not say %q: %q", test.says, said)
 			}
-			if len(told) != 1 || told[0].Outcome != test.outcome || told[0].User != "alice" {
+			if named := strings.Contains(said, "cdev01"); test.strange && (named || len(told) == 1 && len(told[0].Decision.Excused) > 0) || test.outcome == webhook.Refused && !test.strange && !named {
+				t.Errorf("it names the owner: %v, told %+v: %q", named, told, said)
+			}
+			if len(told) != 1 || told[0].Outcome != test.outcome || told[0].User != "alice" || told[0].Known == test.strange {
 				t.Errorf("told %+v, want %s", told, test.outcome)
 			}
 		})
@@ -175,6 +183,29 @@ func TestNoReviews(t *testing.T) {
 				t.Errorf("status %d, outcome %q: want %d, %q", w.Code, told.Outcome, test.code, test.outcome)
 			}
 		})
+	}
+}
+
+// TestGone: a decision ends with its request, and is not told to anybody then.
+func TestGone(t *testing.T) {
+	keep := reads(t)
+	ctx, stop := context.WithCancel(t.Context())
+	var told []webhook.Outcome
+	decide := decider(t, keep)
+	h := webhook.New(webhook.Handler{Reads: keep, Answered: func(a webhook.Answered) { told = append(told, a.Outcome) }, Decide: func(r guard.Request) guard.Decision {
+		if r.Ended() {
+			t.Error("it has ended before")
+		}
+		stop()
+		if !r.Ended() {
+			t.Error("it does not know that its request has ended")
+		}
+		return decide(r)
+	}})
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/validate", strings.NewReader(review("CREATE", service(stolen, ""), ""))).WithContext(ctx))
+	if w.Code != http.StatusServiceUnavailable || len(told) != 1 || told[0] != webhook.Gone {
+		t.Errorf("status %d, told %q: %s", w.Code, told, w.Body)
 	}
 }
 
