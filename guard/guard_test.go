@@ -171,15 +171,18 @@ func TestDecide(t *testing.T) {
 		request guard.Request
 		want    []string
 	}{
-		"the incident":                    {dataplane.IPVS, create(service("", stolen, "")), []string{"! WH101 critical 192.168.10.114"}},
-		"the incident by an edit":         {dataplane.IPVS, update(service("", clean, ""), service("", stolen, "")), []string{"! WH101 critical 192.168.10.114"}},
-		"the incident in iptables mode":   {dataplane.IPTables, create(service("", stolen, "")), []string{"~ WH101 warning 192.168.10.114"}},
-		"the incident, mode unknown":      {"", create(service("", stolen, "")), []string{"? WH101 critical 192.168.10.114"}},
-		"the status":                      {dataplane.IPVS, status(service("", clean, ""), service("", clean, ingress)), []string{"! WH102 critical 192.168.10.114"}},
-		"the status, mode unknown":        {"", status(service("", clean, ""), service("", clean, ingress)), []string{"! WH102 error 192.168.10.114"}},
-		"it was there before":             {dataplane.IPVS, update(service("", stolen, ""), service(`"a":"b"`, stolen, "")), nil},
-		"another port beside it":          {dataplane.IPVS, update(service("", stolen, ""), service("", strings.Replace(stolen, "8080", "8081", 1), "")), nil},
-		"the cure":                        {dataplane.IPVS, update(service("", stolen, ""), service("", clean, "")), nil},
+		"the incident":                  {dataplane.IPVS, create(service("", stolen, "")), []string{"! WH101 critical 192.168.10.114"}},
+		"the incident by an edit":       {dataplane.IPVS, update(service("", clean, ""), service("", stolen, "")), []string{"! WH101 critical 192.168.10.114"}},
+		"the incident in iptables mode": {dataplane.IPTables, create(service("", stolen, "")), []string{"~ WH101 warning 192.168.10.114"}},
+		"the incident, mode unknown":    {"", create(service("", stolen, "")), []string{"? WH101 critical 192.168.10.114"}},
+		"the status":                    {dataplane.IPVS, status(service("", clean, ""), service("", clean, ingress)), []string{"! WH102 critical 192.168.10.114"}},
+		"the status, mode unknown":      {"", status(service("", clean, ""), service("", clean, ingress)), []string{"! WH102 error 192.168.10.114"}},
+		"it was there before":           {dataplane.IPVS, update(service("", stolen, ""), service(`"a":"b"`, stolen, "")), nil},
+		"another port beside it":        {dataplane.IPVS, update(service("", stolen, ""), service("", strings.Replace(stolen, "8080", "8081", 1), "")), nil},
+		"the cure":                      {dataplane.IPVS, update(service("", stolen, ""), service("", clean, "")), nil},
+		"a text that counted for nothing, made a list that does": {dataplane.IPVS, update(
+			service(`"projectcalico.org/loadBalancerIPs":"192.168.10.114"`, `"type":"LoadBalancer","clusterIP":"10.96.1.1",`+ports, ""),
+			service(`"projectcalico.org/loadBalancerIPs":"[\"192.168.10.114\"]"`, `"type":"LoadBalancer","clusterIP":"10.96.1.1",`+ports, "")), []string{"! WH103 critical 192.168.10.114"}},
 		"the cure, one of two":            {dataplane.IPVS, update(service("", strings.Replace(stolen, `"192.168.10.114"`, `"192.168.10.114","192.168.10.115"`, 1), ""), service("", stolen, "")), nil},
 		"from one node's to another's":    {dataplane.IPVS, update(service("", stolen, ""), service("", strings.Replace(stolen, "114", "115", 1), "")), []string{"! WH101 critical 192.168.10.115"}},
 		"deletion":                        {dataplane.IPVS, request("DELETE", service("", stolen, ""), ""), nil},

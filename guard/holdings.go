@@ -27,8 +27,15 @@ type holding struct {
 	ports  claim.Ports
 	has    map[snapshot.Port]bool
 	known  map[portList]bool // lists of ports that were asked for
-	texts  map[string]bool
+	places map[place]bool
 	ranges []claim.Range // by their beginning; each reaches as far as one of those before it
+}
+
+// place is an address as it is written and as it is read. What nobody could read and what
+// is read now are two, though the text is the same: Calico takes a list, and no bare address.
+type place struct {
+	text string
+	at   claim.Range
 }
 
 // portList is a list of ports without its text: claims of one object share it.
@@ -50,7 +57,7 @@ func holdingsOf(claims []claim.Claim) holdings {
 	for i := range claims {
 		c := &claims[i]
 		h := out.with(c)
-		h.texts[c.Text] = true
+		h.places[place{c.Text, c.Range}] = true
 		if c.Range.IsValid() {
 			h.ranges = append(h.ranges, c.Range)
 		}
@@ -71,7 +78,7 @@ func (h holdings) with(c *claim.Claim) *holding {
 			return x
 		}
 	}
-	x := &holding{ports: c.Ports, has: map[snapshot.Port]bool{}, known: map[portList]bool{}, texts: map[string]bool{}}
+	x := &holding{ports: c.Ports, has: map[snapshot.Port]bool{}, known: map[portList]bool{}, places: map[place]bool{}}
 	for _, p := range c.Ports {
 		x.has[p] = true
 	}
@@ -98,7 +105,7 @@ func (h *holding) sort() {
 // hold tells whether a claim is one of these, or a part of one.
 func (h holdings) hold(c *claim.Claim) bool {
 	return slices.ContainsFunc(h[titleOf(c)], func(x *holding) bool {
-		return (x.texts[c.Text] || canonical(c) && x.covered(c.Range)) && x.allows(c.Ports)
+		return (x.places[place{c.Text, c.Range}] || canonical(c) && x.covered(c.Range)) && x.allows(c.Ports)
 	})
 }
 
