@@ -44,7 +44,7 @@ func face(t *testing.T) *faced {
 	dir := t.TempDir()
 	f.pool.AddCert(certify(t, dir))
 	x := newFront(at, dir, slog.New(slog.NewTextHandler(f.log, nil)))
-	x.limits = limits{header: 300 * time.Millisecond, request: 600 * time.Millisecond, idle: time.Second, connections: 4}
+	x.limits = limits{header: 300 * time.Millisecond, request: 600 * time.Millisecond, idle: time.Second, pause: 100 * time.Millisecond, strangers: 4, guests: 4, friends: 4}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
@@ -76,7 +76,7 @@ func face(t *testing.T) *faced {
 }
 
 // certify writes a certificate for localhost.
-func certify(t *testing.T, dir string) *x509.Certificate {
+func certify(t testing.TB, dir string) *x509.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -13,22 +13,22 @@ import (
 	"path/filepath"
 	"time"
 
-	"golang.org/x/net/netutil"
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 )
 
-// limits are what clients may take of the guard's port, whoever they are: anybody in the
-// cluster can reach it.
+// limits are what clients may take of the guard's port: anybody in the cluster can reach
+// it.
 type limits struct {
-	header, request, idle time.Duration
-	connections           int
+	header, request, idle      time.Duration
+	pause                      time.Duration // before who has asked improperly is told so
+	strangers, guests, friends int           // connections, by what is known of who has them
 }
 
 // usual limits leave an apiserver, which gives up after three seconds, all the time it
 // can use, and a client that says nothing none of it. Each apiserver keeps some
 // connections open; a connection costs some 50 KB.
 func usual() limits {
-	return limits{header: 5 * time.Second, request: 10 * time.Second, idle: time.Minute, connections: 512}
+	return limits{header: 3 * time.Second, request: 10 * time.Second, idle: time.Minute, pause: 3 * time.Second, strangers: 640, guests: 192, friends: 192}
 }
 
 // front is the port on which apiservers ask. It is not controller-runtime's: that one
@@ -36,10 +36,13 @@ func usual() limits {
 // writes each broken one to the log.
 type front struct {
 	limits
+	callers Callers
 	listen  string
 	certDir string
 	log     *slog.Logger
-	started chan struct{} // closed once questions can come
+	turned  func(why string) // of each connection that was turned away; nil: nobody is told
+	gate    *gate            // once it has started
+	started chan struct{}    // closed once questions can come
 }
 
 func newFront(listen, certDir string, log *slog.Logger) *front {
@@ -64,10 +67,15 @@ func (f *front) serve(ctx context.Context, handler http.Handler) error {
 	}
 	// Apiservers ask in HTTP/1.1, that replicas share the questions
 	// (k8s.io/apiserver pkg/util/webhook/client.go, v0.37).
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: watcher.GetCertificate, NextProtos: []string{"http/1.1"}}
+	sign := newSigners()
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		pair, err := watcher.GetCertificate(hello)
+		return sign.by(pair), err
+	}}
+	f.gate = newGate(l, f.limits, f.turned)
 	s := f.server(ctx, handler)
 	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(tls.NewListener(netutil.LimitListener(l, f.connections), cfg)) }()
+	go func() { ended <- s.Serve(tls.NewListener(f.gate, f.callers.config(cfg))) }()
 	f.log.Info("serving", "listen", l.Addr().String(), "path", "/validate")
 	close(f.started)
 	select {
@@ -84,14 +92,99 @@ func (f *front) serve(ctx context.Context, handler http.Handler) error {
 }
 
 func (f *front) server(ctx context.Context, handler http.Handler) *http.Server {
-	mux := http.NewServeMux()
-	mux.Handle("/validate", handler)
 	return &http.Server{
-		Handler: mux, BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
-		ReadHeaderTimeout: f.header, ReadTimeout: f.request, WriteTimeout: 2 * f.request, IdleTimeout: f.idle, MaxHeaderBytes: 64 << 10,
+		Handler: f.proper(handler), BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			if secure, ok := c.(*tls.Conn); ok {
+				c = secure.NetConn()
+			}
+			return context.WithValue(ctx, visitorKey{}, c)
+		},
+		ReadHeaderTimeout: f.header, ReadTimeout: f.request, WriteTimeout: 2 * f.request, IdleTimeout: f.idle, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(f.log.Handler(), slog.LevelDebug), // what strangers send is no news
 	}
 }
+
+// proper answers proper questions, and keeps the connections by which they come. Who asks
+// improperly waits, so that he does not come back at once, and has to come back.
+func (f *front) proper(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		known := f.callers.known(r)
+		as, properly := guest, true
+		if known {
+			as = friend
+		}
+		if v := visitorOf(r.Context()); v != nil {
+			f.gate.asks(v)
+			defer func() { f.gate.answered(v, as, properly) }()
+		}
+		switch {
+		case r.URL.Path != "/validate":
+			http.Error(lastly(w), "there is nothing but /validate here", http.StatusNotFound)
+			properly = known
+		case f.callers.Demand && !known:
+			http.Error(lastly(w), "say who you are: the guard answers apiservers only", http.StatusUnauthorized)
+			if properly = false; f.turned != nil {
+				f.turned(turnedUnsaid)
+			}
+		default:
+			handler.ServeHTTP(&answering{ResponseWriter: w, before: func(status int) {
+				if status >= http.StatusInternalServerError { // the guard's fault, and no question yet
+					as = stranger
+				} else if properly = known || status == http.StatusOK; !properly {
+					lastly(w)
+				}
+			}}, r)
+		}
+		if !properly { // what was said is sent after this; the handler holds nothing any more
+			f.pauseFor(r)
+		}
+	})
+}
+
+// lastly has the connection end with the answer.
+func lastly(w http.ResponseWriter) http.ResponseWriter {
+	w.Header().Set("Connection", "close")
+	return w
+}
+
+// pauseFor lets who has asked improperly wait. If there are too many, he goes first.
+func (f *front) pauseFor(r *http.Request) {
+	if v := visitorOf(r.Context()); v != nil {
+		f.gate.shun(v)
+		select {
+		case <-r.Context().Done():
+		case <-time.After(f.pause):
+		}
+	}
+}
+
+// answering tells of an answer's status before it is sent.
+type answering struct {
+	http.ResponseWriter
+	before func(status int)
+	told   bool
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (a *answering) WriteHeader(status int) {
+	if !a.told {
+		a.told = true
+		a.before(status)
+	}
+	a.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (a *answering) Write(p []byte) (int, error) {
+	if !a.told {
+		a.WriteHeader(http.StatusOK)
+	}
+	return a.ResponseWriter.Write(p)
+}
+
+// Unwrap is for http.ResponseController.
+func (a *answering) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // ready tells whether questions can come.
 func (f *front) ready() error {

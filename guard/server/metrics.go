@@ -26,6 +26,7 @@ type metrics struct {
 	round     prometheus.Gauge
 	dropped   prometheus.Counter
 	unsafe    prometheus.Gauge
+	turned    *prometheus.CounterVec
 	all       []prometheus.Collector
 }
 
@@ -40,13 +41,17 @@ func newMetrics(into prometheus.Registerer, w *watch.Watch, certificate string) 
 		dropped:  prometheus.NewCounter(prometheus.CounterOpts{Name: "whohas_guard_events_dropped_total", Help: "Events that were not sent because there were too many."}),
 		unsafe:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "whohas_guard_fail_closed_unsafe", Help: "1 if failurePolicy is Fail and the replicas are too few or all in one place; kept by the leader."}),
 	}
+	m.turned = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "whohas_guard_connections_turned_away_total", Help: "Connections to the webhook that were turned away, by reason."}, []string{"reason"})
+	for _, why := range []string{turnedCrowd, turnedUnsaid} {
+		m.turned.WithLabelValues(why)
+	}
 	for _, o := range []webhook.Outcome{webhook.Allowed, webhook.Warned, webhook.Refused, webhook.Excused, webhook.Unread, webhook.Malformed, webhook.NotReady, webhook.Busy, webhook.Failed, webhook.Gone} {
 		m.decisions.WithLabelValues(string(o))
 	}
 	gauge := func(name, help string, f func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
-	m.all = []prometheus.Collector{m.decisions, m.seconds, m.excused, m.findings, m.round, m.dropped, m.unsafe,
+	m.all = []prometheus.Collector{m.decisions, m.seconds, m.excused, m.findings, m.round, m.dropped, m.unsafe, m.turned,
 		gauge("whohas_guard_register_claims", "Claims in the register.", func() float64 { n, _ := w.Size(); return float64(n) }),
 		gauge("whohas_guard_register_objects", "Objects that the register is made of.", func() float64 { _, n := w.Size(); return float64(n) }),
 		gauge("whohas_guard_ready", "1 once everything that can be read has been read.", func() float64 { return number(isReady(w)) }),

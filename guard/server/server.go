@@ -5,6 +5,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -56,6 +57,8 @@ type Options struct {
 	MetricsListen string // "" or "0": none
 	HealthListen  string
 
+	Callers Callers // who is known
+
 	Namespace, Service string   // where the webhook is reached
 	Names              []string // more names of the certificate, where it is reached by others, too
 	Secret             string   // of the certificate; "": somebody else makes it
@@ -97,7 +100,7 @@ type server struct {
 }
 
 func newServer(o Options) (*server, error) {
-	if err := checkListen(o.Listen); err != nil {
+	if err := cmp.Or(checkListen(o.Listen), o.Callers.validate()); err != nil {
 		return nil, err
 	}
 	scheme := runtime.NewScheme()
@@ -119,6 +122,8 @@ func newServer(o Options) (*server, error) {
 		return nil, fmt.Errorf("make the manager: %w", err)
 	}
 	s.metrics = newMetrics(metricsregistry.Registry, s.watch, filepath.Join(o.CertDir, "tls.crt"))
+	s.front.callers = o.Callers
+	s.front.turned = func(why string) { s.metrics.turned.WithLabelValues(why).Inc() }
 	return s, nil
 }
 
@@ -178,6 +183,7 @@ func (s *server) handler(clients kubernetes.Interface) *webhook.Handler {
 			s.watch.Look(func(in check.Input) { d = guard.Decide(guard.State{Input: in, Allows: s.Watch.Allows}, r) })
 			return d
 		},
+		Known:       s.Callers.known,
 		Ready:       func() bool { return isReady(s.watch) },
 		MayOverride: webhook.Overrides(clients.AuthorizationV1().SubjectAccessReviews()),
 		Answered: func(a webhook.Answered) {

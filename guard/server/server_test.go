@@ -131,6 +131,7 @@ type guarded struct {
 	health  string
 	port    int
 	secret  string
+	callers server.Callers
 	wrap    func(http.RoundTripper) http.RoundTripper // of what the guard asks the apiserver
 	end     context.CancelFunc
 	ended   chan error
@@ -148,7 +149,8 @@ func freePort(t *testing.T) int {
 
 func start(t *testing.T, failurePolicy string) *guarded {
 	t.Helper()
-	g := &guarded{Server: apiserver.Start(t), t: t, dir: t.TempDir(), port: freePort(t), secret: "whohas-guard-cert"}
+	g := &guarded{t: t, dir: t.TempDir(), port: freePort(t), secret: "whohas-guard-cert"}
+	g.Server = apiserver.Start(t, g.introduce()...)
 	g.metrics, g.health = fmt.Sprintf("127.0.0.1:%d", freePort(t)), fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	g.KubectlInput(nodes+"---"+proxy+"---"+installation+"---"+poolCRD, "apply", "-f", "-")
 	g.KubectlInput(nodes, "apply", "--server-side", "--force-conflicts", "--subresource=status", "-f", "-")
@@ -181,7 +183,7 @@ func (g *guarded) run() {
 	go func() {
 		g.ended <- server.Run(ctx, server.Options{
 			Config: cfg, Watch: watch.Options{Reads: reads, Rules: rules.All()},
-			Listen: fmt.Sprintf("127.0.0.1:%d", g.port), MetricsListen: g.metrics, HealthListen: g.health,
+			Callers: g.callers, Listen: fmt.Sprintf("127.0.0.1:%d", g.port), MetricsListen: g.metrics, HealthListen: g.health,
 			Namespace: "whohas-system", Service: "whohas-guard", Names: []string{"localhost"}, Secret: g.secret, CertDir: g.dir,
 			PolicyConfigMap: "whohas-addresses", Reports: "auto", Lease: "whohas-guard", Log: log,
 		})
@@ -285,6 +287,7 @@ func TestServe(t *testing.T) {
 	g.KubectlInput("apiVersion: metallb.io/v1beta1\nkind: IPAddressPool\nmetadata: {name: lab, namespace: demo}\nspec: {addresses: [192.168.10.200-192.168.10.210]}", "apply", "-f", "-")
 	g.refused("", []string{"192.168.10.1", "IPAddressPool demo/lab"}, "-n", "demo", "patch", "ipaddresspool", "lab", "--type=merge", "-p", `{"spec":{"addresses":["192.168.10.0/24"]}}`)
 
+	t.Run("nobody else is answered", func(t *testing.T) { onlyKnown(t, g) })
 	t.Run("break-glass", func(t *testing.T) { breakGlass(t, g) })
 	t.Run("audit", func(t *testing.T) { auditTells(t, g) })
 

@@ -27,10 +27,12 @@ const (
 )
 
 // overrideLimit bounds the question: the apiserver waits for the answer. An answer is kept
-// for a while, so that who asks again and again costs the apiserver no more.
+// for a while, so that who asks again and again costs the apiserver no more; a no not so
+// long, since somebody may just have been given the permission.
 const (
 	overrideLimit = time.Second
-	overrideKept  = 10 * time.Second
+	yesKept       = 10 * time.Second
+	noKept        = 2 * time.Second
 	overridesKept = 1000
 )
 
@@ -65,7 +67,7 @@ func Overrides(client authorizationclient.SubjectAccessReviewInterface) func(con
 			return false, fmt.Errorf("review access: %w", err)
 		}
 		may := review.Status.Allowed && !review.Status.Denied
-		kept.Add(asked, may, overrideKept)
+		kept.Add(asked, may, map[bool]time.Duration{true: yesKept, false: noKept}[may])
 		return may, nil
 	}
 }
