@@ -23,7 +23,7 @@ type Claimant struct {
 	Doc    string // one sentence: what is claimed by this, and who acts on it
 	Of     snapshot.Kind
 	Names  []string
-	Filed  bool // where it stands in a file, also those of other names; no guard is asked
+	Filed  bool // where it stands in a file, also those of other names, and where a guard is asked about it
 	Fields []string
 
 	Object func(*snapshot.Object, Yield)
@@ -118,7 +118,7 @@ const takes = claim.VIP | claim.Request | claim.Pool | claim.Endpoint
 // never true of Nodes, Pods and leases.
 func Takes(r snapshot.Ref) bool {
 	return slices.ContainsFunc(all, func(c *Claimant) bool {
-		return (c.Role&takes != 0 && !c.Filed || c == ServiceCIDR) && c.of(r)
+		return (c.Role&takes != 0 || c == ServiceCIDR) && c.of(r)
 	})
 }
 

@@ -243,7 +243,7 @@ func upgrade(t *testing.T, s *apiserver.Server) {
 			t.Errorf("kubectl %s: %d of %d entries have their authority", strings.Join(args, " "), len(got), len(injected))
 		}
 	}
-	if got := s.Kubectl("get", "validatingwebhookconfiguration", name, "-o", "jsonpath={.webhooks[*].failurePolicy}"); got != "Fail Fail Fail Fail Fail" {
+	if got := s.Kubectl("get", "validatingwebhookconfiguration", name, "-o", "jsonpath={.webhooks[*].failurePolicy}"); got != "Fail Fail Fail Fail Fail Fail" {
 		t.Errorf("failure policies: %s", got)
 	}
 	s.Kubectl("delete", "validatingwebhookconfiguration", name)
@@ -307,6 +307,7 @@ var (
 	maps      = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
 	leases    = schema.GroupVersionResource{Group: "coordination.k8s.io", Version: "v1", Resource: "leases"}
 	slicesOf  = schema.GroupVersionResource{Group: "discovery.k8s.io", Version: "v1", Resource: "endpointslices"}
+	endpoints = schema.GroupVersionResource{Version: "v1", Resource: "endpoints"}
 	cidrs     = schema.GroupVersionResource{Group: "networking.k8s.io", Version: "v1", Resource: "servicecidrs"}
 	metallb   = schema.GroupVersionResource{Group: "metallb.io", Version: "v1beta1", Resource: "ipaddresspools"}
 	ciliums   = schema.GroupVersionResource{Group: "cilium.io", Version: "v2", Resource: "ciliumloadbalancerippools"}
@@ -382,7 +383,8 @@ var writes = []write{
 	{name: "MetalLB's old pool", first: object{maps, `{apiVersion: v1, kind: ConfigMap, metadata: {name: config, namespace: metallb-system}, data: {config: "a"}}`}, sent: true},
 	{name: "another ConfigMap", first: object{maps, `{apiVersion: v1, kind: ConfigMap, metadata: {name: config, namespace: demo}, data: {config: "a"}}`}},
 	{name: "a slice by hand", first: object{slicesOf, `{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: s, namespace: demo, labels: {kubernetes.io/service-name: web}}, addressType: IPv4, endpoints: [{addresses: [192.0.2.1]}]}`}, sent: true},
-	{name: "a slice of a controller", first: object{slicesOf, `{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: s, namespace: demo, labels: {endpointslice.kubernetes.io/managed-by: endpointslice-controller.k8s.io}}, addressType: IPv4, endpoints: [{addresses: [192.0.2.1]}]}`}, patch: `{"endpoints":[{"addresses":["192.0.2.2"]}]}`},
+	{name: "Endpoints by hand", first: object{endpoints, `{apiVersion: v1, kind: Endpoints, metadata: {name: web, namespace: demo}, subsets: [{addresses: [{ip: 192.0.2.1}], ports: [{port: 80}]}]}`}, sent: true},
+	{name: "a slice with a controller's name", first: object{slicesOf, `{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: s, namespace: demo, labels: {endpointslice.kubernetes.io/managed-by: endpointslice-controller.k8s.io}}, addressType: IPv4, endpoints: [{addresses: [192.0.2.1]}]}`}, patch: `{"endpoints":[{"addresses":["192.0.2.2"]}]}`, sent: true},
 }
 
 // TestWebhookInACluster: a real apiserver asks about exactly these writes.

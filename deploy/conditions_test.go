@@ -35,7 +35,7 @@ import (
 func taking() []*claimants.Claimant {
 	return slices.DeleteFunc(claimants.All(), func(c *claimants.Claimant) bool {
 		const takes = claim.VIP | claim.Request | claim.Pool | claim.Endpoint
-		return c.Host != nil || c.Filed || c.Role&takes == 0 && c != claimants.ServiceCIDR // what is Filed no guard is asked about
+		return c.Host != nil || c.Role&takes == 0 && c != claimants.ServiceCIDR
 	})
 }
 
@@ -204,6 +204,11 @@ metadata: {name: s, namespace: demo, labels: {kubernetes.io/service-name: web}}
 addressType: IPv4
 endpoints: [{addresses: [192.0.2.1]}]
 ports: [{port: 80, protocol: TCP}]
+---
+apiVersion: v1
+kind: Endpoints
+metadata: {name: web, namespace: demo}
+subsets: [{addresses: [{ip: 192.0.2.1}], ports: [{port: 80, protocol: TCP}]}]
 `
 
 // TestDeclaredFields changes each field that a claimant reads: every such write is sent,
@@ -215,7 +220,7 @@ func TestDeclaredFields(t *testing.T) {
 	}
 	tried := 0
 	for _, c := range taking() {
-		name := map[string]string{"Service": "web", "Gateway": "gw", "EndpointSlice": "s", "Network": "cluster"}[c.Of.Kind]
+		name := map[string]string{"Service": "web", "Gateway": "gw", "EndpointSlice": "s", "Endpoints": "web", "Network": "cluster"}[c.Of.Kind]
 		switch {
 		case c.Of.Resource == "configmaps":
 			name = strings.TrimPrefix(c.Names[0], c.Names[0][:strings.Index(c.Names[0], "/")+1])
@@ -253,6 +258,9 @@ func TestDeclaredFields(t *testing.T) {
 func declared(c *claimants.Claimant) []string {
 	if c.Of == snapshot.EndpointSliceKind {
 		return []string{"endpoints.addresses", "ports.port", "ports.protocol", "metadata.labels.kubernetes.io/service-name"}
+	}
+	if c.Of == snapshot.EndpointsKind {
+		return []string{"subsets.addresses.ip", "subsets.ports.port", "subsets.ports.protocol"}
 	}
 	var out []string
 	for _, f := range c.Fields {
@@ -383,15 +391,23 @@ func TestGains(t *testing.T) {
 		{"another ConfigMap", "", `{kind: ConfigMap, metadata: {name: config, namespace: demo}, data: {config: a}}`, false},
 		{"a pool of a ConfigMap taken away", `{kind: ConfigMap, metadata: {name: kubevip, namespace: kube-system}, data: {cidr-a: a, cidr-b: b}}`, `{kind: ConfigMap, metadata: {name: kubevip, namespace: kube-system}, data: {cidr-a: a}}`, false},
 		{"the ConfigMap's last one", `{kind: ConfigMap, metadata: {name: kubevip, namespace: kube-system}, data: {cidr-a: a}}`, `{kind: ConfigMap, metadata: {name: kubevip, namespace: kube-system}}`, false},
-		{"a slice that a controller keeps", "", `{kind: EndpointSlice, metadata: {labels: {endpointslice.kubernetes.io/managed-by: endpointslice-controller.k8s.io}}, endpoints: [{addresses: [192.0.2.1]}]}`, false},
-		{"a slice that somebody owns", "", `{kind: EndpointSlice, metadata: {ownerReferences: [{controller: true}]}, endpoints: [{addresses: [192.0.2.1]}]}`, false},
+		{"a slice with a controller's name, by somebody", "", `{kind: EndpointSlice, metadata: {labels: {endpointslice.kubernetes.io/managed-by: endpointslice-controller.k8s.io}}, endpoints: [{addresses: [192.0.2.1]}]}`, true},
+		{"a slice that somebody owns", "", `{kind: EndpointSlice, metadata: {ownerReferences: [{controller: true}]}, endpoints: [{addresses: [192.0.2.1]}]}`, true},
+		{"a slice by the control plane", "", `{kind: EndpointSlice, metadata: {annotations: {by: "system:serviceaccount:kube-system:endpointslice-controller"}}, endpoints: [{addresses: [192.0.2.1]}]}`, false},
+		{"a mirror by the control plane", "", `{kind: EndpointSlice, metadata: {annotations: {by: "system:serviceaccount:kube-system:endpointslicemirroring-controller"}}, endpoints: [{addresses: [192.0.2.1]}]}`, false},
+		{"a slice by a namesake", "", `{kind: EndpointSlice, metadata: {annotations: {by: "system:serviceaccount:demo:endpointslice-controller"}}, endpoints: [{addresses: [192.0.2.1]}]}`, true},
+		{"Endpoints by hand", "", `{kind: Endpoints, subsets: [{addresses: [{ip: 192.0.2.1}], ports: [{port: 80}]}]}`, true},
+		{"Endpoints by the control plane", "", `{kind: Endpoints, metadata: {annotations: {by: "system:serviceaccount:kube-system:endpoint-controller"}}, subsets: [{addresses: [{ip: 192.0.2.1}]}]}`, false},
+		{"an old leader's lock", `{kind: Endpoints, metadata: {annotations: {control-plane.alpha.kubernetes.io/leader: a}}}`, `{kind: Endpoints, metadata: {annotations: {control-plane.alpha.kubernetes.io/leader: b}}}`, false},
+		{"Endpoints emptied", `{kind: Endpoints, subsets: [{addresses: [{ip: 192.0.2.1}]}]}`, `{kind: Endpoints}`, false},
 		{"the apiservers' own", "", `{kind: EndpointSlice, metadata: {name: kubernetes, namespace: default}, endpoints: [{addresses: [192.0.2.1]}]}`, false},
 		{"a slice that leaves its controller", `{kind: EndpointSlice, metadata: {labels: {endpointslice.kubernetes.io/managed-by: x}}, endpoints: [{addresses: [192.0.2.1]}]}`, `{kind: EndpointSlice, endpoints: [{addresses: [192.0.2.1]}]}`, true},
 		{"an endpoint taken away", `{kind: EndpointSlice, endpoints: [{addresses: [192.0.2.1]}, {addresses: [192.0.2.2]}]}`, `{kind: EndpointSlice, endpoints: [{addresses: [192.0.2.1]}]}`, false},
 		{"an endpoint that is ready now", `{kind: EndpointSlice, endpoints: [{addresses: [192.0.2.1], conditions: {ready: false}}]}`, `{kind: EndpointSlice, endpoints: [{addresses: [192.0.2.1], conditions: {ready: true}}]}`, false},
 	} {
 		r := request{before: parse(t, c.before), now: parse(t, c.now)}
-		r.resource = map[string]string{"Service": "services", "CiliumLoadBalancerIPPool": "ciliumloadbalancerippools", "Gateway": "gateways", "ConfigMap": "configmaps", "EndpointSlice": "endpointslices"}[r.now.GetKind()]
+		r.resource = map[string]string{"Service": "services", "CiliumLoadBalancerIPPool": "ciliumloadbalancerippools", "Gateway": "gateways", "ConfigMap": "configmaps", "EndpointSlice": "endpointslices", "Endpoints": "endpoints"}[r.now.GetKind()]
+		r.by = r.now.GetAnnotations()["by"]
 		if got := sent(t, r); got != c.sent {
 			t.Errorf("%s: sent: %v, want %v", c.name, got, c.sent)
 		}
@@ -471,6 +487,7 @@ func TestPaddedTogether(t *testing.T) {
 type request struct {
 	resource    string
 	before, now *unstructured.Unstructured
+	by          string // who writes
 }
 
 func parse(tb testing.TB, text string) *unstructured.Unstructured {
@@ -504,7 +521,7 @@ func sent(tb testing.TB, r request) bool {
 		old = r.before
 	}
 	gvk := r.now.GroupVersionKind()
-	a := admission.NewAttributesRecord(r.now, old, gvk, r.now.GetNamespace(), r.now.GetName(), schema.GroupVersionResource{Group: gvk.Group, Version: gvk.Version, Resource: r.resource}, "", operation, nil, false, &user.DefaultInfo{})
+	a := admission.NewAttributesRecord(r.now, old, gvk, r.now.GetNamespace(), r.now.GetName(), schema.GroupVersionResource{Group: gvk.Group, Version: gvk.Version, Resource: r.resource}, "", operation, nil, false, &user.DefaultInfo{Name: orJane(r.by)})
 	m := w.GetCompiledMatcher(compiler).Match(context.Background(), &admission.VersionedAttributes{Attributes: a, VersionedKind: gvk, VersionedObject: admission.NewLazyObject(r.now), VersionedOldObject: admission.NewLazyObject(old)}, nil, nil)
 	if m.Error != nil {
 		tb.Fatal(m.Error)
@@ -557,4 +574,12 @@ func one(tb testing.TB, is func(webhook.WebhookAccessor) bool) webhook.WebhookAc
 func named(tb testing.TB, name string) webhook.WebhookAccessor {
 	tb.Helper()
 	return one(tb, func(w webhook.WebhookAccessor) bool { return w.GetName() == name })
+}
+
+// orJane: an apiserver always knows who asks.
+func orJane(by string) string {
+	if by == "" {
+		return "jane"
+	}
+	return by
 }

@@ -30,6 +30,7 @@ const (
 	namespace = "whohas-system"
 	name      = "whohas-guard"
 	account   = "system:serviceaccount:whohas-system:whohas-guard"
+	certifier = "system:serviceaccount:whohas-system:whohas-guard-certificate"
 )
 
 // forms are the folders that can be applied, and the values of the chart that say the same.

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"whohas/guard/certificate"
 	"whohas/guard/server"
 	"whohas/guard/watch"
 	"whohas/rules"
@@ -71,13 +72,14 @@ func TestGuardServesWithItsRights(t *testing.T) {
 		return err
 	})
 
+	certify(t, admin)
 	log, health := &lines{}, freePort(t)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	o := server.Options{
-		Config: actingAs(admin), Listen: freePort(t), MetricsListen: "0", HealthListen: health,
+		Config: actingAs(admin, account), Listen: freePort(t), MetricsListen: "0", HealthListen: health,
 		Watch:     watch.Options{Rules: rules.All(), Reads: reads(t)},
-		Namespace: namespace, Service: name, Secret: "whohas-guard-cert", CertDir: t.TempDir(),
+		Namespace: namespace, CertDir: t.TempDir(),
 		PolicyConfigMap: "whohas-addresses", Reports: "auto", Lease: name,
 		Log: slog.New(slog.NewTextHandler(log, nil)),
 	}
@@ -137,10 +139,27 @@ func TestGuardServesWithItsRights(t *testing.T) {
 	}
 }
 
-// actingAs is the configuration of a Pod with the guard's account.
-func actingAs(c *rest.Config) *rest.Config {
+// certify makes the certificate as base's Job does, with its account's rights. The guard's
+// own has none to it.
+func certify(t *testing.T, admin *rest.Config) {
+	t.Helper()
+	for user, may := range map[string]bool{account: false, certifier: true} {
+		clients, err := kubernetes.NewForConfig(actingAs(admin, user))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = certificate.Ensure(t.Context(), certificate.Options{Client: clients, Namespace: namespace, Secret: "whohas-guard-cert", Webhook: name,
+			Names: []string{name + "." + namespace + ".svc"}, Renew: certificate.DefaultRenew})
+		if (err == nil) != may {
+			t.Errorf("%s: %v", user, err)
+		}
+	}
+}
+
+// actingAs is the configuration of a Pod with an account.
+func actingAs(c *rest.Config, user string) *rest.Config {
 	c = rest.CopyConfig(c)
-	c.Impersonate = rest.ImpersonationConfig{UserName: account, Groups: []string{"system:serviceaccounts", "system:serviceaccounts:" + namespace, "system:authenticated"}}
+	c.Impersonate = rest.ImpersonationConfig{UserName: user, Groups: []string{"system:serviceaccounts", "system:serviceaccounts:" + namespace, "system:authenticated"}}
 	return c
 }
 

@@ -37,7 +37,7 @@ var ManualEndpoint = add(rule.Rule{
 			astray = append(astray, misled{rule.Error, to, owners, "the apiserver's address and port",
 				"the Service's clients reach the apiserver, which sees a node's or the balancer's address instead of theirs"})
 		}
-		byHand = slices.DeleteFunc(byHand, named)
+		byHand = slices.DeleteFunc(byHand, joins)
 		if ranges := covering(p, p.Others(claim.ServiceRange)); len(ranges) > 0 && len(byHand) > 0 {
 			astray = append(astray, misled{rule.Warning, byHand, ranges, "in the ServiceCIDR " + ranges[0].Range.String(),
 				"the address is no endpoint's: nobody answers, or the Service to which it is allocated"})
@@ -52,10 +52,18 @@ var ManualEndpoint = add(rule.Rule{
 	},
 })
 
-// named tells whether a label says who keeps a slice. That is no proof, and enough
-// where the slice leads to no more than another namespace: what joins clusters makes
-// such slices.
+// named tells whether a label says who keeps a slice.
 func named(c claim.Claim) bool { return c.Kind == claimants.NamedEndpoint.Kind }
+
+// keepers are who is known to make slices of which no object but a label says so: the
+// control plane, and what joins clusters (cilium
+// pkg/clustermesh/endpointslicesync/endpointslice_controller.go controllerName; submariner
+// lighthouse pkg/agent/controller LabelValueManagedBy).
+var keepers = []string{"endpointslice-controller.k8s.io", "endpointslice-mesh-controller.cilium.io", "lighthouse-agent.submariner.io"}
+
+// joins tells whether a known keeper's label is on a slice. Anyone can write it: that is no
+// proof, and enough where the slice leads to no more than another namespace.
+func joins(c claim.Claim) bool { return named(c) && slices.Contains(keepers, c.Agent) }
 
 // handMade leaves out what the control plane keeps, which goes by the Service: it makes
 // the slices and the Endpoints of one with a selector, and puts right what others write

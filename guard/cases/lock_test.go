@@ -109,8 +109,9 @@ func ownObjects(t *testing.T, c *apiCluster, rest string) {
 	c.Kubectl("-n", ns, "patch", "lease", "whohas-guard", "--type=merge", "-p", `{"spec":{"holderIdentity":"b"}}`)
 	// Its Pods' shape, and the slice by which its Service is reached.
 	c.KubectlInput(restricted, "apply", "-f", "-")
-	c.KubectlInput(slice, "apply", "-f", "-")
-	c.Kubectl("-n", ns, "patch", "endpointslice", "whohas-guard-x", "--type=merge", "-p", `{"endpoints":[{"addresses":["10.244.1.8"],"conditions":{"ready":true}}]}`)
+	const controller = "--as=system:serviceaccount:kube-system:endpointslice-controller"
+	c.KubectlInput(slice, controller, "apply", "-f", "-")
+	c.Kubectl(controller, "-n", ns, "patch", "endpointslice", "whohas-guard-x", "--type=merge", "-p", `{"endpoints":[{"addresses":["10.244.1.8"],"conditions":{"ready":true}}]}`)
 	c.Kubectl("patch", "validatingwebhookconfiguration", "whohas-guard", "--type=json", "-p", `[{"op":"add","path":"/webhooks/0/clientConfig/caBundle","value":""}]`)
 	// Made anew from nothing, the Services first.
 	c.Kubectl("-n", ns, "delete", "service", "whohas-guard", "whohas-guard-metrics")

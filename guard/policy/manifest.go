@@ -78,14 +78,15 @@ func (r refusal) validation() admission.Validation {
 const allowKey = "whohas.io/allow"
 
 // allowed is CEL for a permission: the annotation counts only from somebody who may
-// override claims, so that nobody who may edit a Service can excuse himself. Of the
+// override claims, so that nobody who may edit a Service can excuse himself: in the whole
+// cluster or in the object's namespace, as the webhook asks (webhook.Overrides). Of the
 // annotation's ways of writing only the one on a line is read. CEL has no clock: a
 // last day is passed over.
 func (r refusal) allowed() string {
 	pattern := `(?:^|[;\n])[ \t]*(?:rule[ \t]*[=:][ \t]*)?(?:` + r.id + "|" + regexp.QuoteMeta(r.name) + `)[ \t,]+` +
 		`(?:until[ \t]*[=:][ \t]*[0-9A-Z:.+-]+[ \t,]+)?reason[ \t]*[=:][ \t]*[^ \t\r\n;,{}\[\]"\x27-]`
 	return fmt.Sprintf("(object.metadata.?annotations[?'%s'].orValue('').matches(%s)\n"+
-		"  && authorizer.group('whohas.io').resource('claims').check('override').allowed())", allowKey, quote(pattern))
+		"  && authorizer.group('whohas.io').resource('claims').namespace(request.?namespace.orValue('')).check('override').allowed())", allowKey, quote(pattern))
 }
 
 // relevant are what decides whether and how a Service claims an address.

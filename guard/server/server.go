@@ -27,11 +27,9 @@ import (
 	"whohas/source/live"
 
 	"github.com/go-logr/logr"
-	"github.com/open-policy-agent/cert-controller/pkg/rotator"
 	admissionregistration "k8s.io/api/admissionregistration/v1"
 	core "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -59,10 +57,8 @@ type Options struct {
 
 	Callers Callers // who is known
 
-	Namespace, Service string   // where the webhook is reached
-	Names              []string // more names of the certificate, where it is reached by others, too
-	Secret             string   // of the certificate; "": somebody else makes it
-	CertDir            string   // where it is mounted
+	Namespace string // the guard's own
+	CertDir   string // where the certificate's Secret is mounted: tls.crt and tls.key
 
 	PolicyConfigMap string // of the policy's map parameter; "": none is kept
 	Reports         string // auto, openreports, policyreport or none
@@ -159,7 +155,7 @@ func (s *server) add() error {
 		s.manager.Add(everywhere{func(ctx context.Context) error { s.watch.Draw(ctx); return nil }}),
 		s.manager.Add(everywhere{func(ctx context.Context) error { return s.serve(ctx, handler) }}),
 		s.addAudit(clients),
-		s.addRotator(),
+		s.manager.Add(everywhere{s.awaitCertificate}),
 		s.manager.AddHealthzCheck("alive", func(*http.Request) error { return nil }),
 		s.manager.AddReadyzCheck("register", s.ready),
 	)
@@ -227,24 +223,6 @@ func (s *server) ready(*http.Request) error {
 		return errors.New("there is no certificate yet")
 	}
 	return s.front.ready()
-}
-
-// addRotator makes the certificate and puts its authority into the webhook's
-// configuration, or waits for one that somebody else makes, as cert-manager.
-func (s *server) addRotator() error {
-	if s.Secret == "" {
-		return s.manager.Add(everywhere{s.awaitCertificate})
-	}
-	return rotator.AddRotator(s.manager, &rotator.CertRotator{
-		SecretKey: types.NamespacedName{Namespace: s.Namespace, Name: s.Secret},
-		CertDir:   s.CertDir, CAName: Name + "-ca", CAOrganization: "whohas",
-		DNSName: fmt.Sprintf("%s.%s.svc", s.Service, s.Namespace), ExtraDNSNames: s.Names, IsReady: s.certified,
-		Webhooks:   []rotator.WebhookInfo{{Name: Name, Type: rotator.Validating}},
-		FieldOwner: Name,
-		// The authority stays for ten years, so that at the yearly change of the
-		// server's certificate, 90 days before its end, the old one is good as well.
-		CaCertDuration: 10 * 365 * 24 * time.Hour, ServerCertDuration: 365 * 24 * time.Hour, LookaheadInterval: 90 * 24 * time.Hour,
-	})
 }
 
 // awaitCertificate waits until the files are there.

@@ -18,11 +18,14 @@ import (
 	"time"
 
 	"whohas/check"
+	"whohas/guard/certificate"
 	"whohas/guard/server"
 	"whohas/guard/watch"
 	"whohas/internal/apiserver"
 	"whohas/rules"
 
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 )
 
@@ -174,6 +177,9 @@ func (g *guarded) run() {
 	if err != nil {
 		g.t.Fatal(err)
 	}
+	if g.secret != "" {
+		g.certify(cfg)
+	}
 	ctx, end := context.WithCancel(context.Background())
 	g.end, g.ended = end, make(chan error, 1)
 	log := slog.New(slog.DiscardHandler)
@@ -184,7 +190,7 @@ func (g *guarded) run() {
 		g.ended <- server.Run(ctx, server.Options{
 			Config: cfg, Watch: watch.Options{Reads: reads, Rules: rules.All()},
 			Callers: g.callers, Listen: fmt.Sprintf("127.0.0.1:%d", g.port), MetricsListen: g.metrics, HealthListen: g.health,
-			Namespace: "whohas-system", Service: "whohas-guard", Names: []string{"localhost"}, Secret: g.secret, CertDir: g.dir,
+			Namespace: "whohas-system", CertDir: g.dir,
 			PolicyConfigMap: "whohas-addresses", Reports: "auto", Lease: "whohas-guard", Log: log,
 		})
 	}()
@@ -193,6 +199,19 @@ func (g *guarded) run() {
 	}
 	g.t.Cleanup(g.stop)
 	g.eventually("ready", func() bool { return g.get(g.health, "/readyz") == "ok" })
+}
+
+// certify makes the certificate, as deploy's Job does.
+func (g *guarded) certify(cfg *rest.Config) {
+	g.t.Helper()
+	client, err := kubernetes.NewForConfig(cfg)
+	if err == nil {
+		_, err = certificate.Ensure(g.t.Context(), certificate.Options{Client: client, Namespace: "whohas-system", Secret: g.secret, Webhook: "whohas-guard",
+			Names: []string{"whohas-guard.whohas-system.svc", "localhost"}, Renew: certificate.DefaultRenew})
+	}
+	if err != nil {
+		g.t.Fatal(err)
+	}
 }
 
 func (g *guarded) stop() {

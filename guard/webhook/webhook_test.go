@@ -35,6 +35,18 @@ apiVersion: v1
 kind: Node
 metadata: {name: cdev02}
 status: {addresses: [{type: InternalIP, address: 192.168.10.115}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: kubernetes, namespace: default, labels: {kubernetes.io/service-name: kubernetes}}
+addressType: IPv4
+endpoints: [{addresses: [192.168.10.114]}]
+ports: [{name: https, port: 6443, protocol: TCP}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: away, namespace: demo}
+spec: {clusterIP: 10.96.0.81, ports: [{port: 443}]}
 `
 
 func reads(tb testing.TB) snapshot.Reads {
@@ -153,6 +165,36 @@ func post(t *testing.T, h http.Handler, body string) (int, admission.AdmissionRe
 		}
 	}
 	return w.Code, out
+}
+
+// TestEndpoints: who leads a Service to the apiserver is refused, by Endpoints and by a
+// slice, whatever name he gives as its keeper's.
+func TestEndpoints(t *testing.T) {
+	keep := reads(t)
+	h := webhook.New(webhook.Handler{Reads: keep, Decide: decider(t, keep), Known: func(*http.Request) bool { return true }})
+	slice := func(labels, address string) string {
+		return `{"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice","metadata":{"name":"away-1","namespace":"demo","labels":{"kubernetes.io/service-name":"away"` + labels + `}},
+"addressType":"IPv4","endpoints":[{"addresses":["` + address + `"]}],"ports":[{"port":6443,"protocol":"TCP"}]}`
+	}
+	endpoints := func(address string) string {
+		return `{"apiVersion":"v1","kind":"Endpoints","metadata":{"name":"away","namespace":"demo"},"subsets":[{"addresses":[{"ip":"` + address + `"}],"ports":[{"port":6443,"protocol":"TCP"}]}]}`
+	}
+	for _, test := range []struct {
+		name, object string
+		allowed      bool
+	}{
+		{"Endpoints", endpoints("192.168.10.114"), false},
+		{"Endpoints of somebody else", endpoints("192.168.10.60"), true},
+		{"a slice", slice("", "192.168.10.114"), false},
+		{"a slice with an invented keeper", slice(`,"endpointslice.kubernetes.io/managed-by":"me"`, "192.168.10.114"), false},
+		{"a slice with the control plane's name", slice(`,"endpointslice.kubernetes.io/managed-by":"endpointslice-controller.k8s.io"`, "192.168.10.114"), false},
+		{"a slice of somebody else", slice("", "192.168.10.60"), true},
+	} {
+		code, answer := post(t, h, review("CREATE", test.object, ""))
+		if code != http.StatusOK || answer.Response.Allowed != test.allowed || !test.allowed && !strings.Contains(answer.Response.Result.Message, "WH211") {
+			t.Errorf("%s: status %d, %+v", test.name, code, answer.Response)
+		}
+	}
 }
 
 // TestNoReviews: what is no review is answered with an error, of which the webhook's

@@ -125,7 +125,7 @@ func (g *guardProcess) start() error {
 		return err
 	}
 	defer log.Close()
-	g.cmd = exec.Command(g.whohas, "guard", "serve", "--kubeconfig", g.kubeconfig, "--secret", "", "--cert-dir", g.certificates,
+	g.cmd = exec.Command(g.whohas, "guard", "serve", "--kubeconfig", g.kubeconfig, "--cert-dir", g.certificates,
 		"--listen", g.listen, "--metrics-listen", g.metrics, "--health-listen", g.health)
 	g.cmd.Dir, g.cmd.Stdout, g.cmd.Stderr = g.dir, log, log
 	g.cmd.Env = append(os.Environ(), "GOMEMLIMIT=512MiB") // as in deploy/base

@@ -161,7 +161,7 @@ func shieldCases() map[string]flagCase {
 }
 
 // elsewhere says where the flags of a command are asked that serves until it is ended.
-var elsewhere = map[string]string{"whohas guard serve": "testdata/script/guard_serve.txtar; deploy"}
+var elsewhere = map[string]string{"whohas guard serve": "testdata/script/guard_serve.txtar; deploy", "whohas guard certify": "guard/certificate, deploy"}
 
 // TestFlags: each flag in a command's help, the hidden ones too, changes what the
 // command does, says or asks, in some case. One without a case fails.

@@ -23,7 +23,7 @@ func (e *env) guardCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(e.guardPolicyCommand(), e.guardServeCommand())
+	cmd.AddCommand(e.guardPolicyCommand(), e.guardServeCommand(), e.guardCertifyCommand())
 	return cmd
 }
 

@@ -31,6 +31,7 @@ type guardServeFlags struct {
 	config    string
 	proxyMode string
 	logLevel  string
+	secret    string
 }
 
 func (e *env) guardServeCommand() *cobra.Command {
@@ -49,8 +50,8 @@ the webhook, is told by Events on the objects, by metrics, and by a report objec
 (ClusterReport of openreports.io, or ClusterPolicyReport of wgpolicyk8s.io, if one of
 them is installed). It keeps the ConfigMap of the policy's form map-param.
 
-The certificate is made and renewed, in the Secret that is mounted at --cert-dir, unless
---secret "" leaves that to somebody else, as cert-manager. Deploy it with deploy/.
+The certificate is another's work: whohas guard certify, or cert-manager. It is taken
+from --cert-dir, a renewed one, too. Deploy it with deploy/.
 
 With failurePolicy Fail it looks whether two replicas are ready, on different nodes, with
 a PodDisruptionBudget, and says what is missing: in its log, by an Event on the webhook's
@@ -60,7 +61,7 @@ To switch the webhook off in an emergency:
   ` + server.SwitchOff,
 		Example: `  whohas guard serve                                       # in a Pod, as deploy/base does
   whohas guard serve --proxy-mode ipvs                     # where the mode cannot be read
-  whohas guard serve --secret "" --cert-dir /certificates  # with cert-manager's certificate`,
+  whohas guard serve --cert-dir /certificates              # where a Secret is mounted`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return e.guardServe(cmd.Context(), f) },
 	}
@@ -73,8 +74,8 @@ To switch the webhook off in an emergency:
 	flags.StringVar(&f.MetricsListen, "metrics-listen", ":8080", "where metrics are served; 0: nowhere")
 	flags.StringVar(&f.HealthListen, "health-listen", ":8081", "where /healthz and /readyz are served; 0: nowhere")
 	flags.StringVar(&f.Namespace, "namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), server.DefaultNamespace), "the guard's own namespace")
-	flags.StringVar(&f.Service, "service", server.Name, "the Service by which the apiserver reaches the webhook")
-	flags.StringVar(&f.Secret, "secret", server.Name+"-cert", "the certificate's Secret; empty: somebody else makes the certificate")
+	flags.StringVar(&f.secret, "secret", "", "")
+	_ = flags.MarkHidden("secret") // an old command line says that somebody else makes the certificate, which is so
 	flags.StringVar(&f.CertDir, "cert-dir", "/certificates", "where the certificate's Secret is mounted: tls.crt and tls.key")
 	flags.StringVar(&f.Callers.CA, "client-ca-file", "", "authorities of the certificates by which apiservers are known (docs/guard-install.md); empty: they show none")
 	flags.StringArrayVar(&f.Callers.Names, "client-name", nil, "whose certificates these are: a common or DNS name; repeatable, and needed with --client-ca-file")
@@ -98,6 +99,9 @@ func (e *env) guardServe(ctx context.Context, f *guardServeFlags) error {
 
 func (f *guardServeFlags) options(e *env) (server.Options, error) {
 	o := f.Options
+	if f.secret != "" {
+		return o, withHint(fmt.Errorf("--secret %s: the guard makes no certificate", f.secret), "whohas guard certify does")
+	}
 	if reports := []string{"auto", "openreports", "policyreport", "none"}; !slices.Contains(reports, f.Reports) {
 		return o, withHint(fmt.Errorf("--reports %q: no such form", f.Reports), "one of %s", strings.Join(reports, ", "))
 	}

@@ -48,7 +48,7 @@ func (c *Cluster) guard(h *site.Host) (string, []string, error) {
 	}
 	return "/lab/whohas", []string{
 		"guard", "serve", "--kubeconfig=/etc/kubernetes/admin.conf", "--listen=" + guardServes, "--health-listen=" + guardHealth, "--metrics-listen=0",
-		"--secret=", "--cert-dir=" + guardFolder, "--lease=",
+		"--cert-dir=" + guardFolder, "--lease=",
 	}, nil
 }
 
