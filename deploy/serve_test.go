@@ -23,6 +23,7 @@ import (
 	"whohas/rules"
 
 	"github.com/go-logr/logr"
+	admission "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -72,6 +73,7 @@ func TestGuardServesWithItsRights(t *testing.T) {
 		return err
 	})
 
+	onlyTheAuthority(t, admin)
 	certify(t, admin)
 	log, health := &lines{}, freePort(t)
 	ctx, stop := context.WithCancel(t.Context())
@@ -153,6 +155,43 @@ func certify(t *testing.T, admin *rest.Config) {
 		if (err == nil) != may {
 			t.Errorf("%s: %v", user, err)
 		}
+	}
+}
+
+// onlyTheAuthority: the account that makes the certificate changes nothing else of the
+// webhook. The apiserver hears of a policy a little later.
+func onlyTheAuthority(t *testing.T, admin *rest.Config) {
+	t.Helper()
+	clients, err := kubernetes.NewForConfig(actingAs(admin, certifier))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hooks := clients.AdmissionregistrationV1().ValidatingWebhookConfigurations()
+	for what, change := range map[string]func(*admission.ValidatingWebhookConfiguration){
+		"its rules":     func(c *admission.ValidatingWebhookConfiguration) { c.Webhooks[0].Rules[0].Resources = []string{"*"} },
+		"where it asks": func(c *admission.ValidatingWebhookConfiguration) { c.Webhooks[0].ClientConfig.Service.Name = "mine" },
+		"what it does when nobody answers": func(c *admission.ValidatingWebhookConfiguration) {
+			ignore := admission.Ignore
+			c.Webhooks[0].FailurePolicy = &ignore
+		},
+		"a webhook more": func(c *admission.ValidatingWebhookConfiguration) {
+			more := c.Webhooks[0].DeepCopy()
+			more.Name = "more.guard.whohas.io"
+			c.Webhooks = append(c.Webhooks, *more)
+		},
+	} {
+		eventually(t, func() error {
+			c, err := hooks.Get(t.Context(), name, metav1.GetOptions{})
+			if err != nil {
+				return err
+			}
+			change(c)
+			_, err = hooks.Update(t.Context(), c, metav1.UpdateOptions{DryRun: []string{"All"}})
+			if err == nil || !strings.Contains(err.Error(), "may write the authority, and nothing else") {
+				return fmt.Errorf("%s: %v", what, err)
+			}
+			return nil
+		})
 	}
 }
 
