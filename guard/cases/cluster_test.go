@@ -21,6 +21,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -239,6 +241,9 @@ type answered struct {
 	warnings []string
 }
 
+// frontToken is what the guards know the front by, as an apiserver that is told to show one.
+const frontToken = "the front's own"
+
 func newFront(t *testing.T) *front {
 	f := &front{}
 	f.server = httptest.NewUnstartedServer(f)
@@ -282,7 +287,14 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	res, err := f.client.Post(behind+"/validate", "application/json", bytes.NewReader(question))
+	ask, err := http.NewRequestWithContext(r.Context(), http.MethodPost, behind+"/validate", bytes.NewReader(question))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	ask.Header.Set("Content-Type", "application/json")
+	ask.Header.Set("Authorization", "Bearer "+frontToken)
+	res, err := f.client.Do(ask)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)
 		return
@@ -317,8 +329,12 @@ func (f *front) remember(question, answer []byte) {
 // gives is called. It is ready: its register and its facts are the cluster as it is now.
 func (c *apiCluster) guard(t *testing.T, config *rest.Config, mode dataplane.ProxyMode, claims []claim.Claim) (end func()) {
 	t.Helper()
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte(frontToken+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	o := server.Options{
-		Config: rest.CopyConfig(config), MetricsListen: "0",
+		Config: rest.CopyConfig(config), MetricsListen: "0", Callers: server.Callers{Token: token, Demand: true},
 		Watch:   watch.Options{Rules: rules.All(), Reads: reads(t), Mode: mode, ModeFrom: "--proxy-mode", Claims: claims},
 		CertDir: certificates(t, c.front.server.TLS.Certificates[0]), Reports: "none", Log: slog.New(slog.DiscardHandler),
 	}
