@@ -140,7 +140,7 @@ END`, as, namespace))
 			if x.says == "" && err == nil || x.says != "" && err != nil && strings.Contains(out, x.says) {
 				return nil
 			}
-			return fmt.Errorf("%s in %s: %v, want %q\n%s", x.as, x.namespace, err, x.says, out)
+			return fmt.Errorf("%s in %s: %w, want %q\n%s", x.as, x.namespace, err, x.says, out)
 		})
 	}
 }

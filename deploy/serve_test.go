@@ -188,7 +188,7 @@ func onlyTheAuthority(t *testing.T, admin *rest.Config) {
 			change(c)
 			_, err = hooks.Update(t.Context(), c, metav1.UpdateOptions{DryRun: []string{"All"}})
 			if err == nil || !strings.Contains(err.Error(), "may write the authority, and nothing else") {
-				return fmt.Errorf("%s: %v", what, err)
+				return fmt.Errorf("%s: %w", what, err)
 			}
 			return nil
 		})

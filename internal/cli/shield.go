@@ -96,8 +96,8 @@ func (e *env) shield(ctx context.Context, f *shieldFlags) error {
 	if err := cmp.Or(f.validate(), f.effective(f.named())); err != nil {
 		return err
 	}
-	judging, release, x, err := e.examine(ctx, &f.hostFlags)
-	defer func() { release() }()
+	_, release, x, err := e.examine(ctx, &f.hostFlags)
+	defer release()
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,8 @@ func (e *env) shield(ctx context.Context, f *shieldFlags) error {
 			return err
 		}
 	}
-	judging, release = e.end.begin(context.WithoutCancel(ctx), &f.inputs, f.until())
+	judging, done := e.end.begin(context.WithoutCancel(ctx), &f.inputs, f.until())
+	defer done()
 	e.status = shieldStatus(f, r)
 	var errs []error
 	for _, o := range outputs {
