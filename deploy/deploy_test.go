@@ -44,6 +44,8 @@ var forms = []struct {
 	{"overlays/fail-closed", []string{"failurePolicy=Fail"}},
 	{"overlays/monitoring", []string{"monitoring.enabled=true"}},
 	{"overlays/network-policy", []string{"networkPolicy.enabled=true"}},
+	{"overlays/metallb-configmap", []string{"configMaps.metallb=true"}},
+	{"overlays/flannel-configmap", []string{"configMaps.flannel=true"}},
 }
 
 // build is what `kubectl kustomize` prints.

@@ -13,30 +13,34 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// everywhere are namespaces that every cluster has, so that a Role can stand there; what
-// is wanted of the others by name is allowed by name.
+// everywhere are namespaces that every cluster has, so that a Role can stand there.
 var everywhere = []string{"kube-system", "kube-public", "default"}
+
+// beside are the namespaces that a cluster may have, with the component that lets the guard
+// read there. Of the others it may ask whether they are there.
+var beside = map[string]string{"metallb-system": "overlays/metallb-configmap", "kube-flannel": "overlays/flannel-configmap"}
 
 // TestRBAC holds what the guard may read against what the program declares that it reads:
 // nothing is missing, and nothing is there that nobody reads.
 func TestRBAC(t *testing.T) {
-	want := map[string]bool{}
 	r := reads(t)
-	for _, k := range served(r) {
-		names := r.Names(k)
-		if names == nil {
-			want[may("", k.Group, k.Resource, "")] = true
-		}
-		for _, n := range names {
-			ns, only, _ := strings.Cut(n, "/")
-			if !slices.Contains(everywhere, ns) {
-				ns = ""
-			}
-			want[may(ns, k.Group, k.Resource, only)] = true
-		}
-	}
 	for _, form := range forms {
-		got := map[string]bool{}
+		want, got := map[string]bool{}, map[string]bool{}
+		for _, k := range served(r) {
+			names := r.Names(k)
+			if names == nil {
+				want[may("", k.Group, k.Resource, "")] = true
+			}
+			for _, n := range names {
+				ns, only, _ := strings.Cut(n, "/")
+				switch {
+				case ns == "", slices.Contains(everywhere, ns), beside[ns] == form.dir:
+					want[may(ns, k.Group, k.Resource, only)] = true
+				case beside[ns] == "":
+					t.Errorf("nothing lets the guard read %s", n)
+				}
+			}
+		}
 		for _, role := range roles(t, build(t, form.dir), "whohas-guard-read") {
 			for _, r := range role.rules {
 				if diff := cmp.Diff([]string{"get", "list", "watch"}, r.Verbs); diff != "" {
@@ -120,6 +124,11 @@ func TestBindings(t *testing.T) {
 		want := map[string]int{"ClusterRole /whohas-guard": 1, "ClusterRole /whohas-guard-read": 1, "Role whohas-system/whohas-guard": 1}
 		if !strings.HasSuffix(form.dir, "cert-manager") {
 			want["ClusterRole /"+certificateRole], want["Role whohas-system/"+certificateRole] = 1, 1
+		}
+		for ns, dir := range beside {
+			if dir == form.dir {
+				want["Role "+ns+"/whohas-guard-read"] = 1
+			}
 		}
 		for _, ns := range everywhere {
 			want["Role "+ns+"/whohas-guard-read"] = 1

@@ -162,6 +162,7 @@ type source struct {
 	*following
 	part   Part
 	target target
+	away   bool // its namespace was not there at the last list; the reflector's alone
 }
 
 // at is the URL's path of the list.

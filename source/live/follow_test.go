@@ -202,6 +202,42 @@ func testFollow(t *testing.T, broken bool) {
 	}
 }
 
+// TestFollowHomeless: what stands in a namespace that is not there is not there, though an
+// apiserver says "forbidden"; once the namespace is, it is forbidden.
+func TestFollowHomeless(t *testing.T) {
+	server := apiserver.Start(t)
+	server.KubectlInput(`{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":"see"},"rules":[{"apiGroups":[""],"resources":["namespaces"],"resourceNames":["metallb-system"],"verbs":["get"]}]}`, "create", "-f", "-")
+	server.Kubectl("create", "clusterrolebinding", "see", "--clusterrole=see", "--user=limited")
+	wanted, err := snapshot.NewReads(snapshot.Read{Kind: configMapKind, Names: []string{"metallb-system/config"}, Fields: []string{"data.config"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	go func() {
+		_ = live.Follow(ctx, live.Options{Config: config(t, server, apiserver.Limited), Reads: wanted, Rediscover: 200 * time.Millisecond}, w)
+	}()
+	part := live.Part{Kind: configMapKind, Name: "metallb-system/config"}
+	until := func(want snapshot.Status) {
+		t.Helper()
+		for begun := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+			w.mu.Lock()
+			c := w.cover[part]
+			w.mu.Unlock()
+			if c.Status == want {
+				return
+			}
+			if time.Since(begun) > time.Minute {
+				t.Fatalf("coverage: %+v, want %s", c, want)
+			}
+		}
+	}
+	until(snapshot.StatusRead)
+	server.Kubectl("create", "namespace", "metallb-system")
+	until(snapshot.StatusDenied)
+}
+
 func TestFollowForbidden(t *testing.T) {
 	server := apiserver.Start(t)
 	w := newWorld()

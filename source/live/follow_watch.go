@@ -3,6 +3,7 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"io"
 	"maps"
 	"strconv"
+	"strings"
 	"time"
 
 	"whohas/snapshot"
@@ -81,6 +83,9 @@ func (s *source) list(ctx context.Context, o metav1.ListOptions) (runtime.Object
 	if err == nil && !l.isList(res) {
 		err = fmt.Errorf("the answer is no list of %s", s.target.resource)
 	}
+	if s.away = apierrors.IsForbidden(err) && s.homeless(ctx); s.away {
+		return &items{ListMeta: metav1.ListMeta{ResourceVersion: "0"}}, nil
+	}
 	if err != nil {
 		if ctx.Err() == nil && !apierrors.IsResourceExpired(err) {
 			s.to.Cover(s.part, coverOf(s.part, faultOf(err)))
@@ -109,7 +114,28 @@ func unlinedAll(s *snapshot.Snapshot) {
 	}
 }
 
+// homeless tells whether the namespace of a part is not there: nothing can stand in it then.
+// An apiserver says "forbidden" of that, too, since no Role can be there either (kubernetes
+// staging/src/k8s.io/apiserver pkg/endpoints/filters/authorization.go: before the storage).
+func (s *source) homeless(ctx context.Context) bool {
+	ns, _, _ := strings.Cut(s.part.Name, "/")
+	if ns == "" {
+		return false
+	}
+	return apierrors.IsNotFound(s.client.Get().AbsPath("/api/v1/namespaces", ns).Do(ctx).Error())
+}
+
+// homelessFor is how long a namespace that is not there is left alone.
+const homelessFor = time.Minute
+
 func (s *source) watch(ctx context.Context, o metav1.ListOptions) (apiwatch.Interface, error) {
+	if s.away { // listed again, then
+		select {
+		case <-ctx.Done():
+		case <-time.After(cmp.Or(s.Rediscover, homelessFor)):
+		}
+		return nil, apierrors.NewResourceExpired("the namespace was not there")
+	}
 	req := s.client.Get().AbsPath(s.at()).SetHeader("Accept", "application/json").
 		Param("watch", "1").Param("allowWatchBookmarks", strconv.FormatBool(o.AllowWatchBookmarks)).Param("resourceVersion", o.ResourceVersion)
 	if f := s.selector(); f != "" {
