@@ -111,7 +111,7 @@ func ownObjects(t *testing.T, c *apiCluster, rest string) {
 	c.KubectlInput(restricted, "apply", "-f", "-")
 	const controller = "--as=system:serviceaccount:kube-system:endpointslice-controller"
 	c.KubectlInput(slice, controller, "apply", "-f", "-")
-	c.Kubectl(controller, "-n", ns, "patch", "endpointslice", "whohas-guard-x", "--type=merge", "-p", `{"endpoints":[{"addresses":["10.244.1.8"],"conditions":{"ready":true}}]}`)
+	c.KubectlInput(strings.Replace(slice, "10.244.1.7", "10.244.1.8", 1), controller, "replace", "-f", "-")
 	c.Kubectl("patch", "validatingwebhookconfiguration", "whohas-guard", "--type=json", "-p", `[{"op":"add","path":"/webhooks/0/clientConfig/caBundle","value":""}]`)
 	// Made anew from nothing, the Services first.
 	c.Kubectl("-n", ns, "delete", "service", "whohas-guard", "whohas-guard-metrics")

@@ -74,7 +74,7 @@ To switch the webhook off in an emergency:
 	flags.StringVar(&f.MetricsListen, "metrics-listen", ":8080", "where metrics are served; 0: nowhere")
 	flags.StringVar(&f.HealthListen, "health-listen", ":8081", "where /healthz and /readyz are served; 0: nowhere")
 	flags.StringVar(&f.Namespace, "namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), server.DefaultNamespace), "the guard's own namespace")
-	flags.StringVar(&f.secret, "secret", "", "")
+	flags.StringVar(&f.secret, "secret", "", "must be empty: whohas guard certify makes the certificate")
 	_ = flags.MarkHidden("secret") // an old command line says that somebody else makes the certificate, which is so
 	flags.StringVar(&f.CertDir, "cert-dir", "/certificates", "where the certificate's Secret is mounted: tls.crt and tls.key")
 	flags.StringVar(&f.Callers.CA, "client-ca-file", "", "authorities of the certificates by which apiservers are known (docs/guard-install.md); empty: they show none")

@@ -47,6 +47,7 @@ var may = map[string][]string{
 	"guard/watch":         {"check", "rule", "claimants", "claim", "cluster", "snapshot", "dataplane", "source/live"},
 	"guard/webhook":       {"guard", "snapshot", "source/document"},
 	"guard/audit":         {"guard/watch", "check", "rule", "snapshot"},
+	"guard/certificate":   {},
 	"guard/server":        {"guard/webhook", "guard/audit", "guard/watch", "guard/policy", "guard", "check", "dataplane", "source/live", "source/file"},
 	"repair/withdraw":     {"repair", "source/file", "snapshot"},
 	"repair/heal":         {"repair", "bypass", "bypass/rtnetlink", "claimants", "source/host", "source/monitor", "snapshot", "dataplane"},
@@ -94,7 +95,7 @@ var anything = []string{"internal/cli"}
 // cluster either, but what it writes are Kubernetes' objects, and it compiles them with
 // the apiserver's own compiler before anybody applies them. The lab's own
 // package, which reads scenarios and compares runs, is none of them.
-var edges = []string{"source/", "bypass/rtnetlink", "shield/watch", "repair/withdraw", "repair/heal", "guard/policy", "guard/webhook", "guard/audit", "guard/server", "internal/cli", "lab/prober", "lab/kernel", "lab/site", "lab/component", "lab/director", "lab/runner", "lab/cmd"}
+var edges = []string{"source/", "bypass/rtnetlink", "shield/watch", "repair/withdraw", "repair/heal", "guard/policy", "guard/webhook", "guard/audit", "guard/certificate", "guard/server", "internal/cli", "lab/prober", "lab/kernel", "lab/site", "lab/component", "lab/director", "lab/runner", "lab/cmd"}
 
 // except are what single packages may import all the same.
 var except = map[string][]string{
