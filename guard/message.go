@@ -72,7 +72,7 @@ func (d *Decision) sketch(b *strings.Builder, f *rule.Finding) {
 	if where := stands(f, d.Object); where != "" {
 		fmt.Fprintf(b, "  asked for:   %s\n", where)
 	}
-	fmt.Fprintf(b, "  effect:      %s\n  instead:     %s\n  whose it is: whohas who tells it to who may read that\n", f.Rule.Doc.Effect, f.Rule.Doc.Fix)
+	fmt.Fprintf(b, "  effect:      %s\n  instead:     %s\n  whose it is: whohas who tells, with a kubeconfig that may read the cluster\n", f.Rule.Doc.Effect, f.Rule.Doc.Fix)
 }
 
 // stands says in which fields an object makes its claims in a finding.

@@ -33,6 +33,23 @@ func (c Callers) validate() error {
 	case c.Demand && c.CA == "" && c.Token == "":
 		return errors.New("clients are to be known, and nothing says by what")
 	}
+	return c.readable()
+}
+
+// readable: with a file that is not there every question would fail, or nobody be known.
+func (c Callers) readable() error {
+	if c.CA != "" {
+		if _, err := c.pool(); err != nil {
+			return err
+		}
+	}
+	if c.Token != "" {
+		if text, err := file.Read(c.Token, file.Small); err != nil {
+			return fmt.Errorf("read the clients' token: %w", err)
+		} else if strings.TrimSpace(string(text)) == "" {
+			return fmt.Errorf("read the clients' token: %s: it is empty", c.Token)
+		}
+	}
 	return nil
 }
 

@@ -119,3 +119,25 @@ func onlyKnown(t *testing.T, g *guarded) {
 		t.Error("the metric does not count it")
 	}
 }
+
+// TestCallers: what nobody can be known by is an error at the beginning.
+func TestCallers(t *testing.T) {
+	dir := t.TempDir()
+	signed(t, dir, "ca", "x", nil, nil)
+	put(t, filepath.Join(dir, "empty"), "\n")
+	ca, empty, none := filepath.Join(dir, "ca.crt"), filepath.Join(dir, "empty"), filepath.Join(dir, "none")
+	for says, c := range map[string]server.Callers{
+		"without a client's name":        {CA: ca},
+		"without the client's authority": {Names: []string{"a"}},
+		"nothing says by what":           {Demand: true},
+		"no such file":                   {CA: none, Names: []string{"a"}},
+		"it holds no certificate":        {CA: empty, Names: []string{"a"}},
+		"the clients' token":             {Token: none},
+		"it is empty":                    {Token: empty},
+	} {
+		err := server.Run(t.Context(), server.Options{Listen: "127.0.0.1:0", Callers: c})
+		if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%+v: %v, want %q", c, err, says)
+		}
+	}
+}

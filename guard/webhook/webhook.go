@@ -296,6 +296,7 @@ func (h *Handler) object(q *admission.AdmissionRequest, text []byte) (*snapshot.
 // known, and logsOfStrangers the lines of log a second.
 const (
 	strangeReviews  = 4
+	strangeWait     = 100 * time.Millisecond
 	logsOfStrangers = 5
 )
 
@@ -307,7 +308,7 @@ func (h *Handler) mayOverride(ctx context.Context, q *admission.AdmissionRequest
 		select {
 		case h.strange <- struct{}{}:
 			defer func() { <-h.strange }()
-		case <-ctx.Done():
+		case <-time.After(strangeWait): // a turn among all questions is held meanwhile
 			return false
 		}
 	}
