@@ -20,8 +20,9 @@ import (
 const networkd = "/lib/systemd/systemd-networkd"
 
 // begun makes a machine of its own of folders and processes, and starts systemd-networkd
-// there, with the bus by which it is told to reload. It manages foreign rules, which is
-// the default.
+// there, with the bus by which it is told to reload. The bus has to be there first: to one
+// that comes later version 252 never connects here. It manages foreign rules, which is the
+// default.
 const begun = `set -e
 mount -t tmpfs tmpfs /run; mount -t sysfs -o ro sysfs /sys
 mkdir -p /run/dbus /run/systemd/network /run/systemd/netif/links /run/systemd/netif/leases /run/systemd/netif/lldp
@@ -29,6 +30,7 @@ chown -R systemd-network /run/systemd/netif
 printf '[Match]\nName=eth0\n[Network]\nDHCP=no\nIPv6AcceptRA=no\nAddress=192.168.10.115/24\nAddress=fd00::115/64\n' >/run/systemd/network/eth0.network
 printf '[Match]\nName=eth1\n[Network]\nDHCP=no\nIPv6AcceptRA=no\nAddress=192.168.20.115/24\n' >/run/systemd/network/eth1.network
 dbus-daemon --system --nofork --nopidfile --nosyslog &
+until test -S /run/dbus/system_bus_socket; do sleep 0.01; done
 ` + networkd + " & wait $!"
 
 // daemon is a systemd-networkd that runs.
