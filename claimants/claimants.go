@@ -83,7 +83,22 @@ func byKind() map[snapshot.Kind][]*Claimant {
 
 // Claims lists what one object claims, also a Pod or an EndpointSlice: the same
 // claims that Register finds once the object is in a snapshot.
-func Claims(o *snapshot.Object) []claim.Claim {
+func Claims(o *snapshot.Object) []claim.Claim { return claims(o, snapshot.SliceOf) }
+
+// ClaimsByHand lists what an object claims that no endpoint controller of the control
+// plane has written: that a Service owns an EndpointSlice is then no more than a word.
+// From a slice in a snapshot, where nobody tells who wrote it, Claims believes it.
+func ClaimsByHand(o *snapshot.Object) []claim.Claim {
+	return claims(o, func(o *snapshot.Object) snapshot.EndpointSlice {
+		s := snapshot.SliceOf(o)
+		if ofControlPlane(s.Controller) {
+			s.Controller = snapshot.Ref{}
+		}
+		return s
+	})
+}
+
+func claims(o *snapshot.Object, sliceOf func(*snapshot.Object) snapshot.EndpointSlice) []claim.Claim {
 	var claims []claim.Claim
 	for _, c := range all {
 		if !c.of(o.Ref) {
@@ -94,7 +109,7 @@ func Claims(o *snapshot.Object) []claim.Claim {
 		case c.Object != nil:
 			c.Object(o, yield)
 		case c.Slice != nil:
-			s := snapshot.SliceOf(o)
+			s := sliceOf(o)
 			c.Slice(&s, yield)
 		case c.Pod != nil:
 			p := snapshot.PodOf(o)

@@ -46,22 +46,27 @@ var ManualEndpoint = add(Claimant{
 	},
 })
 
-// NamedEndpoint is an EndpointSlice of which only a label says who keeps it, or a mirror
-// of Endpoints: the mirroring controller makes those of Endpoints that no controller
-// keeps (kubernetes pkg/controller/endpointslicemirroring syncEndpoints: its Service has
-// no selector).
+// NamedEndpoint is an EndpointSlice of which a label or an owner says who keeps it, or a
+// mirror of Endpoints: the mirroring controller makes those of Endpoints that no
+// controller keeps (kubernetes pkg/controller/endpointslicemirroring syncEndpoints: its
+// Service has no selector). The claim's agent is who is named.
 var NamedEndpoint = add(Claimant{
 	Kind: "endpointslice.namedAddress",
 	Role: claim.Endpoint,
-	Doc:  "An EndpointSlice of which a label names the keeper, which anyone can write, or the mirror of Endpoints written by hand.",
+	Doc:  "An EndpointSlice of which a label or an owner other than its Service names the keeper, which anyone can write, or the mirror of Endpoints written by hand.",
 	Of:   snapshot.EndpointSliceKind,
 	Slice: func(e *snapshot.EndpointSlice, yield Yield) {
-		mirror := e.Controller.Kind == snapshot.EndpointsKind.Kind && e.Controller.Group == ""
-		if e.ManagedBy != "" && (e.Controller.IsZero() || mirror) && !cluster.IsKubernetesEndpoints(e) {
+		if (e.ManagedBy != "" || !e.Controller.IsZero()) && !ofControlPlane(e.Controller) && !cluster.IsKubernetesEndpoints(e) {
 			sliceAddresses(e, yield, ofService(e))
 		}
 	},
 })
+
+// ofControlPlane tells whether the owner is the Service: whoever keeps slices by
+// Services enters it (kubernetes staging/src/k8s.io/endpointslice/utils.go newEndpointSlice).
+func ofControlPlane(owner snapshot.Ref) bool {
+	return owner.Group == "" && owner.Kind == serviceKind.Kind
+}
 
 // ManualEndpoints are Endpoints that may be written by hand: whether a controller keeps
 // them only their Service shows (kubernetes pkg/controller/endpoint syncService: those of
@@ -82,7 +87,11 @@ var ManualEndpoints = add(Claimant{
 
 // ofService is a claim made on behalf of the Service that the traffic is for.
 func ofService(e *snapshot.EndpointSlice) claim.Claim {
-	return claim.Claim{Ports: claim.Ports(e.Ports), Agent: e.ManagedBy, Owner: serviceKind.Ref(e.Ref.Namespace, e.Service)}
+	agent := e.ManagedBy
+	if agent == "" && !e.Controller.IsZero() {
+		agent = e.Controller.Kind
+	}
+	return claim.Claim{Ports: claim.Ports(e.Ports), Agent: agent, Owner: serviceKind.Ref(e.Ref.Namespace, e.Service)}
 }
 
 func sliceAddresses(e *snapshot.EndpointSlice, yield Yield, c claim.Claim) {

@@ -140,7 +140,7 @@ func changeOf(s State, r Request) (c *change, ok bool) {
 	if !Covers(c.ref) {
 		return nil, false
 	}
-	if c.now = claimants.Claims(r.After); !takes(c.now) {
+	if c.now = claimants.ClaimsByHand(r.After); !takes(c.now) {
 		return nil, false
 	}
 	if r.Operation == Update {
@@ -152,7 +152,7 @@ func changeOf(s State, r Request) (c *change, ok bool) {
 // recall finds the object as it was: in the request, else in the state.
 func (c *change) recall(before *snapshot.Object) {
 	if before != nil {
-		c.was, c.before = before, claimants.Claims(before)
+		c.was, c.before = before, claimants.ClaimsByHand(before)
 		return
 	}
 	for x := range c.View.Of(c.ref) {

@@ -21,7 +21,7 @@ var ManualEndpoint = add(rule.Rule{
 	Name:     "manual-endpoint",
 	Severity: rule.Error,
 	Doc: rule.Doc{
-		Problem: "An EndpointSlice, or Endpoints, that no controller keeps leads to the apiserver, into a ServiceCIDR, or to a Pod of another namespace.",
+		Problem: "An EndpointSlice, or Endpoints, that no known controller keeps leads to the apiserver, into a ServiceCIDR, or to a Pod of another namespace.",
 		Effect:  "What comes to the Service, from a load balancer too, goes to an address of the writer's choice. The apiserver, or the Pod, sees a node or the balancer as its client: NetworkPolicies and firewalls that trust these let it in (CVE-2021-25740). An address out of a ServiceCIDR is nobody's, or another Service's.",
 		Why:     "An EndpointSlice may name any address but loopback and link-local ones (kubernetes pkg/apis/core/validation/validation.go ValidateNonSpecialIP). Who may write EndpointSlices in one namespace reaches every other.",
 		Fix:     "Delete it. Lead to another namespace by a Service there: with externalName, or by a route that its owner permits (ReferenceGrant).",
@@ -148,7 +148,7 @@ func leadsAstray(p *rule.Pass, astray []misled) {
 	}
 	to = once(to)
 	is := strings.Join(what, ", ")
-	chain.Cause = explain.Link{Text: fmt.Sprintf("%s, which no controller keeps, names %s: %s", names(to), p.Key.Range, is), Evidence: evidence(to)}
+	chain.Cause = explain.Link{Text: fmt.Sprintf("%s, which no known controller keeps, names %s: %s", names(to), p.Key.Range, is), Evidence: evidence(to)}
 	chain.Fixes = []explain.Fix{{Text: "delete what nobody keeps", Steps: deletions(to)}}
 	p.Report(rule.Finding{
 		Severity:  astray[0].severity,
