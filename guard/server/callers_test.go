@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -115,8 +116,11 @@ func onlyKnown(t *testing.T, g *guarded) {
 			t.Errorf("%s: %s, want %s", name, got, test.says)
 		}
 	}
-	if m := g.get(g.metrics, "/metrics"); !strings.Contains(m, `whohas_guard_connections_turned_away_total{reason="unsaid"} 1`) {
-		t.Error("the metric does not count it")
+	m := g.get(g.metrics, "/metrics")
+	for _, why := range []string{"unsaid", "handshake"} {
+		if !regexp.MustCompile(`whohas_guard_connections_turned_away_total\{reason="` + why + `"\} [1-9]`).MatchString(m) {
+			t.Errorf("the metric does not count %s", why)
+		}
 	}
 }
 

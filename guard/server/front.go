@@ -3,14 +3,17 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
@@ -101,8 +104,24 @@ func (f *front) server(ctx context.Context, handler http.Handler) *http.Server {
 			return context.WithValue(ctx, visitorKey{}, c)
 		},
 		ReadHeaderTimeout: f.header, ReadTimeout: f.request, WriteTimeout: 2 * f.request, IdleTimeout: f.idle, MaxHeaderBytes: 16 << 10,
-		ErrorLog: slog.NewLogLogger(f.log.Handler(), slog.LevelDebug), // what strangers send is no news
+		ErrorLog: log.New(&complaints{f.log, f.turned}, "", 0),
 	}
+}
+
+// complaints are net/http's about connections. What strangers send is no news.
+type complaints struct {
+	log    *slog.Logger
+	turned func(why string)
+}
+
+// Write implements io.Writer. Nothing but these words tells of a handshake that failed
+// (net/http server.go conn.serve, go 1.26).
+func (c *complaints) Write(p []byte) (int, error) {
+	if c.turned != nil && bytes.HasPrefix(p, []byte("http: TLS handshake error")) {
+		c.turned(turnedHandshake)
+	}
+	c.log.Debug(strings.TrimSpace(string(p)))
+	return len(p), nil
 }
 
 // proper answers proper questions, and keeps the connections by which they come. Who asks
@@ -134,12 +153,20 @@ func (f *front) proper(handler http.Handler) http.Handler {
 				} else if properly = known || status == http.StatusOK; !properly {
 					lastly(w)
 				}
-			}}, r)
+			}}, r.WithContext(context.WithValue(r.Context(), knownKey{}, known)))
 		}
 		if !properly { // what was said is sent after this; the handler holds nothing any more
 			f.pauseFor(r)
 		}
 	})
+}
+
+type knownKey struct{}
+
+// isKnown tells whether the question comes from somebody who is known.
+func isKnown(ctx context.Context) bool {
+	known, _ := ctx.Value(knownKey{}).(bool)
+	return known
 }
 
 // lastly has the connection end with the answer.

@@ -47,8 +47,9 @@ type room struct {
 
 // Why a connection was turned away: the values of a metric's label.
 const (
-	turnedCrowd  = "crowd"  // too many of its rank
-	turnedUnsaid = "unsaid" // it has not said who it is, and must
+	turnedCrowd     = "crowd"     // too many of its rank
+	turnedUnsaid    = "unsaid"    // it has not said who it is, and must
+	turnedHandshake = "handshake" // of TLS failed; where a certificate must be shown, without one, too
 )
 
 func newGate(l net.Listener, of limits, turned func(string)) *gate {

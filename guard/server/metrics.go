@@ -42,7 +42,7 @@ func newMetrics(into prometheus.Registerer, w *watch.Watch, certificate string) 
 		unsafe:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "whohas_guard_fail_closed_unsafe", Help: "1 if failurePolicy is Fail and the replicas are too few or all in one place; kept by the leader."}),
 	}
 	m.turned = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "whohas_guard_connections_turned_away_total", Help: "Connections to the webhook that were turned away, by reason."}, []string{"reason"})
-	for _, why := range []string{turnedCrowd, turnedUnsaid} {
+	for _, why := range []string{turnedCrowd, turnedUnsaid, turnedHandshake} {
 		m.turned.WithLabelValues(why)
 	}
 	for _, o := range []webhook.Outcome{webhook.Allowed, webhook.Warned, webhook.Refused, webhook.Excused, webhook.Unread, webhook.Malformed, webhook.NotReady, webhook.Busy, webhook.Failed, webhook.Gone} {

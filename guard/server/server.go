@@ -179,7 +179,7 @@ func (s *server) handler(clients kubernetes.Interface) *webhook.Handler {
 			s.watch.Look(func(in check.Input) { d = guard.Decide(guard.State{Input: in, Allows: s.Watch.Allows}, r) })
 			return d
 		},
-		Known:       s.Callers.known,
+		Known:       func(r *http.Request) bool { return isKnown(r.Context()) },
 		Ready:       func() bool { return isReady(s.watch) },
 		MayOverride: webhook.Overrides(clients.AuthorizationV1().SubjectAccessReviews()),
 		Answered: func(a webhook.Answered) {

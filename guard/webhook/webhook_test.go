@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"whohas/check"
@@ -249,6 +250,45 @@ func TestGone(t *testing.T) {
 	if w.Code != http.StatusServiceUnavailable || len(told) != 1 || told[0] != webhook.Gone {
 		t.Errorf("status %d, told %q: %s", w.Code, told, w.Body)
 	}
+}
+
+// TestManyStrangers: while four questions about strangers' permissions are under way, a
+// fifth is taken for one without permission. Who is known asks nevertheless.
+func TestManyStrangers(t *testing.T) {
+	const known = "Known"
+	keep := reads(t)
+	asked, release := make(chan bool, 8), make(chan bool)
+	h := webhook.New(webhook.Handler{Reads: keep, Decide: decider(t, keep), Answered: func(webhook.Answered) {},
+		Known: func(r *http.Request) bool { return r.Header.Get(known) != "" },
+		MayOverride: func(context.Context, authentication.UserInfo, snapshot.Ref) (bool, error) {
+			asked <- true
+			<-release
+			return true, nil
+		}})
+	ask := func(header string) *httptest.ResponseRecorder {
+		r, w := httptest.NewRequest(http.MethodPost, "/validate", strings.NewReader(review("CREATE", service(stolen, allow), ""))), httptest.NewRecorder()
+		if header != "" {
+			r.Header.Set(header, "yes")
+		}
+		h.ServeHTTP(w, r)
+		return w
+	}
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() { ask("") })
+		<-asked
+	}
+	if w := ask(""); !strings.Contains(w.Body.String(), `"allowed":false`) || len(asked) > 0 {
+		t.Errorf("the fifth: %s", w.Body)
+	}
+	all.Go(func() {
+		if w := ask(known); !strings.Contains(w.Body.String(), `"allowed":true`) {
+			t.Errorf("who is known: %s", w.Body)
+		}
+	})
+	<-asked
+	close(release)
+	all.Wait()
 }
 
 // TestBroken: a panic in a decision is an error for the one who asked, and the next
