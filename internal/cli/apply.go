@@ -184,7 +184,7 @@ func (a *applying) reached(ctx context.Context) bool {
 
 // again looks at this host once more.
 func (e *env) again(ctx context.Context, f *repairFlags) (diagnose.Seen, error) {
-	l, err := e.look(ctx, &f.inputs, &f.stationFlags, time.Now().Add(f.timeout))
+	l, err := e.look(ctx, &f.hostFlags, time.Now().Add(f.timeout))
 	if err != nil {
 		return diagnose.Seen{}, err
 	}

@@ -44,6 +44,16 @@ func (f *hostFlags) register(flags *pflag.FlagSet, timeout time.Duration) {
 	flags.StringArrayVarP(&f.outputs, "output", "o", nil, "text or json; FORMAT=FILE writes to a file; repeatable (default text)")
 }
 
+// grace is how much longer than it should a host's look may take before it is left
+// behind: on a machine that has other things to do an answer comes late, and not an error
+// in its place. A --timeout that is named bounds the whole run.
+func (f *hostFlags) grace() time.Duration {
+	if f.flags.Changed("timeout") {
+		return 0
+	}
+	return 10 * time.Second
+}
+
 // examined is a host as it was seen and judged.
 type examined struct {
 	diagnose.Seen
@@ -54,11 +64,11 @@ type examined struct {
 // examine looks at the host that is meant. The context is for what comes, up to release.
 func (e *env) examine(ctx context.Context, f *hostFlags) (judging context.Context, release func(), x examined, err error) {
 	until := f.until()
-	l, err := e.look(ctx, &f.inputs, &f.stationFlags, until)
+	l, err := e.look(ctx, f, until)
 	if err != nil {
 		return ctx, func() {}, x, err
 	}
-	judging, release = e.end.begin(ctx, &f.inputs, later(until, time.Now()))
+	judging, release = e.end.begin(ctx, &f.inputs, later(until, time.Now().Add(f.grace())))
 	if x.Seen, err = e.judged(judging, l, &f.inputs); err != nil {
 		return judging, release, x, err
 	}
@@ -182,7 +192,8 @@ type looked struct {
 
 // look gathers everything that can be known of a host: from bundles, or from the host
 // itself.
-func (e *env) look(ctx context.Context, in *inputs, f *stationFlags, until time.Time) (looked, error) {
+func (e *env) look(ctx context.Context, f *hostFlags, until time.Time) (looked, error) {
+	in := &f.inputs
 	owners, err := declaredOwners(f.owners)
 	if err != nil {
 		return looked{}, err
@@ -204,7 +215,7 @@ func (e *env) look(ctx context.Context, in *inputs, f *stationFlags, until time.
 			return looked{given, owners, cfg, f.node, true}, err
 		}
 	}
-	longest := later(until, time.Now().Add(ownLimit+leastLimit))
+	longest := later(until, time.Now().Add(ownLimit+leastLimit)).Add(f.grace())
 	ctx, release := e.end.begin(ctx, in, longest)
 	defer release()
 	waiting := func() (*snapshot.Snapshot, error) { return given, nil }
@@ -212,7 +223,7 @@ func (e *env) look(ctx context.Context, in *inputs, f *stationFlags, until time.
 		waiting = e.askGiven(ctx, in, until)
 	}
 	e.end.during("reading this host")
-	own := e.readStation(ctx, f, owners, until)
+	own := e.readStation(ctx, &f.stationFlags, owners, until)
 	if slices.ContainsFunc(own.Coverage, func(c snapshot.Coverage) bool {
 		return c.Status == snapshot.StatusDenied && strings.HasPrefix(c.Source, "host ")
 	}) {
