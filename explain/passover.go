@@ -5,6 +5,7 @@ package explain
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"whohas/bypass"
 	"whohas/command"
@@ -17,14 +18,28 @@ import (
 // was read of one, nil for nothing. Where rules leave no place, put keeps the address off.
 func PassOver(host func(name string) *dataplane.Host, names []string, ip netip.Addr, device string) (put, back []Step) {
 	var forth, undo sameSteps
-	for _, name := range names {
-		to, from, err := bypass.Commands(host(name), ip)
+	add := func(h *dataplane.Host, names ...string) {
+		to, from, err := bypass.Commands(h, ip)
 		if err != nil {
-			forth.add(name, command.KeepOff(ip, device),
-				fmt.Sprintf("keep %s off %s for two minutes, until kube-proxy has learned of the change (%v)", ip, device, err))
+			forth.add(command.KeepOff(ip, device),
+				fmt.Sprintf("keep %s off %s for two minutes, until kube-proxy has learned of the change (%v)", ip, device, err), names...)
 		}
-		forth.add(name, to, fmt.Sprintf("pass over the local table for %s: the host reaches the owner at once, whatever kube-proxy puts on %s (whohas repair there does it, verifies it, and takes it back)", ip, device))
-		undo.add(name, from, fmt.Sprintf("when %s is off %s, take that back", ip, device))
+		forth.add(to, fmt.Sprintf("pass over the local table for %s: the host reaches the owner at once, whatever kube-proxy puts on %s (whohas repair there does it, verifies it, and takes it back)", ip, device), names...)
+		undo.add(from, fmt.Sprintf("when %s is off %s, take that back", ip, device), names...)
+	}
+	var unread []string // thousands, where no host was: what they need is the same
+	for i, name := range names {
+		h := host(name)
+		if h == nil {
+			unread = append(unread, name)
+		}
+		if len(unread) > 0 && (h != nil || i == len(names)-1) {
+			add(nil, unread...)
+			unread = nil
+		}
+		if h != nil {
+			add(h, name)
+		}
 	}
 	return forth.steps(), undo.steps()
 }
@@ -35,20 +50,20 @@ type sameSteps []struct {
 	hosts []string
 }
 
-func (s *sameSteps) add(host string, do command.Line, text string) {
+func (s *sameSteps) add(do command.Line, text string, hosts ...string) {
 	if do.IsZero() {
 		return
 	}
 	for i, o := range *s {
 		if o.Text == text && o.Command.Equal(do) {
-			(*s)[i].hosts = append(o.hosts, host)
+			(*s)[i].hosts = append(o.hosts, hosts...)
 			return
 		}
 	}
 	*s = append(*s, struct {
 		Step
 		hosts []string
-	}{Step{Text: text, Command: do}, []string{host}})
+	}{Step{Text: text, Command: do}, slices.Clone(hosts)})
 }
 
 func (s sameSteps) steps() []Step {
