@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"whohas/check"
 	"whohas/claim"
@@ -82,7 +81,7 @@ func (w *Watch) Changed() <-chan struct{} { return w.changed }
 func (w *Watch) Look(f func(check.Input)) {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	f(check.Input{View: w.register, Facts: w.facts, Objects: store{w}, Coverage: w.lines, Rules: w.Rules, Severities: w.Severities})
+	f(check.Input{View: w.register, Facts: w.facts, Objects: objects(w.objects), Coverage: w.lines, Rules: w.Rules, Severities: w.Severities})
 }
 
 // Size is how many claims and objects there are.
@@ -100,33 +99,18 @@ func (w *Watch) Facts() *rule.Facts {
 }
 
 // Copy is everything that is known, to be looked at in peace, and the permissions
-// that count.
+// that count. Objects are never changed: what holds them is copied, and they are not.
 func (w *Watch) Copy() (in check.Input, allows []rule.Allow) {
-	into := new(snapshot.Builder)
-	w.mu.Lock() // all of it is of one moment
-	view, facts := w.register.Clone(), w.facts
-	w.gather(into)
+	w.mu.Lock() // all of it is of one moment, and Clone counts as a change
+	view, facts, held, lines := w.register.Clone(), w.facts, maps.Clone(w.objects), w.lines
 	w.mu.Unlock()
-	into.TakenAt(time.Now())
-	s := into.Snapshot()
-	in = check.Input{View: view, Facts: facts, Objects: s, Coverage: check.Coverage(s, view, facts), Rules: w.Rules, Severities: w.Severities}
-	return in, append(check.ObjectAllows(s), w.Allows...)
-}
-
-func (w *Watch) gather(into *snapshot.Builder) {
-	into.Expect(len(w.objects), len(w.pods), len(w.slices))
-	for _, o := range w.objects {
-		into.Hold(o)
+	for _, o := range held {
+		allows = append(allows, check.AllowsOf(o)...)
 	}
-	for _, p := range w.pods {
-		into.AddPod(p)
-	}
-	for _, e := range w.slices {
-		into.AddSlice(e)
-	}
-	for _, c := range w.lines {
-		into.Cover(c)
-	}
+	slices.SortStableFunc(allows, func(a, b rule.Allow) int { return a.Object.Compare(b.Object) })
+	read := check.Coverage(&snapshot.Snapshot{Coverage: lines}, view, facts)
+	in = check.Input{View: view, Facts: facts, Objects: objects(held), Coverage: read, Rules: w.Rules, Severities: w.Severities}
+	return in, append(allows, w.Allows...)
 }
 
 // merged is one line for each kind. Of a kind of which only some names are wanted the
@@ -385,19 +369,19 @@ func refs(s *snapshot.Snapshot) iter.Seq[snapshot.Ref] {
 	}
 }
 
-// store is what is held, as rules look at it.
-type store struct{ *Watch }
+// objects is what is held, as rules look at it.
+type objects map[snapshot.Ref]*snapshot.Object
 
 // Of implements rule.Source.
-func (s store) Of(r snapshot.Ref) []*snapshot.Object {
-	if o := s.objects[r]; o != nil {
+func (s objects) Of(r snapshot.Ref) []*snapshot.Object {
+	if o := s[r]; o != nil {
 		return []*snapshot.Object{o}
 	}
 	return nil
 }
 
 // Host implements rule.Source: no kernel is looked at.
-func (store) Host(string) *dataplane.Host { return nil }
+func (objects) Host(string) *dataplane.Host { return nil }
 
 // EachHost implements rule.Source.
-func (store) EachHost() iter.Seq[*dataplane.Host] { return func(func(*dataplane.Host) bool) {} }
+func (objects) EachHost() iter.Seq[*dataplane.Host] { return func(func(*dataplane.Host) bool) {} }
