@@ -78,6 +78,9 @@ func (h *Host) mainRoutes() ([]netlink.Route, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list routes: %w", err)
 	}
+	for i := range routes { // a bridge gets its carrier later; a route with these flags is refused (linux net/ipv4/fib_semantics.c fib_create_info)
+		routes[i].Flags &^= unix.RTNH_F_LINKDOWN | unix.RTNH_F_DEAD
+	}
 	return routes, nil
 }
 
