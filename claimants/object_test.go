@@ -24,7 +24,7 @@ func list1(v snapshot.Value) snapshot.Value {
 func dict(pairs ...any) snapshot.Value {
 	v := snapshot.Value{Kind: snapshot.Map}
 	for i := 0; i < len(pairs); i += 2 {
-		v.Keys = append(v.Keys, pairs[i].(string))
+		v.Keyset = snapshot.KeysetOf(append(v.Keys(), pairs[i].(string))...)
 		v.Items = append(v.Items, pairs[i+1].(snapshot.Value))
 	}
 	return v

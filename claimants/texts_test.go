@@ -144,10 +144,10 @@ func FuzzAnnotations(f *testing.F) {
 func annotated(key, text string) *snapshot.Object {
 	str := func(s string) snapshot.Value { return snapshot.Value{Kind: snapshot.String, Line: 1, Text: s} }
 	mapOf := func(key string, v snapshot.Value) snapshot.Value {
-		return snapshot.Value{Kind: snapshot.Map, Keys: []string{key}, Items: []snapshot.Value{v}}
+		return snapshot.Value{Kind: snapshot.Map, Keyset: snapshot.KeysetOf(key), Items: []snapshot.Value{v}}
 	}
 	root := mapOf("metadata", mapOf("annotations", mapOf(key, str(text))))
-	root.Keys = append(root.Keys, "spec")
+	root.Keyset = snapshot.KeysetOf(append(root.Keys(), "spec")...)
 	root.Items = append(root.Items, mapOf("type", str("LoadBalancer")))
 	return &snapshot.Object{Root: root}
 }

@@ -85,7 +85,7 @@ func TestModeOfReplacement(t *testing.T) {
 	var b snapshot.Builder
 	b.AddHost(iptablesHost("a"))
 	o := configured("FelixConfiguration", "crd.projectcalico.org", "spec", "")
-	o.Root.Items[0] = snapshot.Value{Kind: snapshot.Map, Keys: []string{"bpfEnabled"}, Items: []snapshot.Value{{Kind: snapshot.Bool, Text: "true"}}}
+	o.Root.Items[0] = snapshot.Value{Kind: snapshot.Map, Keyset: snapshot.KeysetOf("bpfEnabled"), Items: []snapshot.Value{{Kind: snapshot.Bool, Text: "true"}}}
 	b.AddObject(o)
 	if f := cluster.Draw(b.Snapshot(), "", ""); f.Mode != dataplane.EBPF {
 		t.Errorf("%s from %s", f.Mode, f.ModeFrom)
@@ -97,5 +97,5 @@ func TestModeOfReplacement(t *testing.T) {
 
 func configured(kind, group, key, text string) *snapshot.Object {
 	return &snapshot.Object{Ref: snapshot.Ref{Kind: kind, Group: group, Name: "config"},
-		Root: snapshot.Value{Kind: snapshot.Map, Keys: []string{key}, Items: []snapshot.Value{{Kind: snapshot.String, Text: text}}}}
+		Root: snapshot.Value{Kind: snapshot.Map, Keyset: snapshot.KeysetOf(key), Items: []snapshot.Value{{Kind: snapshot.String, Text: text}}}}
 }

@@ -76,10 +76,10 @@ func valueOf(x any) snapshot.Value {
 	case map[string]any:
 		v := snapshot.Value{Kind: snapshot.Map}
 		for k := range x {
-			v.Keys = append(v.Keys, k)
+			v.Keyset = snapshot.KeysetOf(append(v.Keys(), k)...)
 		}
-		slices.Sort(v.Keys)
-		for _, k := range v.Keys {
+		slices.Sort(v.Keys())
+		for _, k := range v.Keys() {
 			v.Items = append(v.Items, valueOf(x[k]))
 		}
 		return v

@@ -154,7 +154,7 @@ func TestAlwaysPasses(t *testing.T) {
 		in := w.Input(t)
 		o := refOf(in.Objects.(*snapshot.Snapshot), w.Objects[i])
 		labelled := *o
-		labelled.Root.Keys = append(slices.Clone(o.Root.Keys), "note")
+		labelled.Root.Keyset = snapshot.KeysetOf(append(slices.Clone(o.Root.Keys()), "note")...)
 		labelled.Root.Items = append(slices.Clone(o.Root.Items), snapshot.Value{Kind: snapshot.String, Text: "x"})
 		for _, r := range []guard.Request{
 			{Operation: "DELETE", Before: o, Now: today},

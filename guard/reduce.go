@@ -72,8 +72,8 @@ func sameBeside(a, b *snapshot.Value, path string, except map[string]bool) bool 
 
 // entriesOf looks up a map's values; of a key that is there twice the last one counts.
 func entriesOf(v *snapshot.Value) map[string]*snapshot.Value {
-	out := make(map[string]*snapshot.Value, len(v.Keys))
-	for i, k := range v.Keys {
+	out := make(map[string]*snapshot.Value, len(v.Keys()))
+	for i, k := range v.Keys() {
 		out[k] = &v.Items[i]
 	}
 	return out

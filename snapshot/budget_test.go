@@ -16,7 +16,7 @@ func TestBudget(t *testing.T) {
 	ip := netip.MustParseAddr("192.0.2.1")
 	for name, add := range map[string]func(*Builder, int){
 		"objects": func(b *Builder, i int) {
-			b.AddObject(&Object{Ref: Ref{Kind: "Service", Name: fmt.Sprint(i)}, Root: Value{Kind: Map, Keys: []string{"a"}, Items: []Value{{Kind: String, Text: "b"}}}})
+			b.AddObject(&Object{Ref: Ref{Kind: "Service", Name: fmt.Sprint(i)}, Root: Value{Kind: Map, Keyset: KeysetOf("a"), Items: []Value{{Kind: String, Text: "b"}}}})
 		},
 		"pods, read": func(b *Builder, i int) {
 			b.Add(&Object{Ref: Ref{Kind: "Pod", Namespace: "n", Name: fmt.Sprint(i)}})
@@ -29,7 +29,7 @@ func TestBudget(t *testing.T) {
 		},
 		"coverage": func(b *Builder, i int) { b.Cover(Coverage{Source: fmt.Sprint(i)}) },
 		"shapes": func(b *Builder, i int) {
-			b.AddObject(&Object{Root: Value{Kind: Map, Keys: []string{fmt.Sprint(i)}, Items: make([]Value, 1)}})
+			b.AddObject(&Object{Root: Value{Kind: Map, Keyset: KeysetOf(fmt.Sprint(i)), Items: make([]Value, 1)}})
 		},
 	} {
 		const bound, many = 1 << 20, 50_000

@@ -206,7 +206,7 @@ func (v Value) change(i int, key string, op Op) (Value, error) {
 	case "remove":
 		v.Items = slices.Delete(slices.Clone(v.Items), i, i+1)
 		if v.Kind == Map {
-			v.Keys = slices.Delete(slices.Clone(v.Keys), i, i+1)
+			v.Keyset = KeysetOf(slices.Delete(slices.Clone(v.Keys()), i, i+1)...)
 		}
 		return v, nil
 	case "replace":
@@ -216,7 +216,7 @@ func (v Value) change(i int, key string, op Op) (Value, error) {
 	case "add":
 		v.Items = slices.Insert(slices.Clone(v.Items), i, valueOf(op.Value))
 		if v.Kind == Map {
-			v.Keys = slices.Insert(slices.Clone(v.Keys), i, key)
+			v.Keyset = KeysetOf(slices.Insert(slices.Clone(v.Keys()), i, key)...)
 		}
 		return v, nil
 	}
@@ -229,7 +229,7 @@ func (v *Value) sameText(o *Value) bool {
 
 func (v Value) position(key string, toAdd bool) (int, error) {
 	if v.Kind == Map {
-		if i := slices.Index(v.Keys, key); i >= 0 {
+		if i := slices.Index(v.Keys(), key); i >= 0 {
 			return i, nil
 		}
 		if toAdd {

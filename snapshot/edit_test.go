@@ -12,9 +12,9 @@ import (
 
 func edited() *snapshot.Object {
 	text := func(s string) snapshot.Value { return snapshot.Value{Kind: snapshot.String, Text: s} }
-	return &snapshot.Object{Ref: service.Ref("demo", "web"), Root: snapshot.Value{Kind: snapshot.Map, Keys: []string{"metadata", "spec"}, Items: []snapshot.Value{
-		{Kind: snapshot.Map, Keys: []string{"annotations"}, Items: []snapshot.Value{{Kind: snapshot.Map, Keys: []string{"a.io/x~y"}, Items: []snapshot.Value{text("1,2")}}}},
-		{Kind: snapshot.Map, Keys: []string{"externalIPs"}, Items: []snapshot.Value{{Kind: snapshot.List, Items: []snapshot.Value{text("10.0.0.1"), text("10.0.0.2")}}}},
+	return &snapshot.Object{Ref: service.Ref("demo", "web"), Root: snapshot.Value{Kind: snapshot.Map, Keyset: snapshot.KeysetOf("metadata", "spec"), Items: []snapshot.Value{
+		{Kind: snapshot.Map, Keyset: snapshot.KeysetOf("annotations"), Items: []snapshot.Value{{Kind: snapshot.Map, Keyset: snapshot.KeysetOf("a.io/x~y"), Items: []snapshot.Value{text("1,2")}}}},
+		{Kind: snapshot.Map, Keyset: snapshot.KeysetOf("externalIPs"), Items: []snapshot.Value{{Kind: snapshot.List, Items: []snapshot.Value{text("10.0.0.1"), text("10.0.0.2")}}}},
 	}}}
 }
 

@@ -95,7 +95,7 @@ func manages(set *Value, keys []string) bool {
 	for i, k := range keys {
 		next := set.child("f:" + k)
 		if next.Kind == Absent {
-			return i > 0 && len(set.Keys) == 0 && set.Kind == Map
+			return i > 0 && len(set.Keys()) == 0 && set.Kind == Map
 		}
 		set = next
 	}
@@ -132,7 +132,7 @@ func compareValues(a, b *Value) int {
 	if c := strings.Compare(a.Text, b.Text); c != 0 {
 		return c
 	}
-	if c := slices.Compare(a.Keys, b.Keys); c != 0 {
+	if c := slices.Compare(a.Keys(), b.Keys()); c != 0 {
 		return c
 	}
 	return slices.CompareFunc(a.Items, b.Items, func(x, y Value) int { return compareValues(&x, &y) })

@@ -30,7 +30,7 @@ func texts(items ...string) snapshot.Value {
 func fields(pairs ...any) snapshot.Value {
 	v := snapshot.Value{Kind: snapshot.Map}
 	for i := 0; i < len(pairs); i += 2 {
-		v.Keys = append(v.Keys, pairs[i].(string))
+		v.Keyset = snapshot.KeysetOf(append(v.Keys(), pairs[i].(string))...)
 		switch x := pairs[i+1].(type) {
 		case string:
 			v.Items = append(v.Items, text(x))

@@ -160,7 +160,7 @@ func (c *checker) one(f *Fields, v *Value) {
 	if v.Kind != Map {
 		return
 	}
-	for i, key := range v.Keys {
+	for i, key := range v.Keys() {
 		if below := f.declared(key); below != nil {
 			c.in(step{key: key}, below, &v.Items[i])
 		}

@@ -92,7 +92,7 @@ type Builder struct {
 	mu    sync.Mutex
 	snap  Snapshot
 	names map[string]string
-	keys  map[string][]string
+	keys  map[string]*[]string
 }
 
 // Add takes an object over; the caller gives it up. A Pod or EndpointSlice is
@@ -135,18 +135,18 @@ func (b *Builder) addObject(o *Object) {
 
 // shareKeys lets the many maps of one shape share one list of keys.
 func (b *Builder) shareKeys(v *Value) {
-	if len(v.Keys) > 0 {
-		shape := strings.Join(v.Keys, "\x00")
-		keys, ok := b.keys[shape]
+	if keys := v.Keys(); len(keys) > 0 {
+		shape := strings.Join(keys, "\x00")
+		known, ok := b.keys[shape]
 		if !ok {
 			if b.keys == nil {
-				b.keys = map[string][]string{}
+				b.keys = map[string]*[]string{}
 			}
-			keys = v.Keys
-			b.keys[shape] = keys
+			known = v.Keyset
+			b.keys[shape] = known
 			b.Budget.Take(2*int64(len(shape)) + (1+keySize)*int64(len(keys)) + 4*keySize)
 		}
-		v.Keys = keys
+		v.Keyset = known
 	}
 	for i := range v.Items {
 		b.shareKeys(&v.Items[i])

@@ -27,11 +27,27 @@ const (
 // Value is one node of a positioned tree. The zero value is absent. A Value in
 // a Snapshot is never changed.
 type Value struct {
-	Kind  ValueKind
-	Line  int32    // 1-based line in the file; 0 where unknown
-	Text  string   // a scalar as written, without quotes
-	Keys  []string // a map's keys, beside Items, in the order written
-	Items []Value  // a map's values, or a list's items
+	Kind   ValueKind
+	Line   int32     // 1-based line in the file; 0 where unknown
+	Text   string    // a scalar as written, without quotes
+	Keyset *[]string // a map's keys, beside Items, in the order written; maps may share it, and it is never changed
+	Items  []Value   // a map's values, or a list's items
+}
+
+// KeysetOf are the keys of a map; nil for none.
+func KeysetOf(keys ...string) *[]string {
+	if len(keys) == 0 {
+		return nil
+	}
+	return &keys
+}
+
+// Keys are a map's keys, in the order written.
+func (v *Value) Keys() []string {
+	if v.Keyset == nil {
+		return nil
+	}
+	return *v.Keyset
 }
 
 // Get walks down maps by key; a missing key gives the absent Value.
@@ -51,8 +67,8 @@ func (v *Value) child(key string) *Value {
 	}
 	// The last one wins, as in the apiserver's JSON decoder; the sources report
 	// duplicate keys on their own.
-	for i := len(v.Keys) - 1; i >= 0; i-- {
-		if v.Keys[i] == key {
+	for i := len(v.Keys()) - 1; i >= 0; i-- {
+		if v.Keys()[i] == key {
 			return &v.Items[i]
 		}
 	}
@@ -64,7 +80,7 @@ func (v *Value) Scalar() bool { return v.Kind == String || v.Kind == Number || v
 
 // Equal compares content, not lines.
 func (v *Value) Equal(o *Value) bool {
-	return v.Kind == o.Kind && v.Text == o.Text && slices.Equal(v.Keys, o.Keys) &&
+	return v.Kind == o.Kind && v.Text == o.Text && slices.Equal(v.Keys(), o.Keys()) &&
 		slices.EqualFunc(v.Items, o.Items, func(a, b Value) bool { return a.Equal(&b) })
 }
 
@@ -136,7 +152,7 @@ func (f Field) Entries() iter.Seq2[string, Field] {
 		if f.Value == nil || f.Value.Kind != Map {
 			return
 		}
-		for i, k := range f.Value.Keys {
+		for i, k := range f.Value.Keys() {
 			if !yield(k, Field{Path: JoinPath(f.Path, k), Value: &f.Value.Items[i], object: f.object}) {
 				return
 			}

@@ -213,14 +213,14 @@ func TestHeldIsNotChanged(t *testing.T) {
 		w.One(part, into.Snapshot())
 		held = append(held, o)
 	}
-	before := []*string{unsafe.SliceData(held[0].Root.Keys), unsafe.SliceData(held[1].Root.Keys)}
+	before := []*string{unsafe.SliceData(held[0].Root.Keys()), unsafe.SliceData(held[1].Root.Keys())}
 	if before[0] == before[1] {
 		t.Fatal("the two share their keys already: this shows nothing")
 	}
 	for what, do := range map[string]func(){"copy": func() { w.Copy() }, "drawing": func() { w.basis() }} {
 		do()
 		for i, o := range held {
-			if unsafe.SliceData(o.Root.Keys) != before[i] {
+			if unsafe.SliceData(o.Root.Keys()) != before[i] {
 				t.Errorf("a %s changes %s", what, o.Ref)
 			}
 		}

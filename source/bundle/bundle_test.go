@@ -80,8 +80,8 @@ func sample() *snapshot.Snapshot {
 	b.TakenAt(time.Date(2026, 5, 4, 3, 2, 1, 987, time.UTC))
 	b.AddObject(&snapshot.Object{
 		Ref: snapshot.Ref{Kind: "Service", Namespace: "demo", Name: "web"}, Version: "v1", File: "a b.yaml", Line: 7,
-		Root: snapshot.Value{Kind: snapshot.Map, Line: 7, Keys: []string{"spec", "odd", "odd"}, Items: []snapshot.Value{
-			{Kind: snapshot.Map, Line: 9, Keys: []string{"externalIPs"}, Items: []snapshot.Value{
+		Root: snapshot.Value{Kind: snapshot.Map, Line: 7, Keyset: snapshot.KeysetOf("spec", "odd", "odd"), Items: []snapshot.Value{
+			{Kind: snapshot.Map, Line: 9, Keyset: snapshot.KeysetOf("externalIPs"), Items: []snapshot.Value{
 				{Kind: snapshot.List, Line: 10, Items: []snapshot.Value{scalar(snapshot.String, 10, "192.0.2.7")}},
 			}},
 			{Kind: snapshot.List, Line: 3, Items: []snapshot.Value{
@@ -365,7 +365,7 @@ func TestWriteRefuses(t *testing.T) {
 		root snapshot.Value
 	}{
 		{"write snapshot: X a/b: nested deeper than 1000", deep},
-		{"write snapshot: X a/b: map whose keys and values do not pair", snapshot.Value{Kind: snapshot.Map, Keys: []string{"a"}}},
+		{"write snapshot: X a/b: map whose keys and values do not pair", snapshot.Value{Kind: snapshot.Map, Keyset: snapshot.KeysetOf("a")}},
 		{"write snapshot: X a/b: value of unknown kind", snapshot.Value{Kind: 99}},
 		{"write snapshot: X a/b: more than 524288 values", snapshot.Value{Kind: snapshot.List, Items: make([]snapshot.Value, maxValues)}},
 		{"write snapshot: X a/b: larger than 64 MiB", scalar(snapshot.String, 0, strings.Repeat("x", maxRecord))},
@@ -507,7 +507,7 @@ func drawValue(t *rapid.T, depth int) snapshot.Value {
 		for range rapid.IntRange(0, 4).Draw(t, "children") {
 			v.Items = append(v.Items, drawValue(t, depth-1))
 			if kind == snapshot.Map {
-				v.Keys = append(v.Keys, drawText(t))
+				v.Keyset = snapshot.KeysetOf(append(v.Keys(), drawText(t))...)
 			}
 		}
 	case snapshot.Number:

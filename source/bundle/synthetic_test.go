@@ -23,7 +23,7 @@ func synthetic(pods int) *snapshot.Snapshot {
 	mapping := func(kv ...any) snapshot.Value {
 		v := snapshot.Value{Kind: snapshot.Map}
 		for i := 0; i < len(kv); i += 2 {
-			v.Keys, v.Items = append(v.Keys, kv[i].(string)), append(v.Items, kv[i+1].(snapshot.Value))
+			v.Keyset, v.Items = snapshot.KeysetOf(append(v.Keys(), kv[i].(string))...), append(v.Items, kv[i+1].(snapshot.Value))
 		}
 		return v
 	}

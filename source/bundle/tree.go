@@ -89,7 +89,7 @@ func literal(v *snapshot.Value) string {
 }
 
 func (m *marks) mapping(b []byte, v *snapshot.Value, depth int) (_ []byte, err error) {
-	if len(v.Keys) != len(v.Items) {
+	if len(v.Keys()) != len(v.Items) {
 		return b, errMalformed
 	}
 	b = append(b, '{')
@@ -97,7 +97,7 @@ func (m *marks) mapping(b []byte, v *snapshot.Value, depth int) (_ []byte, err e
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(appendText(b, v.Keys[i]), ':')
+		b = append(appendText(b, v.Keys()[i]), ':')
 		if b, err = m.append(b, &v.Items[i], depth+1); err != nil {
 			return b, err
 		}

@@ -63,7 +63,7 @@ func (c *cursor) mapping(depth int) snapshot.Value {
 		c.take(':')
 		c.items = append(c.items, c.value(depth+1))
 	}
-	v := snapshot.Value{Kind: snapshot.Map, Keys: slices.Clone(c.keys[keys:]), Items: slices.Clone(c.items[items:])}
+	v := snapshot.Value{Kind: snapshot.Map, Keyset: snapshot.KeysetOf(slices.Clone(c.keys[keys:])...), Items: slices.Clone(c.items[items:])}
 	c.drop(items, keys)
 	return v
 }

@@ -54,7 +54,7 @@ func showValue(b *strings.Builder, v *snapshot.Value) {
 	switch v.Kind {
 	case snapshot.Map:
 		b.WriteString(" {")
-		for i, k := range v.Keys {
+		for i, k := range v.Keys() {
 			fmt.Fprintf(b, " %s:", k)
 			showValue(b, &v.Items[i])
 		}

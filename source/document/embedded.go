@@ -102,12 +102,12 @@ func merge(a, b snapshot.Value) snapshot.Value {
 	if a.Kind != snapshot.Map || b.Kind != snapshot.Map {
 		return b
 	}
-	for i, key := range b.Keys {
-		if j := slices.Index(a.Keys, key); j >= 0 {
+	for i, key := range b.Keys() {
+		if j := slices.Index(a.Keys(), key); j >= 0 {
 			a.Items[j] = merge(a.Items[j], b.Items[i])
 			continue
 		}
-		a.Keys, a.Items = append(a.Keys, strings.Clone(key)), append(a.Items, b.Items[i])
+		a.Keyset, a.Items = snapshot.KeysetOf(append(a.Keys(), strings.Clone(key))...), append(a.Items, b.Items[i])
 	}
 	return a
 }

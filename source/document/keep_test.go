@@ -159,7 +159,7 @@ func text(s string) snapshot.Value { return snapshot.Value{Kind: snapshot.String
 func mapOf(members ...any) snapshot.Value {
 	v := snapshot.Value{Kind: snapshot.Map}
 	for i := 0; i < len(members); i += 2 {
-		v.Keys, v.Items = append(v.Keys, members[i].(string)), append(v.Items, members[i+1].(snapshot.Value))
+		v.Keyset, v.Items = snapshot.KeysetOf(append(v.Keys(), members[i].(string))...), append(v.Items, members[i+1].(snapshot.Value))
 	}
 	return v
 }

@@ -77,10 +77,10 @@ func sortKeys(v *snapshot.Value) {
 
 type byKey struct{ *snapshot.Value }
 
-func (b byKey) Len() int           { return len(b.Keys) }
-func (b byKey) Less(i, j int) bool { return b.Keys[i] < b.Keys[j] }
+func (b byKey) Len() int           { return len(b.Keys()) }
+func (b byKey) Less(i, j int) bool { return b.Keys()[i] < b.Keys()[j] }
 func (b byKey) Swap(i, j int) {
-	b.Keys[i], b.Keys[j] = b.Keys[j], b.Keys[i]
+	b.Keys()[i], b.Keys()[j] = b.Keys()[j], b.Keys()[i]
 	b.Items[i], b.Items[j] = b.Items[j], b.Items[i]
 }
 

@@ -80,7 +80,7 @@ func fieldsOf(paths ...string) *snapshot.Fields {
 // keepMap makes the value of a map. Absent means that the map is left out:
 // nobody may take an empty set for one that owns everything below it.
 func (s sieve) keepMap(v snapshot.Value, dropped, ownsItems bool) snapshot.Value {
-	if s.place == placeManaged && len(v.Keys) == 0 && dropped && !ownsItems && !s.fields.Whole() {
+	if s.place == placeManaged && len(v.Keys()) == 0 && dropped && !ownsItems && !s.fields.Whole() {
 		return snapshot.Value{}
 	}
 	return v
@@ -94,7 +94,7 @@ func (s sieve) keepList(v snapshot.Value) snapshot.Value {
 	}
 	var entries []snapshot.Value
 	for _, e := range v.Items {
-		if len(e.Get("fieldsV1").Keys) > 0 {
+		if len(e.Get("fieldsV1").Keys()) > 0 {
 			entries = append(entries, e)
 		}
 	}

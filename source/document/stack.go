@@ -88,7 +88,7 @@ func (m *members) add(line int, v snapshot.Value) {
 func (m *members) mapping(line int) snapshot.Value {
 	v := snapshot.Value{Kind: snapshot.Map, Line: int32(line)}
 	if len(m.of.items) > m.from {
-		v.Keys, v.Items = slices.Clone(m.of.keys[m.from:]), slices.Clone(m.of.items[m.from:])
+		v.Keyset, v.Items = snapshot.KeysetOf(slices.Clone(m.of.keys[m.from:])...), slices.Clone(m.of.items[m.from:])
 	}
 	m.drop()
 	return v
