@@ -37,6 +37,7 @@ type Audit struct {
 	Publishers []Publisher
 	Log        *slog.Logger
 	Now        func() time.Time
+	Thrifty    func() (end func()) // begins a time in which little memory may be wasted; nil: nobody cares
 
 	// Pause is the least time between two rounds; default 2 seconds.
 	Pause time.Duration
@@ -89,6 +90,9 @@ func (a *Audit) wait(ctx context.Context) bool {
 
 // round checks a copy: no decision waits for it.
 func (a *Audit) round(known map[string]bool) *Round {
+	if a.Thrifty != nil { // what it makes is soon garbage, and most of it at once
+		defer a.Thrifty()()
+	}
 	begun := time.Now()
 	now := a.now()
 	in, allows := a.Watch.Copy()

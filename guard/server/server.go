@@ -64,6 +64,8 @@ type Options struct {
 	Reports         string // auto, openreports, policyreport or none
 	Lease           string // of leader election; "": this process is the leader
 
+	Thrifty func() (end func()) // as audit.Audit has it
+
 	Log *slog.Logger
 }
 
@@ -261,7 +263,7 @@ func (s *server) addAudit(clients kubernetes.Interface) error {
 		publishers = append(publishers, &parameters{client: s.manager.GetClient(), watch: s.watch, namespace: s.Namespace, name: s.PolicyConfigMap})
 	}
 	publishers = append(publishers, &tidy{})
-	a := &audit.Audit{Watch: s.watch, Publishers: publishers, Log: s.Log}
+	a := &audit.Audit{Watch: s.watch, Publishers: publishers, Log: s.Log, Thrifty: s.Thrifty}
 	where := &placement{clients: clients, namespace: s.Namespace, recorder: s.manager.GetEventRecorder(Name), log: s.Log, every: placementEvery,
 		unsafe: func(is bool) { s.metrics.unsafe.Set(number(is)) }}
 	work := func(ctx context.Context) error {

@@ -36,7 +36,8 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	e := &env{stdin: stdin, stdout: stdout, stderr: stderr, now: time.Now, status: exitOK, end: newEnding()}
 	ctx, stop := e.end.obey(context.Background())
 	defer stop()
-	defer paceCollector(e.end.alive)()
+	e.pace.alive = e.end.alive
+	defer e.pace.start()()
 	done := make(chan int, 1)
 	go func() { done <- e.run(ctx, args) }()
 	select {
@@ -82,6 +83,7 @@ type env struct {
 	now            func() time.Time
 	status         int
 	end            *ending
+	pace           pacer
 }
 
 // hinted is an error with advice.

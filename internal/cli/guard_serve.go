@@ -123,6 +123,7 @@ func (f *guardServeFlags) options(e *env) (server.Options, error) {
 	if err := level.UnmarshalText([]byte(f.logLevel)); err != nil {
 		return o, withHint(fmt.Errorf("--log-level %q: no such level", f.logLevel), "debug, info, warn or error")
 	}
+	o.Thrifty = e.pace.save
 	o.Log = slog.New(slog.NewJSONHandler(e.stderr, &slog.HandlerOptions{Level: level}))
 	ctrl.SetLogger(logr.FromSlogHandler(o.Log.Handler())) // what the library logs goes the same way
 	if o.Config, err = restConfigOf(f.kube); err != nil {

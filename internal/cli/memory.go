@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,34 +17,57 @@ import (
 var paces = []struct {
 	alive   uint64
 	percent int
-}{{12 << 20, 400}, {40 << 20, 100}, {70 << 20, 50}, {1 << 63, 22}}
+}{{12 << 20, 400}, {40 << 20, 100}, {55 << 20, 50}, {1 << 63, 22}}
 
-// paceCollector keeps the collector at the pace that fits until it is stopped.
-// GOGC in the environment beats it. Each time it tells how much is alive.
-func paceCollector(alive func(bytes uint64)) (stop func()) {
-	paced := os.Getenv("GOGC") == ""
+// thrifty is the pace while much garbage is made beside much that stays: an audit's,
+// beside the guard's register.
+const thrifty = 8
+
+// pacer keeps the collector at the pace that fits until it is stopped. GOGC in the
+// environment beats it. It is safe for concurrent use.
+type pacer struct {
+	alive func(bytes uint64) // told each time how much is alive
+	saves atomic.Int32       // who wants to be thrifty now
+}
+
+func (p *pacer) start() (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		tick := time.NewTicker(10 * time.Millisecond)
 		defer tick.Stop()
-		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-		for now := 0; ; {
-			metrics.Read(live)
-			if v := live[0].Value; v.Kind() == metrics.KindUint64 {
-				alive(v.Uint64())
-			}
-			if p := pace(live[0].Value); p != now && paced {
-				debug.SetGCPercent(p)
-				now = p
-			}
-			select {
-			case <-done:
-				return
-			case <-tick.C:
-			}
-		}
+		p.keep(tick.C, done)
 	}()
 	return func() { close(done) }
+}
+
+func (p *pacer) keep(tick <-chan time.Time, done <-chan struct{}) {
+	paced := os.Getenv("GOGC") == ""
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	for now := 0; ; {
+		metrics.Read(live)
+		if v := live[0].Value; v.Kind() == metrics.KindUint64 {
+			p.alive(v.Uint64())
+		}
+		want := pace(live[0].Value)
+		if p.saves.Load() > 0 {
+			want = min(want, thrifty)
+		}
+		if want != now && paced {
+			debug.SetGCPercent(want)
+			now = want
+		}
+		select {
+		case <-done:
+			return
+		case <-tick:
+		}
+	}
+}
+
+// save lets little garbage stand until it is ended.
+func (p *pacer) save() (end func()) {
+	p.saves.Add(1)
+	return func() { p.saves.Add(-1) }
 }
 
 func pace(live metrics.Value) int {
