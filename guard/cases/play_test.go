@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"whohas/cluster"
 	"whohas/dataplane"
@@ -22,6 +23,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
 )
 
 // trial is one case: a scenario, and what of it is written under the guard's eyes.
@@ -171,7 +173,7 @@ func (s *stage) put(ctx context.Context, o *unstructured.Unstructured) error {
 	made, err := at.Get(ctx, o.GetName(), metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
-		if made, err = at.Create(ctx, o, metav1.CreateOptions{}); err == nil {
+		if made, err = create(ctx, at, o); err == nil {
 			s.made = append(s.made, made)
 		}
 	case err == nil: // as kubectl apply has it
@@ -190,6 +192,18 @@ func (s *stage) put(ctx context.Context, o *unstructured.Unstructured) error {
 	made.Object["status"] = status
 	_, err = at.UpdateStatus(ctx, made, metav1.UpdateOptions{})
 	return err
+}
+
+// create waits for the range that makeRoom has made: the apiserver hands out its addresses
+// once it has heard of it (kubernetes pkg/registry/core/service/ipallocator
+// cidrallocator.go getAllocator, ErrMismatchedNetwork). Nobody has been asked before that.
+func create(ctx context.Context, at dynamic.ResourceInterface, o *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		made, err := at.Create(ctx, o, metav1.CreateOptions{})
+		if err == nil || !strings.Contains(err.Error(), "does not match the current range") || time.Now().After(end) {
+			return made, err
+		}
+	}
 }
 
 // separate tells whether an object's status is written by itself.
