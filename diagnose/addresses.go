@@ -12,6 +12,7 @@ import (
 	"whohas/cluster"
 	"whohas/dataplane"
 	"whohas/explain"
+	"whohas/kubeproxy"
 	"whohas/snapshot"
 )
 
@@ -24,18 +25,18 @@ func serviceAddresses(l *look) []Check {
 	}
 	held := map[string][]netip.Addr{}
 	for _, a := range l.host.Addresses {
-		if claimants.ServiceDevice(a.Link) {
+		if kubeproxy.IsDevice(a.Link) {
 			held[a.Link] = append(held[a.Link], a.Prefix.Addr().Unmap())
 		}
 	}
 	var checks []Check
 	for _, ip := range l.back {
-		checks = append(checks, Check{Name: name, Outcome: Problem, Text: fmt.Sprintf("kube-proxy wants %s, which is another's, on kube-ipvs0; it is off now, and back at the next sync", ip), Evidence: l.whose(ip), about: ip})
+		checks = append(checks, Check{Name: name, Outcome: Problem, Text: fmt.Sprintf("kube-proxy wants %s, which is another's, on "+kubeproxy.IPVSDevice+"; it is off now, and back at the next sync", ip), Evidence: l.whose(ip), about: ip})
 	}
 	if len(held) == 0 && len(checks) == 0 {
 		return []Check{{Name: name, Outcome: OK, Text: "no service device holds an address"}}
 	}
-	for _, device := range []string{"kube-dummy-if", "kube-ipvs0"} {
+	for _, device := range []string{kubeproxy.RouterDevice, kubeproxy.IPVSDevice} {
 		if list := held[device]; len(list) > 0 {
 			checks = append(checks, l.onDevice(name, device, list)...)
 		}

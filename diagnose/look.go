@@ -9,10 +9,9 @@ import (
 	"strings"
 
 	"whohas/claim"
-	"whohas/claimants"
-	"whohas/cluster"
 	"whohas/dataplane"
 	"whohas/explain"
+	"whohas/kubeproxy"
 	"whohas/rule"
 	"whohas/snapshot"
 )
@@ -29,7 +28,7 @@ type look struct {
 func newLook(s Seen) *look {
 	l := &look{Seen: s, host: s.Host}
 	for _, a := range s.Host.Addresses {
-		if ip := a.Prefix.Addr().WithZone("").Unmap(); !claimants.ServiceDevice(a.Link) && a.Scope != "host" {
+		if ip := a.Prefix.Addr().WithZone("").Unmap(); !kubeproxy.IsDevice(a.Link) && a.Scope != "host" {
 			l.mine = append(l.mine, ip)
 		}
 	}
@@ -123,8 +122,7 @@ func (l *look) shown(ip netip.Addr) bool {
 			return true
 		}
 	}
-	mode, _ := cluster.ShownMode(l.host)
-	return mode == dataplane.IPVS && slices.ContainsFunc(l.host.Servers, func(v dataplane.VirtualServer) bool { return v.IP.Unmap() == ip })
+	return kubeproxy.Recognise(l.host).Mode == dataplane.IPVS && slices.ContainsFunc(l.host.Servers, func(v dataplane.VirtualServer) bool { return v.IP.Unmap() == ip })
 }
 
 // unread tells whether a section of the host could not be read, or not whole.

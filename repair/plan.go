@@ -15,6 +15,7 @@ import (
 	"whohas/dataplane"
 	"whohas/diagnose"
 	"whohas/explain"
+	"whohas/kubeproxy"
 	"whohas/rule"
 )
 
@@ -87,9 +88,9 @@ func (m *maker) nothing() string {
 // target judges an address that the rules say is held and another's.
 func (m *maker) target(f *rule.Finding) ([]Target, string) {
 	ip := f.Address()
-	held := m.on(ip, func(a dataplane.Address) bool { return claimants.ServiceDevice(a.Link) })
+	held := m.on(ip, func(a dataplane.Address) bool { return kubeproxy.IsDevice(a.Link) })
 	if len(held) == 0 && f.Rule.ID == diagnose.AwaitedAddress && slices.ContainsFunc(f.Claimants, m.awaits) {
-		held = []dataplane.Address{{Link: claimants.ProxyDevice, Prefix: netip.PrefixFrom(ip, ip.BitLen())}}
+		held = []dataplane.Address{{Link: kubeproxy.IPVSDevice, Prefix: netip.PrefixFrom(ip, ip.BitLen())}}
 	}
 	if len(held) == 0 {
 		return nil, "" // it is another host's finding
@@ -129,7 +130,7 @@ func (m *maker) awaits(c rule.Claimant) bool {
 
 // isOwn tells the devices on which a host has addresses for itself, lo and a dummy of
 // its own among them: routers to the host and balancers put them there.
-func isOwn(a dataplane.Address) bool { return !claimants.ServiceDevice(a.Link) }
+func isOwn(a dataplane.Address) bool { return !kubeproxy.IsDevice(a.Link) }
 
 // on lists where this host has an address.
 func (m *maker) on(ip netip.Addr, match func(dataplane.Address) bool) []dataplane.Address {
@@ -232,8 +233,8 @@ func (m *maker) hosts(hold string) (first, back []explain.Step) {
 	if m.finding.Rule.ID == diagnose.StolenEndpoint {
 		return m.hostSteps(), nil
 	}
-	device := claimants.ProxyDevice
-	if held := m.on(m.ip, func(a dataplane.Address) bool { return claimants.ServiceDevice(a.Link) }); len(held) > 0 {
+	device := kubeproxy.IPVSDevice
+	if held := m.on(m.ip, func(a dataplane.Address) bool { return kubeproxy.IsDevice(a.Link) }); len(held) > 0 {
 		device = held[0].Link
 	}
 	victims := m.victims()

@@ -10,11 +10,11 @@ import (
 	"strings"
 
 	"whohas/bypass"
-	"whohas/claimants"
 	"whohas/command"
 	"whohas/dataplane"
 	"whohas/diagnose"
 	"whohas/explain"
+	"whohas/kubeproxy"
 )
 
 // standing are the addresses for which a repair's routing rules stand on a host, in force
@@ -35,7 +35,7 @@ func (p Plan) finish(s diagnose.Seen) Plan {
 	p.Address = p.Standing[0]
 	p.Title = fmt.Sprintf("an earlier repair's routing rules stand here, for %s", explain.Names(texts(p.Standing)))
 	for _, ip := range p.Standing {
-		p.Targets = append(p.Targets, Target{Device: claimants.ProxyDevice, Prefix: netip.PrefixFrom(ip, ip.BitLen()), Evidence: []string{"a repair's routing rule stands for it"}})
+		p.Targets = append(p.Targets, Target{Device: kubeproxy.IPVSDevice, Prefix: netip.PrefixFrom(ip, ip.BitLen()), Evidence: []string{"a repair's routing rule stands for it"}})
 	}
 	p.Back = []explain.Step{
 		{Where: p.Host, Text: "take them back, when it is seen that kube-proxy has learned of the change", Command: command.Shell("sudo whohas repair --apply")},

@@ -10,6 +10,7 @@ import (
 	"whohas/claim"
 	"whohas/cluster"
 	"whohas/dataplane"
+	"whohas/kubeproxy"
 	"whohas/rule"
 	"whohas/snapshot"
 )
@@ -101,7 +102,7 @@ func destinations(t *dataplane.Table, rules []string) (out []netip.AddrPort, ok 
 				return nil, false
 			}
 			out = append(out, netip.AddrPortFrom(dest.Addr().Unmap(), dest.Port()))
-		case jumps && strings.HasPrefix(jump, "KUBE-MARK-"), jumps && (jump == "MARK" || jump == "RETURN" || jump == "ACCEPT"):
+		case jumps && strings.HasPrefix(jump, kubeproxy.MarkPrefix), jumps && (jump == "MARK" || jump == "RETURN" || jump == "ACCEPT"):
 		case jumps && !seen[jump] && len(seen) < most:
 			seen[jump] = true
 			for _, c := range t.Chains {

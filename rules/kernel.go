@@ -15,6 +15,7 @@ import (
 	"whohas/cluster"
 	"whohas/dataplane"
 	"whohas/explain"
+	"whohas/kubeproxy"
 	"whohas/rule"
 	"whohas/snapshot"
 )
@@ -263,31 +264,18 @@ func ipsetNotes(p *rule.Pass, held []claim.Claim) []explain.Link {
 		sets := p.Objects.Host(name).Sets
 		for i := range sets {
 			s := &sets[i]
-			if field := setField(s.Name); field != "" && s.Has(ip) {
+			if field := kubeproxy.SetField(s.Name); field != "" && s.Has(ip) {
 				brought[field] = append(brought[field], fmt.Sprintf("%s: ipset %s", name, s.Name))
 			}
 		}
 	}
 	var notes []explain.Link
-	for _, field := range []string{"spec.externalIPs", "status.loadBalancer.ingress", "spec.clusterIP"} {
+	for _, field := range []string{kubeproxy.FieldExternalIP, kubeproxy.FieldLoadBalancer, kubeproxy.FieldClusterIP} {
 		if by := brought[field]; len(by) > 0 {
 			notes = append(notes, explain.Link{Text: "it came through " + field + " of a Service", Evidence: by[:min(len(by), 4)]})
 		}
 	}
 	return notes
-}
-
-func setField(name string) string {
-	name = strings.Replace(name, "KUBE-6-", "KUBE-", 1) // of IPv6
-	switch {
-	case strings.HasPrefix(name, "KUBE-EXTERNAL-IP"):
-		return "spec.externalIPs"
-	case strings.HasPrefix(name, "KUBE-LOAD-BALANCER"):
-		return "status.loadBalancer.ingress"
-	case name == "KUBE-CLUSTER-IP":
-		return "spec.clusterIP"
-	}
-	return ""
 }
 
 // serverNotes tell where hosts lead the address's traffic.
@@ -322,18 +310,9 @@ func realServers(v dataplane.VirtualServer) string {
 	return explain.Names(texts)
 }
 
-// rejects tells whether a host rejects new connections to bound addresses on other
-// ports than a Service's.
-func rejects(h *dataplane.Host) bool {
-	if h == nil {
-		return false
-	}
-	return slices.ContainsFunc(h.Tables, func(t dataplane.Table) bool {
-		return t.Name == "filter" && slices.ContainsFunc(t.Chains, func(c dataplane.Chain) bool {
-			return (c.Name == "KUBE-IPVS-FILTER" || c.Name == "KUBE-ROUTER-SERVICES") && len(c.Rules) > 0
-		})
-	})
-}
+// rejects reports whether a host that was read rejects new connections to bound addresses
+// on other ports than a Service's.
+func rejects(h *dataplane.Host) bool { return h != nil && kubeproxy.Filters(h) }
 
 // ownerText says whose an address is.
 func ownerText(p *rule.Pass, owners []claim.Claim) (text, is string, loses []string) {

@@ -162,7 +162,7 @@ func nodeOrHost(p *rule.Pass, owners []claim.Claim) string {
 // what it acts on comes first.
 func takeoverFix(p *rule.Pass, subjects []claim.Claim, t explain.Target) explain.Fix {
 	f := explain.Fix{Text: "take the claim away where the API is still reached; then make sure that every node has heard of it"}
-	era := explain.EraOf(p.Facts)
+	era := p.Facts.Behavior()
 	cut := t.API && p.Facts.WithoutAddress(t.Address) != cluster.APIReached
 	sealed, taken := cut && era.Binds, cut && t.TakesAPI(p.Facts)
 	where := explain.Anywhere
@@ -231,7 +231,7 @@ func kindOf(r snapshot.Ref) snapshot.Kind {
 
 // modeNotes says what had to be assumed of the proxy, and what surprises people.
 func modeNotes(p *rule.Pass, t explain.Target) []explain.Link {
-	era := explain.EraOf(p.Facts)
+	era := p.Facts.Behavior()
 	var notes []explain.Link
 	if era.Assumed {
 		text := "kube-proxy's version is not known: today's (1.27.3 and newer) is assumed"

@@ -9,6 +9,7 @@ import (
 	"whohas/claimants"
 	"whohas/cluster"
 	"whohas/explain"
+	"whohas/kubeproxy"
 	"whohas/rule"
 )
 
@@ -19,7 +20,7 @@ var ExternalIPIsNode = add(rule.Rule{
 	Severity: rule.Critical,
 	Doc: rule.Doc{
 		Problem: "A Service's spec.externalIPs names an address that belongs to a node.",
-		Effect: "In IPVS mode kube-proxy puts the address on kube-ipvs0 of every other node. Each of them then talks to itself instead of that node, and drops what that node sends. " +
+		Effect: "In IPVS mode kube-proxy puts the address on " + kubeproxy.IPVSDevice + " of every other node. Each of them then talks to itself instead of that node, and drops what that node sends. " +
 			"If it is the apiserver's address, the nodes become NotReady and kube-proxy no longer hears of the cure. In the other modes only the Service's own port and protocol are taken: bad if the node itself listens there, otherwise often intended.",
 		Why:   "An externalIP must be an address that traffic from outside is routed to and that no node of the cluster owns. The apiserver does not check this, no mode of kube-proxy does, and DenyServiceExternalIPs is off by default.",
 		Fix:   "Remove the address from spec.externalIPs. Use a type LoadBalancer Service with a pool, a NodePort, or an address that nobody has (whohas who --free CIDR).",
@@ -95,7 +96,7 @@ func vipChain(p *rule.Pass, intruders []claim.Claim, t explain.Target, cause str
 
 // binds tells whether the proxy takes whole addresses: kube-proxy up to 1.10 does
 // not, in ipvs mode either.
-func binds(f *rule.Facts) bool { return explain.EraOf(f).Binds }
+func binds(f *rule.Facts) bool { return f.Behavior().Binds }
 
 // singleNode lowers a severity where there is no other node to suffer.
 func singleNode(p *rule.Pass, s rule.Severity) rule.Severity {

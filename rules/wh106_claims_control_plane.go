@@ -8,6 +8,7 @@ import (
 
 	"whohas/claim"
 	"whohas/explain"
+	"whohas/kubeproxy"
 	"whohas/rule"
 	"whohas/snapshot"
 )
@@ -19,7 +20,7 @@ var ClaimsControlPlane = add(rule.Rule{
 	Severity: rule.Critical,
 	Doc: rule.Doc{
 		Problem: "A Service, a request, a pool or a Gateway claims the address under which the apiserver is reached: a virtual IP, kubeadm's controlPlaneEndpoint, the endpoints of default/kubernetes.",
-		Effect:  "In IPVS mode every node that does not hold the address at that moment puts it on kube-ipvs0 and finds nobody there when it looks for the apiserver: all such nodes become NotReady at once, and kube-proxy no longer hears of the cure. An L2 announcer takes the address away on the wire. In the other modes, if the Service's port is the apiserver's, who connects anew does not find it; open connections stay.",
+		Effect:  "In IPVS mode every node that does not hold the address at that moment puts it on " + kubeproxy.IPVSDevice + " and finds nobody there when it looks for the apiserver: all such nodes become NotReady at once, and kube-proxy no longer hears of the cure. An L2 announcer takes the address away on the wire. In the other modes, if the Service's port is the apiserver's, who connects anew does not find it; open connections stay.",
 		Why:     "A control-plane VIP stands in no Node's status, so that not even a careful look at the nodes shows whose it is.",
 		Fix:     "Give the Service another address. A VIP of the control plane belongs to the control plane alone.",
 		Since:   "kube-proxy 1.11 (IPVS)",

@@ -44,7 +44,7 @@ var ClaimsReserved = add(rule.Rule{
 		}
 		cause := fmt.Sprintf("%s claims %s, which is reserved (%s)", names(intruders), place, what)
 		chain := claimChain(p, intruders, owners, "whoever has the reserved address", cause, strings.Split(what, ", ")...)
-		if explain.EraOf(p.Facts).Binds && strings.Contains(what, "gateway") {
+		if p.Facts.Behavior().Binds && strings.Contains(what, "gateway") {
 			chain.Notes = append(chain.Notes, throughTheGateway)
 		}
 		p.Report(rule.Finding{

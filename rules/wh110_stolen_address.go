@@ -12,6 +12,7 @@ import (
 	"whohas/cluster"
 	"whohas/command"
 	"whohas/explain"
+	"whohas/kubeproxy"
 	"whohas/rule"
 	"whohas/snapshot"
 )
@@ -22,9 +23,9 @@ var StolenAddress = add(rule.Rule{
 	Name:     "stolen-address",
 	Severity: rule.Critical,
 	Doc: rule.Doc{
-		Problem: "A host delivers to itself an address that belongs to another: it is on kube-ipvs0 or kube-dummy-if, or in the local routing table, and a Node, the control plane, a tunnel, a gateway or a declaration has it. A warning where a routing rule leads past the local table for it, put by whohas repair, whohas shield or a person.",
+		Problem: "A host delivers to itself an address that belongs to another: it is on " + kubeproxy.IPVSDevice + " or " + kubeproxy.RouterDevice + ", or in the local routing table, and a Node, the control plane, a tunnel, a gateway or a declaration has it. A warning where a routing rule leads past the local table for it, put by whohas repair, whohas shield or a person.",
 		Effect:  "The host talks to itself where it means the owner, and drops what the owner sends as martian. If it is the apiserver's address, the host becomes NotReady, and its kube-proxy does not hear when the claim is taken away.",
-		Why:     "kube-proxy puts every service address on kube-ipvs0 and compares it with the addresses of its own host only. On the owner everything looks right; ping from the host says ok up to kube-proxy 1.25, because the host answers itself, and Destination Port Unreachable from 1.26 on.",
+		Why:     "kube-proxy puts every service address on " + kubeproxy.IPVSDevice + " and compares it with the addresses of its own host only. On the owner everything looks right; ping from the host says ok up to kube-proxy 1.25, because the host answers itself, and Destination Port Unreachable from 1.26 on.",
 		Fix:     "On each host that holds the address, pass over the local table for it by a routing rule: the host reaches the owner at once, whatever kube-proxy does. Take the claim away. kube-proxy learns of that now, and takes the address off by itself; then take the rule back. Deleting the address instead is a race: kube-proxy puts it back before it has learned of the change.",
 		Since:   "kube-proxy 1.11 (IPVS), every kube-router",
 		Refs: []string{
@@ -85,7 +86,7 @@ func verb(held []claim.Claim, one, many string) string {
 func stolenChain(p *rule.Pass, t theft, services []claim.Claim, cause string) explain.Chain {
 	_, is, loses := ownerText(p, t.owners)
 	goal := target(p, services, is, loses...)
-	goal.Held = &explain.Hold{Device: deviceOf(t.held), Proxy: claimants.ServiceDevice(deviceOf(t.held))}
+	goal.Held = &explain.Hold{Device: deviceOf(t.held), Proxy: kubeproxy.IsDevice(deviceOf(t.held))}
 	for _, name := range hostNames(t.held) {
 		goal.Held.Filter = goal.Held.Filter || rejects(p.Objects.Host(name))
 	}

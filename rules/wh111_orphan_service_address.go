@@ -9,6 +9,7 @@ import (
 	"whohas/claimants"
 	"whohas/cluster"
 	"whohas/explain"
+	"whohas/kubeproxy"
 	"whohas/rule"
 	"whohas/snapshot"
 )
@@ -19,7 +20,7 @@ var OrphanServiceAddress = add(rule.Rule{
 	Name:     "orphan-service-address",
 	Severity: rule.Warning,
 	Doc: rule.Doc{
-		Problem: "A host holds an address on kube-ipvs0 or kube-dummy-if that no Service claims.",
+		Problem: "A host holds an address on " + kubeproxy.IPVSDevice + " or " + kubeproxy.RouterDevice + " that no Service claims.",
 		Effect:  "The host takes all traffic to the address for its own. As long as nobody else has it, little is lost; whoever gets it next is not reached from this host.",
 		Why:     "kube-proxy takes such addresses off at its next sync, 30 s at the latest. If one stays, kube-proxy there does not run, has changed its mode, or no longer hears from the apiserver. Addresses that were put there by hand go the same way.",
 		Fix:     "See why kube-proxy does not work on this host. Restart it, then delete the address.",

@@ -21,7 +21,6 @@ import (
 	"whohas/claim"
 	"whohas/cluster"
 	"whohas/dataplane"
-	"whohas/explain"
 	"whohas/rule"
 )
 
@@ -110,7 +109,7 @@ func Make(in Input, o Options) (Manifest, error) {
 	m := Manifest{Form: o.Form}
 	x := expressions{
 		form: o.Form, owned: p, facts: in.Facts, excused: excuses(in),
-		binds: explain.EraOf(in.Facts).Binds, single: in.Facts.SingleNode(), off: in.Facts.ExternalIPsOff,
+		binds: in.Facts.Behavior().Binds, single: in.Facts.SingleNode(), off: in.Facts.ExternalIPsOff,
 	}
 	m.Policy, m.Binding = admissionPolicy(x, o), binding(o)
 	if o.Form == MapParam {

@@ -21,6 +21,7 @@ import (
 	"whohas/claimants"
 	"whohas/cluster"
 	"whohas/dataplane"
+	"whohas/kubeproxy"
 	"whohas/probe"
 	"whohas/rule"
 	"whohas/snapshot"
@@ -234,7 +235,7 @@ func wireTargets(h *dataplane.Host, owners []claim.Claim) []probe.Target {
 
 // onWire tells the addresses by which a host is on an Ethernet.
 func onWire(h *dataplane.Host, a dataplane.Address) bool {
-	if a.Prefix.IsSingleIP() || a.Scope == "host" || a.Prefix.Addr().IsLinkLocalUnicast() || claimants.ServiceDevice(a.Link) {
+	if a.Prefix.IsSingleIP() || a.Scope == "host" || a.Prefix.Addr().IsLinkLocalUnicast() || kubeproxy.IsDevice(a.Link) {
 		return false
 	}
 	return slices.ContainsFunc(h.Links, func(l dataplane.Link) bool {
@@ -253,9 +254,7 @@ func evident(h *dataplane.Host, owners []claim.Claim) []netip.Addr {
 		}
 	}
 	for _, set := range h.Sets {
-		// kube-proxy's, of IPv6 too (kubernetes pkg/proxy/ipvs/ipset.go).
-		name := strings.Replace(set.Name, "KUBE-6-", "KUBE-", 1)
-		if !strings.HasPrefix(name, "KUBE-EXTERNAL-IP") && !strings.HasPrefix(name, "KUBE-LOAD-BALANCER") {
+		if field := kubeproxy.SetField(set.Name); field != kubeproxy.FieldExternalIP && field != kubeproxy.FieldLoadBalancer {
 			continue
 		}
 		for _, m := range set.Members {
@@ -331,7 +330,7 @@ func balanced(h *dataplane.Host, d dataplane.Dial) bool {
 
 func ownAddress(h *dataplane.Host, ip netip.Addr) bool {
 	return slices.ContainsFunc(h.Addresses, func(a dataplane.Address) bool {
-		return !claimants.ServiceDevice(a.Link) && a.Prefix.Addr().Unmap() == ip
+		return !kubeproxy.IsDevice(a.Link) && a.Prefix.Addr().Unmap() == ip
 	})
 }
 
