@@ -83,7 +83,7 @@ func proxy(l *look) []Check {
 	said := a.Health["proxyMode"]
 	var evidence []string
 	if said != "" {
-		evidence = append(evidence, "127.0.0.1:10249/proxyMode: "+said)
+		evidence = append(evidence, fmt.Sprintf("127.0.0.1:%d/proxyMode: %s", kubeproxy.MetricsPort, said))
 	}
 	if sign != "" {
 		evidence = append(evidence, sign)

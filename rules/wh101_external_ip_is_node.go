@@ -89,7 +89,7 @@ func vipChain(p *rule.Pass, intruders []claim.Claim, t explain.Target, cause str
 	}
 	effect := "nothing as it is: kube-proxy's gate AllowServiceExternalIPs is off; where it is on, the address is taken"
 	if s > rule.Info {
-		effect = "kube-proxy leaves the Service to another proxy (label service.kubernetes.io/service-proxy-name): what that one does with the address is not known"
+		effect = "kube-proxy leaves the Service to another proxy (label " + kubeproxy.OtherProxyLabel + "): what that one does with the address is not known"
 	}
 	return simpleChain(cause, effect, intruders, removeAll(p, "take the claim away", intruders))
 }

@@ -13,6 +13,7 @@ import (
 
 	"whohas/claim"
 	"whohas/cluster"
+	"whohas/kubeproxy"
 )
 
 // expressions writes the CEL of a policy.
@@ -201,7 +202,7 @@ func (x expressions) lookUp(ip string) string {
 // liveExpr keeps what somebody acts on: not what is left to another proxy, and no
 // externalIPs where kube-proxy's gate for them is off (rules/wh101 inert).
 func (x expressions) liveExpr() string {
-	const other = "$O.metadata.?labels[?'service.kubernetes.io/service-proxy-name'].orValue('') != ''"
+	const other = "$O.metadata.?labels[?'" + kubeproxy.OtherProxyLabel + "'].orValue('') != ''"
 	if x.off {
 		return "$claims.filter(c, c.is != '' && (c.way == 'request' || c.way == 'ingress' && !(" + other + ")))"
 	}

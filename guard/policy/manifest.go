@@ -10,6 +10,8 @@ import (
 	admission "k8s.io/api/admissionregistration/v1"
 	core "k8s.io/api/core/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"whohas/kubeproxy"
 )
 
 // labels tell what belongs to the guard.
@@ -92,7 +94,7 @@ func (r refusal) allowed() string {
 // relevant are what decides whether and how a Service claims an address.
 var (
 	relevantSpec   = []string{"type", "clusterIP", "externalIPs", "loadBalancerIP", "loadBalancerClass", "ports"}
-	relevantLabels = []string{"service.kubernetes.io/service-proxy-name", "gateway.networking.k8s.io/gateway-name"}
+	relevantLabels = []string{kubeproxy.OtherProxyLabel, "gateway.networking.k8s.io/gateway-name"}
 	// besideAnnotations hold no addresses.
 	besideAnnotations = []string{
 		"lb.kubesphere.io/v1alpha1",

@@ -43,7 +43,7 @@ var may = map[string][]string{
 	"repair":              {"bypass", "diagnose", "check", "rule", "claimants", "explain", "claim", "cluster", "snapshot", "command", "kubeproxy", "dataplane"},
 	"shield":              {"bypass", "diagnose", "claimants", "claim", "cluster", "snapshot", "kubeproxy", "dataplane"},
 	"shield/watch":        {"bypass", "bypass/rtnetlink", "claimants", "kubeproxy", "dataplane", "source/monitor"},
-	"guard/policy":        {"rule", "claimants", "explain", "claim", "cluster", "snapshot", "dataplane"},
+	"guard/policy":        {"rule", "claimants", "explain", "claim", "cluster", "snapshot", "kubeproxy", "dataplane"},
 	"guard":               {"check", "rule", "claimants", "explain", "claim", "cluster", "snapshot", "dataplane"},
 	"guard/watch":         {"check", "rule", "claimants", "claim", "cluster", "snapshot", "dataplane", "source/live"},
 	"guard/webhook":       {"guard", "snapshot", "source/document"},
@@ -59,7 +59,7 @@ var may = map[string][]string{
 	"source/bundle":       {"snapshot", "dataplane"},
 	"source/file":         {},
 	"source/monitor":      {},
-	"source/host":         {"source/file", "dataplane/netfilter", "dataplane", "snapshot"},
+	"source/host":         {"source/file", "dataplane/netfilter", "kubeproxy", "dataplane", "snapshot"},
 	"source/capture":      {"source/file", "dataplane/netfilter", "dataplane", "snapshot"},
 	"probe":               {"dataplane"},
 

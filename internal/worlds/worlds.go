@@ -179,7 +179,7 @@ func (o Thing) service(labels, annotations, spec, status tree) {
 		annotations[annotation] = value
 	}
 	if o.Traits["proxy"] != "" {
-		labels["service.kubernetes.io/service-proxy-name"] = o.Traits["proxy"]
+		labels[kubeproxy.OtherProxyLabel] = o.Traits["proxy"]
 	}
 	if o.Traits["gateway"] != "" {
 		labels["gateway.networking.k8s.io/gateway-name"] = o.Traits["gateway"]

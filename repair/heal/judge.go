@@ -20,9 +20,8 @@ type measures struct {
 }
 
 func usual() measures {
-	return measures{settle: 3 * time.Second, quiet: 65 * time.Second, long: 330 * time.Second}
+	return measures{settle: 3 * time.Second, quiet: 2*kubeproxy.SyncPeriod + 5*time.Second, long: kubeproxy.RouterSyncPeriod + 30*time.Second}
 }
-
 
 // judge decides when the holding may end. It is pure: it knows what it is told, in
 // the order in which it happened, and its times are those that it is told.
