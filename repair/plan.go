@@ -47,7 +47,7 @@ func Make(s diagnose.Seen, d diagnose.Diagnosis) Plan {
 // translates tells the modes in which a Service takes a port and no address. There an
 // address may be claimed on purpose.
 func (m *maker) translates() bool {
-	return m.finding.Rule.ID == diagnose.StolenEndpoint || m.Facts.Mode != dataplane.ModeUnknown && m.Facts.Mode != dataplane.IPVS
+	return m.finding.Rule.Outage == rule.Redirected || m.Facts.Mode != dataplane.ModeUnknown && m.Facts.Mode != dataplane.IPVS
 }
 
 type maker struct {
@@ -61,7 +61,7 @@ type maker struct {
 // two lost addresses may still not reach the apiserver.
 func (m *maker) targets() (targets []Target, refused []string) {
 	for _, f := range slices.Concat(m.Result.Findings, m.Result.Hidden) {
-		held := f.Rule.ID == diagnose.StolenAddress || f.Rule.ID == diagnose.AwaitedAddress
+		held := f.Rule.Outage == rule.Held || f.Rule.Outage == rule.Awaited
 		if !held || !f.Address().IsValid() {
 			continue
 		}
@@ -89,7 +89,7 @@ func (m *maker) nothing() string {
 func (m *maker) target(f *rule.Finding) ([]Target, string) {
 	ip := f.Address()
 	held := m.on(ip, func(a dataplane.Address) bool { return kubeproxy.IsDevice(a.Link) })
-	if len(held) == 0 && f.Rule.ID == diagnose.AwaitedAddress && slices.ContainsFunc(f.Claimants, m.awaits) {
+	if len(held) == 0 && f.Rule.Outage == rule.Awaited && slices.ContainsFunc(f.Claimants, m.awaits) {
 		held = []dataplane.Address{{Link: kubeproxy.IPVSDevice, Prefix: netip.PrefixFrom(ip, ip.BitLen())}}
 	}
 	if len(held) == 0 {
@@ -205,7 +205,7 @@ func (m *maker) whereKubectlWorks() string {
 		t.Owner = n
 	}
 	switch {
-	case m.finding.Rule.ID == diagnose.StolenEndpoint:
+	case m.finding.Rule.Outage == rule.Redirected:
 		return explain.ByLoopback(m.Facts, t)
 	case m.isServer() && len(m.on(m.ip, isOwn)) > 0:
 		return m.Host.Name + ", this host, whose own way to the apiserver does not leave it"
@@ -230,7 +230,7 @@ func (m *maker) isServer() bool {
 // hosts are the steps on every host that holds the address, before the claim goes and
 // after.
 func (m *maker) hosts(hold string) (first, back []explain.Step) {
-	if m.finding.Rule.ID == diagnose.StolenEndpoint {
+	if m.finding.Rule.Outage == rule.Redirected {
 		return m.hostSteps(), nil
 	}
 	device := kubeproxy.IPVSDevice

@@ -18,6 +18,8 @@ var ExternalIPIsNode = add(rule.Rule{
 	ID:       "WH101",
 	Name:     "external-ip-is-node",
 	Severity: rule.Critical,
+	Outage:   rule.Claimed,
+	Policy:   rule.Policy{Refuses: rule.RefusesExternalIP},
 	Doc: rule.Doc{
 		Problem: "A Service's spec.externalIPs names an address that belongs to a node.",
 		Effect: "In IPVS mode kube-proxy puts the address on " + kubeproxy.IPVSDevice + " of every other node. Each of them then talks to itself instead of that node, and drops what that node sends. " +

@@ -17,6 +17,8 @@ var LBIPIsNode = add(rule.Rule{
 	ID:       "WH102",
 	Name:     "lb-ip-is-node",
 	Severity: rule.Critical,
+	Outage:   rule.Claimed,
+	Policy:   rule.Policy{Refuses: rule.RefusesIngress},
 	Doc: rule.Doc{
 		Problem: "A Service's status.loadBalancer.ingress names an address that belongs to a node, with ipMode VIP or none.",
 		Effect: "In IPVS mode kube-proxy binds load-balancer addresses like external ones: every other node talks to itself instead of that node. " +

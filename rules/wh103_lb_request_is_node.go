@@ -16,6 +16,7 @@ var LBRequestIsNode = add(rule.Rule{
 	ID:       "WH103",
 	Name:     "lb-request-is-node",
 	Severity: rule.Critical,
+	Policy:   rule.Policy{Refuses: rule.RefusesRequest},
 	Doc: rule.Doc{
 		Problem: "A Service asks its load-balancer controller for an address that belongs to a node (spec.loadBalancerIP or a controller's annotation).",
 		Effect:  "If the controller grants it, the address goes into the status, and WH102 follows: in IPVS mode every other node loses that node. If the controller refuses, the Service stays without an address.",

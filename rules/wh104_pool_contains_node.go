@@ -19,6 +19,7 @@ var PoolContainsNode = add(rule.Rule{
 	ID:       "WH104",
 	Name:     "pool-contains-node",
 	Severity: rule.Critical,
+	Policy:   rule.Policy{None: "a pool is no Service: the webhook asks about it"},
 	Doc: rule.Doc{
 		Problem: "A pool of load-balancer addresses contains the address of a node.",
 		Effect:  "Some day a Service gets the node's address. An L2 announcer then answers ARP for it, and in IPVS mode every other node loses the node (WH102). Where the pool hands addresses out by itself, that day is only a matter of how many Services come.",

@@ -18,6 +18,8 @@ var ClaimsControlPlane = add(rule.Rule{
 	ID:       "WH106",
 	Name:     "claims-control-plane",
 	Severity: rule.Critical,
+	Outage:   rule.Claimed,
+	Policy:   rule.Policy{Refuses: rule.RefusesControlPlane},
 	Doc: rule.Doc{
 		Problem: "A Service, a request, a pool or a Gateway claims the address under which the apiserver is reached: a virtual IP, kubeadm's controlPlaneEndpoint, the endpoints of default/kubernetes.",
 		Effect:  "In IPVS mode every node that does not hold the address at that moment puts it on " + kubeproxy.IPVSDevice + " and finds nobody there when it looks for the apiserver: all such nodes become NotReady at once, and kube-proxy no longer hears of the cure. An L2 announcer takes the address away on the wire. In the other modes, if the Service's port is the apiserver's, who connects anew does not find it; open connections stay.",

@@ -15,6 +15,8 @@ var ClaimsTunnelAddress = add(rule.Rule{
 	ID:       "WH107",
 	Name:     "claims-tunnel-address",
 	Severity: rule.Critical,
+	Outage:   rule.Claimed,
+	Policy:   rule.Policy{Refuses: rule.RefusesTunnel},
 	Doc: rule.Doc{
 		Problem: "A Service, a request or a pool claims the address of a tunnel device or router of the network plugin.",
 		Effect:  "In IPVS mode every node takes the address for its own: the node whose tunnel it is loses what others send to its tunnel address, and its own packets with that source are dropped as martians. Traffic from that node's host to Pods elsewhere uses this source.",

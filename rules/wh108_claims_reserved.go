@@ -18,6 +18,8 @@ var ClaimsReserved = add(rule.Rule{
 	ID:       "WH108",
 	Name:     "claims-reserved",
 	Severity: rule.Critical,
+	Outage:   rule.Claimed,
+	Policy:   rule.Policy{Refuses: rule.RefusesReserved},
 	Doc: rule.Doc{
 		Problem: "A Service, a request or a pool claims an address that is reserved: declared in .whohas.yaml (gateway, DNS, NTP, storage) or learned from objects (BGP peers, storage servers) or hosts (the default gateway).",
 		Effect:  "In IPVS mode every node takes the address for its own and no longer reaches whoever has it: without its resolver or gateway a node is as good as lost. In the other modes the Service's port alone is taken.",

@@ -22,6 +22,8 @@ var StolenAddress = add(rule.Rule{
 	ID:       "WH110",
 	Name:     "stolen-address",
 	Severity: rule.Critical,
+	Outage:   rule.Held,
+	Policy:   rule.Policy{None: "no write brings it: a host shows it"},
 	Doc: rule.Doc{
 		Problem: "A host delivers to itself an address that belongs to another: it is on " + kubeproxy.IPVSDevice + " or " + kubeproxy.RouterDevice + ", or in the local routing table, and a Node, the control plane, a tunnel, a gateway or a declaration has it. A warning where a routing rule leads past the local table for it, put by whohas repair, whohas shield or a person.",
 		Effect:  "The host talks to itself where it means the owner, and drops what the owner sends as martian. If it is the apiserver's address, the host becomes NotReady, and its kube-proxy does not hear when the claim is taken away.",

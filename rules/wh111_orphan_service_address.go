@@ -19,6 +19,7 @@ var OrphanServiceAddress = add(rule.Rule{
 	ID:       "WH111",
 	Name:     "orphan-service-address",
 	Severity: rule.Warning,
+	Policy:   rule.Policy{None: "no write brings it: a host shows it"},
 	Doc: rule.Doc{
 		Problem: "A host holds an address on " + kubeproxy.IPVSDevice + " or " + kubeproxy.RouterDevice + " that no Service claims.",
 		Effect:  "The host takes all traffic to the address for its own. As long as nobody else has it, little is lost; whoever gets it next is not reached from this host.",

@@ -22,6 +22,8 @@ var ForeignAnswer = add(rule.Rule{
 	ID:       "WH112",
 	Name:     "foreign-answer",
 	Severity: rule.Error,
+	Outage:   rule.Answered,
+	Policy:   rule.Policy{None: "no write brings it: a host shows it"},
 	Doc: rule.Doc{
 		Problem: "Asked on the wire who has a host's address, somebody else answers than the host.",
 		Effect:  "Whoever asks next may send to the wrong machine: connections to the host are refused, time out, or end at a stranger that answers in its name.",

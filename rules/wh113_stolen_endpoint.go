@@ -23,6 +23,8 @@ var StolenEndpoint = add(rule.Rule{
 	ID:       "WH113",
 	Name:     "stolen-endpoint",
 	Severity: rule.Critical,
+	Outage:   rule.Redirected,
+	Policy:   rule.Policy{None: "no write brings it: a host shows it"},
 	Doc: rule.Doc{
 		Problem: "A host's NAT rules, or its IPVS virtual servers, give traffic to an apiserver, etcd or kubelet another destination.",
 		Effect:  "The host, and its Pods, reach something else where they mean the apiserver, etcd or kubelet: kubelet and kube-proxy lose their watch when they connect anew, etcd its peer, the apiserver its logs and exec. Ping and all other ports go on, so that the network looks healthy.",

@@ -17,6 +17,8 @@ var AwaitedAddress = add(rule.Rule{
 	ID:       "WH114",
 	Name:     "awaited-address",
 	Severity: rule.Error,
+	Outage:   rule.Awaited,
+	Policy:   rule.Policy{None: "no write brings it: a host shows it"},
 	Doc: rule.Doc{
 		Problem: "A host's kube-proxy serves an address that belongs to another, and the address is on no device there at this moment: somebody has taken it off " + kubeproxy.IPVSDevice + ".",
 		Effect:  "kube-proxy puts it back at its next sync, within 30 s. From then on the host talks to itself where it means the owner. The Service's own ports of the address lead to its real servers already.",

@@ -18,6 +18,7 @@ var DuplicateFrontend = add(rule.Rule{
 	ID:       "WH201",
 	Name:     "duplicate-frontend",
 	Severity: rule.Error,
+	Policy:   rule.Policy{None: "it takes two objects, of which an admission policy sees one"},
 	Doc: rule.Doc{
 		Problem: "Two Services have the same address, port and protocol among their external and load-balancer addresses, or ask for the same ClusterIP.",
 		Effect:  "One of them gets the traffic, on each node the one that kube-proxy happened to write last or first: it changes with restarts and differs between nodes. Of two that ask for one ClusterIP the apiserver refuses the second.",

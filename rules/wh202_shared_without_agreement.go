@@ -17,6 +17,7 @@ var SharedWithoutAgreement = add(rule.Rule{
 	ID:       "WH202",
 	Name:     "shared-without-agreement",
 	Severity: rule.Error,
+	Policy:   rule.Policy{None: "it takes two objects, of which an admission policy sees one"},
 	Doc: rule.Doc{
 		Problem: "Several Services have, or ask for, one external or load-balancer address, and no sharing key says that they mean to; or their controller will not let them share it.",
 		Effect:  "Nothing breaks while the ports differ. But whoever removes, moves or restricts the address for one Service does it for all; and a controller that shares only by agreement, or was asked for one port twice, refuses one of them.",

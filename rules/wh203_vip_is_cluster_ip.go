@@ -15,6 +15,7 @@ var VIPIsClusterIP = add(rule.Rule{
 	ID:       "WH203",
 	Name:     "vip-is-cluster-ip",
 	Severity: rule.Critical,
+	Policy:   rule.Policy{None: "it takes two objects, of which an admission policy sees one"},
 	Doc: rule.Doc{
 		Problem: "An external or load-balancer address, or a request for one, is another Service's ClusterIP.",
 		Effect:  "Traffic of the whole cluster to that ClusterIP and port goes to the intruder: with 10.96.0.1 or the cluster's DNS, everything in the cluster is affected.",

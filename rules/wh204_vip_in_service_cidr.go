@@ -15,6 +15,7 @@ var VIPInServiceCIDR = add(rule.Rule{
 	ID:       "WH204",
 	Name:     "vip-in-service-cidr",
 	Severity: rule.Error,
+	Policy:   rule.Policy{None: "ranges of ClusterIPs are objects, or flags of the apiserver: the webhook knows them"},
 	Doc: rule.Doc{
 		Problem: "An external or load-balancer address, a request, or a whole pool lies inside a ServiceCIDR.",
 		Effect:  "The apiserver may allocate the same address to a Service as its ClusterIP at any time: then WH203. From outside, the address cannot be routed to without also routing ClusterIPs.",

@@ -16,6 +16,7 @@ var VIPInPodCIDR = add(rule.Rule{
 	ID:       "WH205",
 	Name:     "vip-in-pod-cidr",
 	Severity: rule.Critical,
+	Policy:   rule.Policy{None: "which range is whose Pods the webhook knows"},
 	Doc: rule.Doc{
 		Problem: "An external or load-balancer address, a request, or a whole pool lies in a range of Pod addresses; worse, a running Pod has it.",
 		Effect:  "The network plugin may give the address to a Pod at any time, or has: traffic to that Pod then goes to the Service, and in IPVS mode every node takes the Pod's address for its own.",

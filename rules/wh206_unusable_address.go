@@ -16,6 +16,7 @@ var UnusableAddress = add(rule.Rule{
 	ID:       "WH206",
 	Name:     "unusable-address",
 	Severity: rule.Error,
+	Policy:   rule.Policy{None: "the apiserver refuses most of these itself"},
 	Doc: rule.Doc{
 		Problem: "A Service claims a loopback, link-local, multicast, unspecified or broadcast address, or the network or broadcast address of a node's subnet, in a field that the apiserver does not check.",
 		Effect:  "The address cannot be reached from other hosts. In IPVS mode a node that binds a subnet's network or broadcast address loses that meaning of it.",

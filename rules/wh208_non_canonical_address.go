@@ -16,6 +16,7 @@ var NonCanonicalAddress = add(rule.Rule{
 	ID:       "WH208",
 	Name:     "non-canonical-address",
 	Severity: rule.Error,
+	Policy:   rule.Policy{Refuses: rule.RefusesForm},
 	Doc: rule.Doc{
 		Problem: "An address is written in another form than the usual one: leading zeros, IPv4-mapped IPv6, a zone, upper case; or the text is no address at all.",
 		Effect:  "Programs read leading zeros in two ways (decimal or octal), and tools that compare texts do not see that two forms are one address: allow-lists and policies are passed by.",

@@ -20,6 +20,7 @@ var ManualEndpoint = add(rule.Rule{
 	ID:       "WH211",
 	Name:     "manual-endpoint",
 	Severity: rule.Error,
+	Policy:   rule.Policy{None: "endpoints are no Service: the webhook asks about them"},
 	Doc: rule.Doc{
 		Problem: "An EndpointSlice, or Endpoints, that no known controller keeps leads to the apiserver, into a ServiceCIDR, or to a Pod of another namespace.",
 		Effect:  "What comes to the Service, from a load balancer too, goes to an address of the writer's choice. The apiserver, or the Pod, sees a node or the balancer as its client: NetworkPolicies and firewalls that trust these let it in (CVE-2021-25740). An address out of a ServiceCIDR is nobody's, or another Service's.",

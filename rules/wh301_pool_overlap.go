@@ -14,6 +14,7 @@ var PoolOverlap = add(rule.Rule{
 	ID:       "WH301",
 	Name:     "pool-overlap",
 	Severity: rule.Error,
+	Policy:   rule.Policy{None: "a pool is no Service: the webhook asks about it"},
 	Doc: rule.Doc{
 		Problem: "Two pools of load-balancer addresses share addresses, of one controller or of two.",
 		Effect:  "Two controllers give the same address to two Services: both announce it. One controller that finds overlapping pools rejects its configuration, and stops allocating.",

@@ -16,6 +16,7 @@ var PoolOverlapsCluster = add(rule.Rule{
 	ID:       "WH302",
 	Name:     "pool-overlaps-cluster",
 	Severity: rule.Error,
+	Policy:   rule.Policy{None: "a pool is no Service: the webhook asks about it"},
 	Doc: rule.Doc{
 		Problem: "A pool of load-balancer addresses overlaps a ServiceCIDR or a range of Pod addresses in part, or holds a whole subnet of the nodes.",
 		Effect:  "Part of what it hands out is a ClusterIP's or a Pod's place, or a host's: nodes, gateway, network and broadcast address included.",

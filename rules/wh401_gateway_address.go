@@ -16,6 +16,7 @@ var GatewayAddress = add(rule.Rule{
 	ID:       "WH401",
 	Name:     "gateway-address",
 	Severity: rule.Critical,
+	Policy:   rule.Policy{None: "a Gateway is no Service: the webhook asks about it"},
 	Doc: rule.Doc{
 		Problem: "A Gateway's spec.addresses names an address that belongs to a node, the control plane, a tunnel, a Service or a Pod, that is reserved, lies in a range of the cluster, or cannot be used.",
 		Effect:  "The Gateway's controller hands the address on to a Service that it generates: what then breaks is what WH101, WH106 to WH108 and WH203 to WH206 tell. A controller that notices sets Programmed=False with AddressNotUsable.",

@@ -25,6 +25,8 @@ type expressions struct {
 	single bool // one node: what is critical elsewhere is an error
 	off    bool // externalIPs do nothing
 
+	refusals []refusal
+
 	excused map[string][]claim.Range // by rule: where the site allows it
 }
 

@@ -58,6 +58,7 @@ func ParseForm(text string) (Form, error) {
 type Input struct {
 	Claims claim.View
 	Facts  *cluster.Facts
+	Rules  []*rule.Rule // those that refuse something are asked
 
 	// What the site's configuration says of findings. A rule that it makes milder
 	// than an error refuses nothing; one that it makes graver is the webhook's.
@@ -96,6 +97,9 @@ func Make(in Input, o Options) (Manifest, error) {
 	if in.Facts.Mode == dataplane.ModeUnknown {
 		return Manifest{}, ErrMode
 	}
+	if len(refusalsOf(in.Rules)) == 0 {
+		return Manifest{}, errors.New("none of the rules refuses anything")
+	}
 	p := protect(in)
 	if p.empty() {
 		return Manifest{}, ErrEmpty
@@ -108,7 +112,7 @@ func Make(in Input, o Options) (Manifest, error) {
 	}
 	m := Manifest{Form: o.Form}
 	x := expressions{
-		form: o.Form, owned: p, facts: in.Facts, excused: excuses(in),
+		form: o.Form, refusals: refusalsOf(in.Rules), owned: p, facts: in.Facts, excused: excuses(in),
 		binds: in.Facts.Behavior().Binds, single: in.Facts.SingleNode(), off: in.Facts.ExternalIPsOff,
 	}
 	m.Policy, m.Binding = admissionPolicy(x, o), binding(o)

@@ -18,6 +18,7 @@ import (
 	"whohas/dataplane"
 	"whohas/guard/policy"
 	"whohas/internal/scenario"
+	"whohas/rules"
 	"whohas/snapshot"
 )
 
@@ -63,7 +64,7 @@ func (w world) policy(t testing.TB, o policy.Options) policy.Manifest {
 	if o.Namespace == "" {
 		o.Namespace = "whohas"
 	}
-	m, err := policy.Make(policy.Input{Claims: w.view(), Facts: w.facts}, o)
+	m, err := policy.Make(policy.Input{Rules: rules.All(), Claims: w.view(), Facts: w.facts}, o)
 	if err != nil {
 		t.Fatalf("%s: %v", o.Form, err)
 	}

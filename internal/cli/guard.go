@@ -13,6 +13,7 @@ import (
 
 	"whohas/guard/policy"
 	"whohas/guard/server"
+	"whohas/rules"
 )
 
 func (e *env) guardCommand() *cobra.Command {
@@ -96,7 +97,7 @@ func (e *env) guardPolicy(ctx context.Context, f *guardPolicyFlags) error {
 	if e.settle(&f.inputs, w); e.status != exitOK {
 		return nil // half of the addresses would look like a whole guard
 	}
-	in := policy.Input{Claims: w.register, Facts: w.facts, Allows: cfg.allows, Severities: cfg.severities, Now: e.now()}
+	in := policy.Input{Claims: w.register, Facts: w.facts, Rules: rules.All(), Allows: cfg.allows, Severities: cfg.severities, Now: e.now()}
 	m, err := policy.Make(in, o)
 	if err != nil {
 		return advised(err)

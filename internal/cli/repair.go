@@ -185,7 +185,7 @@ func ofCluster(f *repairFlags, seen diagnose.Seen) *rule.Finding {
 		return nil
 	}
 	for i := range seen.Result.Findings {
-		if x := &seen.Result.Findings[i]; x.Severity == rule.Critical && x.Address().IsValid() && diagnose.IsTakeover(x.Rule.ID) {
+		if x := &seen.Result.Findings[i]; x.Severity == rule.Critical && x.Address().IsValid() && x.Rule.Outage.Repairable() {
 			return x
 		}
 	}
