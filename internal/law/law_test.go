@@ -59,6 +59,7 @@ var may = map[string][]string{
 	"source/bundle":       {"snapshot", "dataplane"},
 	"source/file":         {},
 	"source/monitor":      {},
+	"source/node":         {"source/host", "source/live", "probe", "rule", "claimants", "claim", "cluster", "snapshot", "kubeproxy", "dataplane"},
 	"source/host":         {"source/file", "dataplane/netfilter", "kubeproxy", "dataplane", "snapshot"},
 	"source/capture":      {"source/file", "dataplane/netfilter", "dataplane", "snapshot"},
 	"probe":               {"dataplane"},
