@@ -10,6 +10,9 @@ import (
 	"whohas/explain"
 	"whohas/kubeproxy"
 	"whohas/rule"
+	"whohas/rules/internal/fix"
+	"whohas/rules/internal/pick"
+	"whohas/rules/internal/theft"
 )
 
 // AwaitedAddress is the outage between two syncs of kube-proxy.
@@ -34,32 +37,32 @@ var AwaitedAddress = add(rule.Rule{
 	Subject: claim.Observed,
 	Against: claim.Host | claim.ControlPlane | claim.Tunnel | claim.Reserved,
 	Check: func(p *rule.Pass) {
-		t := takenFrom(p, claimants.KernelAwaitedAddress.Kind)
+		t := theft.TakenFrom(p, claimants.KernelAwaitedAddress.Kind)
 		era := p.Facts.Behavior()
-		if len(t.held) == 0 || !era.Binds { // up to 1.10 IPVS serves what it does not bind
+		if len(t.Held) == 0 || !era.Binds { // up to 1.10 IPVS serves what it does not bind
 			return
 		}
-		hosts := hostNames(t.held)
-		whose, _, _ := ownerText(p, t.owners)
+		hosts := pick.HostNames(t.Held)
+		whose, _, _ := theft.OwnerText(p, t.Owners)
 		severity, title := rule.Error, fmt.Sprintf("%s %s, and kube-proxy on %s puts it back on "+kubeproxy.IPVSDevice+" at its next sync", p.Key.Range, whose, explain.Names(hosts))
-		if at, _ := passedOver(p, t.held); len(at) == 0 {
+		if at, _ := theft.PassedOver(p, t.Held); len(at) == 0 {
 			severity = rule.Warning
-			title += fmt.Sprintf("; %s over it by a routing rule", verb(t.held, "the host passes", "the hosts pass"))
+			title += fmt.Sprintf("; %s over it by a routing rule", theft.Verb(t.Held, "the host passes", "the hosts pass"))
 		}
 		p.Report(rule.Finding{
 			Severity:  severity,
 			Title:     title,
-			Claimants: claimantsOf(t.held, t.owners, bearers(p)),
+			Claimants: pick.ClaimantsOf(t.Held, t.Owners, theft.Bearers(p)),
 			Chain: explain.Chain{
-				Cause: explain.Link{Text: fmt.Sprintf("IPVS on %s serves %s, which %s; it is on no device there now", explain.Names(hosts), p.Key.Range, whose), Evidence: evidence(t.held[:min(len(t.held), 4)])},
+				Cause: explain.Link{Text: fmt.Sprintf("IPVS on %s serves %s, which %s; it is on no device there now", explain.Names(hosts), p.Key.Range, whose), Evidence: pick.Evidence(t.Held[:min(len(t.Held), 4)])},
 				Losses: []explain.Loss{{
 					Text:      "kube-proxy's next sync, within 30 s, puts the address back on " + kubeproxy.IPVSDevice + ", unless it has heard by then that nobody claims it",
 					Nodes:     hosts,
 					Certainty: explain.Derived,
 					Evidence:  []string{"kubernetes pkg/proxy/ipvs/proxier.go syncService, bindAddr; lab repair-once"},
 				}},
-				Notes: append(ipsetNotes(p, t.held), serverNotes(p, t.held)...),
-				Fixes: []explain.Fix{passOverFix(p, "take the claim away; until kube-proxy has learned of that, pass over the address", hosts, kubeproxy.IPVSDevice, nil)},
+				Notes: append(theft.IpsetNotes(p, t.Held), theft.ServerNotes(p, t.Held)...),
+				Fixes: []explain.Fix{fix.PassOverFix(p, "take the claim away; until kube-proxy has learned of that, pass over the address", hosts, kubeproxy.IPVSDevice, nil)},
 			},
 		})
 	},

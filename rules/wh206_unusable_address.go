@@ -9,6 +9,9 @@ import (
 	"whohas/claim"
 	"whohas/claimants"
 	"whohas/rule"
+	"whohas/rules/internal/chain"
+	"whohas/rules/internal/fix"
+	"whohas/rules/internal/pick"
 )
 
 // UnusableAddress is an address that no Service can have.
@@ -28,21 +31,21 @@ var UnusableAddress = add(rule.Rule{
 	Subject: claim.VIP | claim.Request,
 	Against: claim.VIP | claim.Request,
 	Check: func(p *rule.Pass) {
-		ip, ok := single(p)
+		ip, ok := pick.Single(p)
 		if !ok {
 			return
 		}
 		why := p.Facts.UnusableAs(ip)
-		claims := unchecked(ip, withoutGateways(p.Subjects()))
+		claims := unchecked(ip, pick.WithoutGateways(p.Subjects()))
 		if why == "" || len(claims) == 0 {
 			return
 		}
 		p.Report(rule.Finding{
 			Severity:  rule.Error,
-			Title:     fmt.Sprintf("%s, claimed by %s, is %s", ip, names(claims), why),
+			Title:     fmt.Sprintf("%s, claimed by %s, is %s", ip, pick.Names(claims), why),
 			Claimants: rule.Claimants(rule.Intruder, claims...),
-			Chain: simpleChain(fmt.Sprintf("%s claims %s, which is %s", names(claims), ip, why), "no other host can reach the Service there", claims,
-				removeAll(p, "take the claim away", claims)),
+			Chain: chain.SimpleChain(fmt.Sprintf("%s claims %s, which is %s", pick.Names(claims), ip, why), "no other host can reach the Service there", claims,
+				fix.RemoveAll(p, "take the claim away", claims)),
 		})
 	},
 })

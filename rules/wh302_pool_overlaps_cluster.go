@@ -9,6 +9,8 @@ import (
 	"whohas/claim"
 	"whohas/explain"
 	"whohas/rule"
+	"whohas/rules/internal/chain"
+	"whohas/rules/internal/pick"
 )
 
 // PoolOverlapsCluster is a pool that reaches into the cluster's own ranges.
@@ -31,9 +33,9 @@ var PoolOverlapsCluster = add(rule.Rule{
 	Check: func(p *rule.Pass) {
 		pools := p.Subjects()
 		for _, role := range []claim.Role{claim.ServiceRange, claim.PodRange} {
-			intruders, owners := against(pools, notCovering(p, p.Others(role)))
+			intruders, owners := pick.Against(pools, notCovering(p, p.Others(role)))
 			if len(owners) > 0 {
-				reportPoolOverlap(p, intruders, owners, sharedPart(p, owners), fmt.Sprintf("%s of %s", rangesOf(owners), names(owners)))
+				reportPoolOverlap(p, intruders, owners, sharedPart(p, owners), fmt.Sprintf("%s of %s", rangesOf(owners), pick.Names(owners)))
 			}
 		}
 		for _, s := range p.Facts.Subnets {
@@ -78,9 +80,9 @@ func rangesOf(claims []claim.Claim) string {
 func reportPoolOverlap(p *rule.Pass, pools, owners []claim.Claim, shared claim.Range, what string) {
 	p.Report(rule.Finding{
 		Severity: rule.Error, Range: shared,
-		Title:     fmt.Sprintf("%s of %s overlaps %s", pools[0].Text, names(pools), what),
+		Title:     fmt.Sprintf("%s of %s overlaps %s", pools[0].Text, pick.Names(pools), what),
 		Claimants: append(rule.Claimants(rule.Intruder, pools...), rule.Claimants(rule.Owner, owners...)...),
-		Chain: simpleChain(fmt.Sprintf("%s hands out %s, which belongs to %s", names(pools), shared, what),
+		Chain: chain.SimpleChain(fmt.Sprintf("%s hands out %s, which belongs to %s", pick.Names(pools), shared, what),
 			"a Service that gets one of these addresses takes it from its place", pools),
 	})
 }
