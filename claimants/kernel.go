@@ -27,7 +27,7 @@ func kernelClaim(h *dataplane.Host, ip netip.Addr, table string) claim.Claim {
 }
 
 // plain is an address without a zone: claims have none.
-func plain(ip netip.Addr) netip.Addr { return ip.WithZone("").Unmap() }
+func plain(ip netip.Addr) netip.Addr { return ip.WithZone("") }
 
 func linkOf(h *dataplane.Host, name string) dataplane.Link {
 	for _, l := range h.Links {

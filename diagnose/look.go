@@ -28,7 +28,7 @@ type look struct {
 func newLook(s Seen) *look {
 	l := &look{Seen: s, host: s.Host}
 	for _, a := range s.Host.Addresses {
-		if ip := a.Prefix.Addr().WithZone("").Unmap(); !kubeproxy.IsDevice(a.Link) && a.Scope != "host" {
+		if ip := a.Prefix.Addr().WithZone(""); !kubeproxy.IsDevice(a.Link) && a.Scope != "host" {
 			l.mine = append(l.mine, ip)
 		}
 	}
@@ -106,7 +106,7 @@ func (l *look) shown(ip netip.Addr) bool {
 			return true
 		}
 	}
-	return kubeproxy.Recognise(l.host).Mode == dataplane.IPVS && slices.ContainsFunc(l.host.Servers, func(v dataplane.VirtualServer) bool { return v.IP.Unmap() == ip })
+	return kubeproxy.Recognise(l.host).Mode == dataplane.IPVS && slices.ContainsFunc(l.host.Servers, func(v dataplane.VirtualServer) bool { return v.IP == ip })
 }
 
 // unread tells whether a section of the host could not be read, or not whole.

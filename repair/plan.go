@@ -136,7 +136,7 @@ func isOwn(a dataplane.Address) bool { return !kubeproxy.IsDevice(a.Link) }
 func (m *maker) on(ip netip.Addr, match func(dataplane.Address) bool) []dataplane.Address {
 	var out []dataplane.Address
 	for _, a := range m.Host.Addresses {
-		if a.Prefix.Addr().WithZone("").Unmap() == ip && match(a) {
+		if a.Prefix.Addr().WithZone("") == ip && match(a) {
 			out = append(out, a)
 		}
 	}

@@ -153,13 +153,13 @@ func cardOf(p *rule.Pass, mac string) (string, bool) {
 func neighbourWith(p *rule.Pass, mac string) (netip.Addr, bool) {
 	for h := range p.Objects.EachHost() {
 		for _, e := range h.Echoes {
-			if len(e.MACs) == 1 && strings.EqualFold(e.MACs[0], mac) && e.IP.Unmap() != p.Key.Range.From {
-				return e.IP.Unmap(), true
+			if len(e.MACs) == 1 && strings.EqualFold(e.MACs[0], mac) && e.IP != p.Key.Range.From {
+				return e.IP, true
 			}
 		}
 		for _, n := range h.Neighbours {
-			if strings.EqualFold(n.MAC, mac) && !n.Forward && n.IP.IsValid() && n.IP.Unmap() != p.Key.Range.From && !n.IP.IsLinkLocalUnicast() {
-				return n.IP.Unmap(), true
+			if strings.EqualFold(n.MAC, mac) && !n.Forward && n.IP.IsValid() && n.IP != p.Key.Range.From && !n.IP.IsLinkLocalUnicast() {
+				return n.IP, true
 			}
 		}
 	}

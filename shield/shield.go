@@ -186,7 +186,7 @@ func (m maker) why(a Address) string {
 // isOwn reports whether the host has an address for itself, on whichever device, or will.
 func (m maker) isOwn(ip netip.Addr) bool {
 	return claimants.OwnByConfiguration(m.Host, ip) || slices.ContainsFunc(m.Host.Addresses, func(a dataplane.Address) bool {
-		return !kubeproxy.IsDevice(a.Link) && a.Prefix.Addr().WithZone("").Unmap() == ip
+		return !kubeproxy.IsDevice(a.Link) && a.Prefix.Addr().WithZone("") == ip
 	})
 }
 

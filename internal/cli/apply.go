@@ -303,7 +303,7 @@ func (a *applying) servers() []netip.AddrPort {
 	var out []netip.AddrPort
 	for _, w := range a.seen.Host.Told {
 		agent := w.For != "kubectl" // whose file may name another cluster's
-		if to := netip.AddrPortFrom(w.IP.Unmap(), w.Port); w.What == "apiserver" && agent && w.IP.IsValid() && w.Port != 0 && !slices.Contains(out, to) {
+		if to := netip.AddrPortFrom(w.IP, w.Port); w.What == "apiserver" && agent && w.IP.IsValid() && w.Port != 0 && !slices.Contains(out, to) {
 			out = append(out, to)
 		}
 	}
@@ -315,7 +315,7 @@ func (a *applying) servers() []netip.AddrPort {
 func (a *applying) announce(ctx context.Context) {
 	h := a.seen.Host
 	for _, x := range h.Addresses {
-		if ip := x.Prefix.Addr().Unmap(); ip != a.report.Address || !node.OnWire(h, x) {
+		if ip := x.Prefix.Addr(); ip != a.report.Address || !node.OnWire(h, x) {
 			continue
 		}
 		if err := probe.Announce(ctx, probe.Target{Link: x.Link, IP: a.report.Address}); err != nil {

@@ -382,7 +382,7 @@ func (h *Healing) lookAtServers(ctx context.Context) {
 	h.took = ended.Sub(begun)
 	whole := !slices.Contains(now.Unread, host.IPVS)
 	has := func(ip netip.Addr) bool {
-		return slices.ContainsFunc(now.Servers, func(s dataplane.VirtualServer) bool { return s.IP.Unmap() == ip })
+		return slices.ContainsFunc(now.Servers, func(s dataplane.VirtualServer) bool { return s.IP == ip })
 	}
 	l := listing{begun: begun, ended: ended, whole: whole, has: has, any: len(now.Servers) > 0}
 	h.state.with(func(j *judge) { j.listed(l) })

@@ -101,7 +101,7 @@ func (w *watcher) look(ctx context.Context) error {
 // has reports whether a host has an address on a device that is no service device.
 func has(h *dataplane.Host, ip netip.Addr) bool {
 	return slices.ContainsFunc(h.Addresses, func(a dataplane.Address) bool {
-		return !kubeproxy.IsDevice(a.Link) && a.Prefix.Addr().WithZone("").Unmap() == ip
+		return !kubeproxy.IsDevice(a.Link) && a.Prefix.Addr().WithZone("") == ip
 	})
 }
 

@@ -89,13 +89,13 @@ func Answered(h *dataplane.Host, dials []dataplane.Dial, server string) bool {
 // a balancer of apiservers on this host.
 func balanced(h *dataplane.Host, d dataplane.Dial) bool {
 	return len(d.Names) > 0 && slices.ContainsFunc(h.Servers, func(v dataplane.VirtualServer) bool {
-		return v.IP.Unmap() == d.To.Addr() && v.Port == d.To.Port()
+		return v.IP == d.To.Addr() && v.Port == d.To.Port()
 	})
 }
 
 func ownAddress(h *dataplane.Host, ip netip.Addr) bool {
 	return slices.ContainsFunc(h.Addresses, func(a dataplane.Address) bool {
-		return !kubeproxy.IsDevice(a.Link) && a.Prefix.Addr().Unmap() == ip
+		return !kubeproxy.IsDevice(a.Link) && a.Prefix.Addr() == ip
 	})
 }
 

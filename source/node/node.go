@@ -129,7 +129,7 @@ func rename(h *dataplane.Host, coverage []snapshot.Coverage, name string) {
 func APIServers(h *dataplane.Host) []host.Target {
 	var out []host.Target
 	for _, w := range h.Told {
-		t := host.Target{What: "apiserver", To: netip.AddrPortFrom(w.IP.Unmap(), w.Port), TLS: true}
+		t := host.Target{What: "apiserver", To: netip.AddrPortFrom(w.IP, w.Port), TLS: true}
 		if (w.What == "apiserver" || w.What == "control-plane") && w.IP.IsValid() && w.Port != 0 && !slices.Contains(out, t) {
 			out = append(out, t)
 		}

@@ -54,7 +54,7 @@ func WireTargets(h *dataplane.Host, owners []claim.Claim) []probe.Target {
 			if !a.Prefix.Masked().Contains(ip) || slices.Contains(own, t) || slices.Contains(others, t) {
 				continue
 			}
-			if a.Prefix.Addr().Unmap() == ip {
+			if a.Prefix.Addr() == ip {
 				own = append(own, t)
 			} else {
 				others = append(others, t)
@@ -62,7 +62,7 @@ func WireTargets(h *dataplane.Host, owners []claim.Claim) []probe.Target {
 		}
 	}
 	for _, a := range h.Addresses {
-		add(a.Prefix.Addr().Unmap())
+		add(a.Prefix.Addr())
 	}
 	for _, ip := range evident(h, owners) {
 		add(ip)

@@ -20,9 +20,9 @@ import (
 // Service in front of it.
 func BalanceAPI(p *rule.Pass, h *dataplane.Host, servers []dataplane.VirtualServer) bool {
 	return slices.ContainsFunc(servers, func(v dataplane.VirtualServer) bool {
-		at := netip.AddrPortFrom(v.IP.Unmap(), v.Port)
+		at := netip.AddrPortFrom(v.IP, v.Port)
 		return len(v.Servers) > 0 && !slices.ContainsFunc(v.Servers, func(r dataplane.RealServer) bool {
-			return !LeadsToServer(p, h, at, netip.AddrPortFrom(r.IP.Unmap(), r.Port))
+			return !LeadsToServer(p, h, at, netip.AddrPortFrom(r.IP, r.Port))
 		})
 	})
 }
@@ -47,7 +47,7 @@ func toldServer(p *rule.Pass, at netip.AddrPort) bool {
 // tunnel or a container's device, or over another node. Machines are on a subnet of a
 // card, or behind the default route.
 func podThere(h *dataplane.Host, ip netip.Addr) bool {
-	if slices.ContainsFunc(h.Sandboxes, func(s dataplane.Sandbox) bool { return s.IP.Unmap() == ip }) {
+	if slices.ContainsFunc(h.Sandboxes, func(s dataplane.Sandbox) bool { return s.IP == ip }) {
 		return true
 	}
 	best := -1

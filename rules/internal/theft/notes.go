@@ -23,7 +23,7 @@ func ServersOf(h *dataplane.Host, ip netip.Addr) []dataplane.VirtualServer {
 		return nil
 	}
 	for _, v := range h.Servers {
-		if v.Mark == 0 && v.IP.Unmap() == ip {
+		if v.Mark == 0 && v.IP == ip {
 			out = append(out, v)
 		}
 	}
