@@ -92,7 +92,7 @@ var (
 	ErrLimits = errors.New("above the limits of CEL")
 )
 
-// Make writes the policy and compiles it as an apiserver does.
+// Make writes the policy.
 func Make(in Input, o Options) (Manifest, error) {
 	if in.Facts.Mode == dataplane.ModeUnknown {
 		return Manifest{}, ErrMode
@@ -119,7 +119,7 @@ func Make(in Input, o Options) (Manifest, error) {
 	if o.Form == MapParam {
 		m.Addresses = addresses(p, o.Namespace)
 	}
-	return m, compile(m.Policy)
+	return m, within(m.Policy)
 }
 
 // Sizes up to which a form is chosen, from what each costs per write

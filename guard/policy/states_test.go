@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sort"
 	"strings"
 	"testing"
 	"time"
@@ -263,6 +264,13 @@ func TestLimits(t *testing.T) {
 			t.Errorf("%+v of 4500 addresses: %v", o, err)
 		}
 	}
+	fits := func(n int) bool {
+		w := sized(t, n)
+		_, err := policy.Make(policy.Input{Rules: rules.All(), Claims: w.view(), Facts: w.facts}, policy.Options{Form: policy.Literal})
+		return err == nil
+	}
+	most := 3000 + sort.Search(1500, func(i int) bool { return !fits(3001 + i) })
+	sized(t, most).policy(t, policy.Options{Form: policy.Literal}) // which compiles it
 }
 
 // TestLargest: the largest literal map that is chosen works in the plugin, and fails

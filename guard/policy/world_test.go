@@ -17,6 +17,7 @@ import (
 	"whohas/cluster"
 	"whohas/dataplane"
 	"whohas/guard/policy"
+	"whohas/guard/policy/compile"
 	"whohas/internal/scenario"
 	"whohas/rules"
 	"whohas/snapshot"
@@ -66,6 +67,9 @@ func (w world) policy(t testing.TB, o policy.Options) policy.Manifest {
 	}
 	m, err := policy.Make(policy.Input{Rules: rules.All(), Claims: w.view(), Facts: w.facts}, o)
 	if err != nil {
+		t.Fatalf("%s: %v", o.Form, err)
+	}
+	if err := compile.Policy(m.Policy); err != nil {
 		t.Fatalf("%s: %v", o.Form, err)
 	}
 	return m

@@ -56,8 +56,8 @@ Where the policy has the addresses from (--form; chosen by the cluster's size):
                when they change. Alone can fail closed, and be a file of the apiserver
   map-param    in the ConfigMap whohas-addresses, which the guard's controller keeps
 
-It is compiled as the apiserver does before it is printed. What CEL cannot see is
-left to the webhook (docs/guard-policy.md). It is switched off with
+One that an apiserver would not read, being too long, is not printed. What CEL cannot
+see is left to the webhook (docs/guard-policy.md). It is switched off with
   kubectl delete validatingadmissionpolicybinding whohas-guard
 
 Exit status: 2 if it could not be made, and then nothing is printed; else 0.`,

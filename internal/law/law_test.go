@@ -48,6 +48,7 @@ var may = map[string][]string{
 	"repair":               {"bypass", "diagnose", "check", "rule", "claimants", "explain", "claim", "cluster", "snapshot", "command", "kubeproxy", "dataplane"},
 	"shield":               {"bypass", "diagnose", "claimants", "claim", "cluster", "snapshot", "kubeproxy", "dataplane"},
 	"shield/watch":         {"bypass", "bypass/rtnetlink", "claimants", "kubeproxy", "dataplane", "source/monitor"},
+	"guard/policy/compile": {},
 	"guard/policy":         {"rule", "claimants", "explain", "claim", "cluster", "snapshot", "kubeproxy", "dataplane"},
 	"guard":                {"check", "rule", "claimants", "explain", "claim", "cluster", "snapshot", "dataplane"},
 	"guard/watch":          {"check", "rule", "claimants", "claim", "cluster", "snapshot", "dataplane", "source/live"},
