@@ -61,7 +61,7 @@ func TakenFor(p *rule.Pass) []claim.Claim {
 	return proxy.ByKubeProxy(pick.OfKind(pick.OnKey(p, claim.VIP|claim.ClusterIP), claimants.ServiceExternalIP.Kind, claimants.ServiceIngress.Kind, claimants.ServiceClusterIP.Kind))
 }
 
-// passOverFix: the rules, the claim, what else is to be done, and the rules back.
+// PassOverFix is the rules, the claim, what else is to be done, and the rules back.
 func PassOverFix(p *rule.Pass, text string, hosts []string, device string, then []explain.Step) explain.Fix {
 	put, back := explain.PassOver(p.Objects.Host, hosts, p.Key.Range.From, device)
 	steps := slices.Concat(put, Removals(p, pick.InRole(TakenFor(p), claim.VIP)), then, back)

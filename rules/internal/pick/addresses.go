@@ -42,6 +42,7 @@ func InsideAddrs(owners []claim.Claim) []netip.Addr {
 	return slices.Compact(out)
 }
 
+// PlainAddrs are addresses as a list of texts.
 func PlainAddrs(ips []netip.Addr) string {
 	texts := make([]string, len(ips))
 	for i, ip := range ips {

@@ -19,6 +19,7 @@ func OnKey(p *rule.Pass, roles claim.Roles) []claim.Claim {
 	return slices.DeleteFunc(p.Others(roles), func(c claim.Claim) bool { return c.Range != p.Key.Range })
 }
 
+// ClaimantsOf are the claimants of a finding, by the part that each has.
 func ClaimantsOf(intruders, owners, witnesses []claim.Claim) []rule.Claimant {
 	return slices.Concat(rule.Claimants(rule.Intruder, intruders...), rule.Claimants(rule.Owner, owners...), rule.Claimants(rule.Witness, witnesses...))
 }
@@ -56,6 +57,7 @@ func OfKind(claims []claim.Claim, kinds ...claim.Kind) []claim.Claim {
 	return slices.DeleteFunc(slices.Clone(claims), func(c claim.Claim) bool { return !slices.Contains(kinds, c.Kind) })
 }
 
+// Others are the Nodes beside the owner.
 func Others(f *cluster.Facts, owner string) []string {
 	var names []string
 	for _, n := range f.Nodes {
@@ -105,6 +107,7 @@ func BesideNodes(p *rule.Pass, intruders, owners []claim.Claim, modest func(clai
 	return intruders, owners
 }
 
+// InRole are the claims in one of some roles.
 func InRole(claims []claim.Claim, role claim.Roles) []claim.Claim {
 	return slices.DeleteFunc(slices.Clone(claims), func(c claim.Claim) bool { return c.Role&role == 0 })
 }

@@ -31,6 +31,7 @@ type Frontends struct {
 	whole, Some Holders
 }
 
+// FrontendsOf are the owners of claims, by port.
 func FrontendsOf(claims []claim.Claim) Frontends {
 	f := Frontends{on: map[snapshot.Port]Holders{}}
 	for _, c := range claims {
@@ -64,6 +65,7 @@ type Holders struct {
 	Taken, shared bool
 }
 
+// And are the holders with one more.
 func (h Holders) And(owner snapshot.Ref) Holders {
 	if !h.Taken {
 		return Holders{first: owner, Taken: true}

@@ -23,6 +23,7 @@ func HostNames(held []claim.Claim) []string {
 	return slices.Compact(out)
 }
 
+// DeviceOf is the device on which hosts hold an address.
 func DeviceOf(held []claim.Claim) string {
 	for _, h := range held {
 		if h.Kind == claimants.KernelServiceAddress.Kind {

@@ -87,6 +87,7 @@ func ServerNotes(p *rule.Pass, held []claim.Claim) []explain.Link {
 	return notes
 }
 
+// RealServers names where a virtual server leads.
 func RealServers(v dataplane.VirtualServer) string {
 	if len(v.Servers) == 0 {
 		return "no real server: whoever comes is refused"

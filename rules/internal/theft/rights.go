@@ -92,6 +92,7 @@ func ownersElsewhere(p *rule.Pass, h claim.Claim, r rights) []claim.Claim {
 	})
 }
 
+// Ports of resolvers and time servers.
 const (
 	DNSPort = 53
 	NTPPort = 123

@@ -87,6 +87,7 @@ func Bearers(p *rule.Pass) []claim.Claim {
 	return pick.OnKey(p, claim.Host|claim.ControlPlane|claim.Tunnel|claim.Reserved)
 }
 
+// Verb is the word for one host, or for several.
 func Verb(held []claim.Claim, one, many string) string {
 	if len(pick.HostNames(held)) == 1 {
 		return one
