@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"whohas/cluster"
-	"whohas/explain"
 	"whohas/rule"
 	"whohas/snapshot"
 )
@@ -55,13 +54,13 @@ const (
 
 // proxy takes the mode and version under which addresses are bound.
 func (u *union) proxy(g *cluster.Facts) {
-	binds := explain.EraOf(g).Binds
+	binds := g.Behavior().Binds
 	switch {
-	case binds && !explain.EraOf(&u.facts).Binds:
+	case binds && !u.facts.Behavior().Binds:
 		u.facts.Mode, u.facts.ModeFrom, u.facts.KubeRouter = g.Mode, g.ModeFrom, g.KubeRouter
 		u.facts.Version, u.facts.VersionFrom = g.Version, g.VersionFrom
 		u.take(g, cluster.ModeSubject, aboutVersion)
-	case binds || !explain.EraOf(u.base).Binds:
+	case binds || !u.base.Behavior().Binds:
 	case u.base.Mode != g.Mode:
 		u.lost(g, cluster.ModeSubject, u.base.Mode.String(), g.Mode.String())
 	default:

@@ -8,16 +8,17 @@ import (
 	"strings"
 
 	"whohas/dataplane"
+	"whohas/kubeproxy"
 )
 
 // IsClusterIP tells whether kube-proxy has an address among the ClusterIPs of a host
-// (kubernetes pkg/proxy/ipvs/ipset.go: KUBE-CLUSTER-IP, KUBE-6-CLUSTER-IP). known is
-// false where nobody can tell: the sets were not read, or the proxy keeps none, as
+// . known is false
+// where nobody can tell: the sets were not read, or the proxy keeps none, as
 // kube-router.
 func IsClusterIP(h *dataplane.Host, ip netip.Addr) (is, known bool) {
 	for i := range h.Sets {
 		s := &h.Sets[i]
-		if s.Name != "KUBE-CLUSTER-IP" && s.Name != "KUBE-6-CLUSTER-IP" {
+		if !kubeproxy.IsClusterIPSet(s.Name) {
 			continue
 		}
 		if known = true; s.Has(ip) {
@@ -31,7 +32,7 @@ func IsClusterIP(h *dataplane.Host, ip netip.Addr) (is, known bool) {
 // other hosts are, and no ClusterIP.
 func OnSubnet(h *dataplane.Host, ip netip.Addr) bool {
 	return slices.ContainsFunc(h.Addresses, func(a dataplane.Address) bool {
-		return !ServiceDevice(a.Link) && !a.Prefix.IsSingleIP() && reachesNetwork(h, linkOf(h, a.Link), a) && a.Prefix.Masked().Contains(ip)
+		return !kubeproxy.IsDevice(a.Link) && !a.Prefix.IsSingleIP() && reachesNetwork(h, linkOf(h, a.Link), a) && a.Prefix.Masked().Contains(ip)
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"whohas/claim"
 	"whohas/dataplane"
+	"whohas/kubeproxy"
 	"whohas/snapshot"
 )
 
@@ -66,7 +67,7 @@ func peerClaim(h *dataplane.Host, ip netip.Addr, table, what string) claim.Claim
 // has tells whether a host has an address on a card of its own.
 func has(h *dataplane.Host, ip netip.Addr) bool {
 	for _, a := range h.Addresses {
-		if plain(a.Prefix.Addr()) == ip && !ServiceDevice(a.Link) {
+		if plain(a.Prefix.Addr()) == ip && !kubeproxy.IsDevice(a.Link) {
 			return true
 		}
 	}

@@ -9,23 +9,13 @@ import (
 	"whohas/claim"
 	"whohas/cluster"
 	"whohas/dataplane"
+	"whohas/kubeproxy"
 	"whohas/snapshot"
 )
 
 // HostRef names a host that says what its kernel holds: not its Node, which is an
 // object and may say something else.
 func HostRef(name string) snapshot.Ref { return snapshot.Ref{Kind: "Host", Name: name} }
-
-// Devices that service proxies keep service addresses on: kube-proxy's (kubernetes
-// pkg/proxy/ipvs/proxier.go defaultDummyDevice) and kube-router's (kube-router
-// pkg/controllers/proxy/network_services_controller.go KubeDummyIf).
-var serviceDevices = []string{ProxyDevice, "kube-dummy-if"}
-
-// ProxyDevice is kube-proxy's own in IPVS mode.
-const ProxyDevice = "kube-ipvs0"
-
-// ServiceDevice tells whether a device holds service addresses only.
-func ServiceDevice(name string) bool { return slices.Contains(serviceDevices, name) }
 
 // kernelClaim is what every claim of a host has in common: it is made on behalf of
 // the Node of that name and is effective on that host.
@@ -37,7 +27,7 @@ func kernelClaim(h *dataplane.Host, ip netip.Addr, table string) claim.Claim {
 }
 
 // plain is an address without a zone: claims have none.
-func plain(ip netip.Addr) netip.Addr { return ip.WithZone("").Unmap() }
+func plain(ip netip.Addr) netip.Addr { return ip.WithZone("") }
 
 func linkOf(h *dataplane.Host, name string) dataplane.Link {
 	for _, l := range h.Links {
@@ -137,7 +127,7 @@ func ownAddresses(h *dataplane.Host) []netip.Addr {
 func addressRole(h *dataplane.Host, a dataplane.Address) claim.Role {
 	l := linkOf(h, a.Link)
 	switch {
-	case ServiceDevice(l.Name), isDummy(l):
+	case kubeproxy.IsDevice(l.Name), isDummy(l):
 	case isTunnel(l):
 		return claim.Tunnel
 	case reachesNetwork(h, l, a) && !borrowed(h, a, l):

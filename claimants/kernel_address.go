@@ -5,6 +5,7 @@ package claimants
 import (
 	"whohas/claim"
 	"whohas/dataplane"
+	"whohas/kubeproxy"
 )
 
 // KernelAddress is an address on a device of a host.
@@ -15,7 +16,7 @@ var KernelAddress = add(Claimant{
 	Host: func(h *dataplane.Host, yield Yield) {
 		for _, a := range h.Addresses {
 			ip := plain(a.Prefix.Addr())
-			if !ofOneHost(ip) || ServiceDevice(a.Link) || isDummy(linkOf(h, a.Link)) && a.Prefix.IsSingleIP() {
+			if !ofOneHost(ip) || kubeproxy.IsDevice(a.Link) || isDummy(linkOf(h, a.Link)) && a.Prefix.IsSingleIP() {
 				continue
 			}
 			c := kernelClaim(h, ip, a.Link)

@@ -5,19 +5,19 @@ package claimants
 import (
 	"net/netip"
 	"slices"
-	"strings"
 
 	"whohas/claim"
 	"whohas/dataplane"
+	"whohas/kubeproxy"
 )
 
 // KernelAwaitedAddress is an address that kube-proxy's own device lacks.
 var KernelAwaitedAddress = add(Claimant{
 	Kind: "kernel.awaitedAddress",
 	Role: claim.Observed,
-	Doc:  "An address that IPVS serves and an ipset has as external, and that is on no device of the host: somebody has taken it off kube-ipvs0, and kube-proxy puts it back at its next sync (kubernetes pkg/proxy/ipvs/proxier.go syncService, bindAddr).",
+	Doc:  "An address that IPVS serves and an ipset has as external, and that is on no device of the host: somebody has taken it off " + kubeproxy.IPVSDevice + ", and kube-proxy puts it back at its next sync (kubernetes pkg/proxy/ipvs/proxier.go syncService, bindAddr).",
 	Host: func(h *dataplane.Host, yield Yield) {
-		if slices.Contains(h.Unread, "addresses") || !slices.ContainsFunc(h.Links, func(l dataplane.Link) bool { return l.Name == ProxyDevice }) {
+		if slices.Contains(h.Unread, "addresses") || !slices.ContainsFunc(h.Links, func(l dataplane.Link) bool { return l.Name == kubeproxy.IPVSDevice }) {
 			return
 		}
 		seen := map[netip.Addr]bool{}
@@ -36,13 +36,12 @@ var KernelAwaitedAddress = add(Claimant{
 })
 
 // externalSet is the ipset of kube-proxy that has an address for a Service's external
-// or load-balancer address (kubernetes pkg/proxy/ipvs/ipset.go; KUBE-6- of IPv6).
+// or load-balancer address.
 func externalSet(h *dataplane.Host, ip netip.Addr) string {
 	for i := range h.Sets {
 		s := &h.Sets[i]
-		name := strings.Replace(s.Name, "KUBE-6-", "KUBE-", 1)
-		external := strings.HasPrefix(name, "KUBE-EXTERNAL-IP") || strings.HasPrefix(name, "KUBE-LOAD-BALANCER")
-		if external && s.Has(ip) {
+		field := kubeproxy.SetField(s.Name)
+		if (field == kubeproxy.FieldExternalIP || field == kubeproxy.FieldLoadBalancer) && s.Has(ip) {
 			return s.Name
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"whohas/claim"
 	"whohas/dataplane"
+	"whohas/kubeproxy"
 )
 
 // KernelLocalRoute is an address that a host takes for its own without having it
@@ -23,7 +24,7 @@ var KernelLocalRoute = add(Claimant{
 		for _, a := range h.Addresses {
 			ip := plain(a.Prefix.Addr())
 			onDevice[ip] = true
-			if ofOneHost(ip) && a.Prefix.IsSingleIP() && !ServiceDevice(a.Link) && isDummy(linkOf(h, a.Link)) {
+			if ofOneHost(ip) && a.Prefix.IsSingleIP() && !kubeproxy.IsDevice(a.Link) && isDummy(linkOf(h, a.Link)) {
 				c := kernelClaim(h, ip, a.Link)
 				c.Text = a.Prefix.String()
 				yield(c)

@@ -8,6 +8,7 @@ import (
 
 	"whohas/claim"
 	"whohas/cluster"
+	"whohas/kubeproxy"
 	"whohas/snapshot"
 )
 
@@ -15,7 +16,7 @@ import (
 var serviceFields = []string{
 	"spec.type", "spec.clusterIP", "spec.ports[].port<int>", "spec.ports[].protocol", "spec.loadBalancerClass",
 	"spec.externalTrafficPolicy", "spec.ipFamilies[]", "spec.selector.*",
-	"metadata.labels.service.kubernetes.io/service-proxy-name",
+	"metadata.labels." + kubeproxy.OtherProxyLabel,
 	"metadata.labels.gateway.networking.k8s.io/gateway-name",
 	"metadata.annotations.metallb.io/allow-shared-ip", "metadata.annotations.metallb.universe.tf/allow-shared-ip",
 	"metadata.annotations.lbipam.cilium.io/sharing-key", "metadata.annotations.io.cilium/lb-ipam-sharing-key",
@@ -98,7 +99,7 @@ const (
 )
 
 func serviceAgent(o *snapshot.Object) string {
-	if o.Label("service.kubernetes.io/service-proxy-name") != "" {
+	if o.Label(kubeproxy.OtherProxyLabel) != "" {
 		return AgentOtherProxy
 	}
 	if o.Field("spec", "loadBalancerClass").Text() == "io.cilium/node" {

@@ -9,29 +9,6 @@ import (
 	"whohas/cluster"
 )
 
-func TestParseVersion(t *testing.T) {
-	for text, want := range map[string]string{
-		"v1.25.9": "1.25.9", "v1.22.5+k3s1": "1.22.5", "kube-proxy:v1.34.4": "1.34.4", "1.36": "1.36.0", "v1.30.5-eks-abc": "1.30.5",
-		"": "unknown", "latest": "unknown", "sha256:12": "unknown",
-	} {
-		if v, _ := cluster.ParseVersion(text); v.String() != want {
-			t.Errorf("%q: %s, want %s", text, v, want)
-		}
-	}
-}
-
-func TestAtLeast(t *testing.T) {
-	v := cluster.Version{Major: 1, Minor: 27, Patch: 3}
-	for _, tt := range []struct {
-		major, minor, patch int
-		want                bool
-	}{{1, 27, 3, true}, {1, 27, 2, true}, {1, 27, 4, false}, {1, 28, 0, false}, {1, 26, 9, true}, {2, 0, 0, false}, {0, 99, 0, true}} {
-		if got := v.AtLeast(tt.major, tt.minor, tt.patch); got != tt.want {
-			t.Errorf("%s at least %d.%d.%d: %v", v, tt.major, tt.minor, tt.patch, got)
-		}
-	}
-}
-
 func TestParseEndpoint(t *testing.T) {
 	for text, want := range map[string]string{
 		"192.168.10.114:6443": "192.168.10.114:6443", "192.168.10.114": "192.168.10.114:6443", "[fd00::1]:8443": "[fd00::1]:8443",

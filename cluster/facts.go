@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"whohas/dataplane"
+	"whohas/kubeproxy"
 	"whohas/snapshot"
 )
 
@@ -30,7 +31,7 @@ type Conclusion struct {
 type Facts struct {
 	Mode     dataplane.ProxyMode
 	ModeFrom string
-	Version  Version // kube-proxy's; zero: unknown
+	Version  kubeproxy.Version // kube-proxy's; zero: unknown
 	// VersionFrom says what the version was taken from.
 	VersionFrom string
 	// KubeRouter: the service proxy is kube-router's, which binds on kube-dummy-if.
@@ -51,6 +52,11 @@ type Facts struct {
 	Subnets       []netip.Prefix // the nodes' own, as far as objects tell; sorted
 	FirstNotReady NotReady
 	Conclusions   []Conclusion
+}
+
+// Behavior is what the cluster's service proxy does with a Service's external address.
+func (f *Facts) Behavior() kubeproxy.Behavior {
+	return kubeproxy.BehaviorOf(f.Mode, f.Version, f.KubeRouter)
 }
 
 // Node is what the rules need of a Node.

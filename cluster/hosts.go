@@ -5,18 +5,16 @@ package cluster
 import (
 	"cmp"
 	"slices"
-	"strings"
 
 	"whohas/dataplane"
+	"whohas/kubeproxy"
 	"whohas/snapshot"
 )
 
-// sighting is the proxy mode that a host's kernel shows, and by what.
+// sighting is the proxy that one host's kernel shows.
 type sighting struct {
-	host   string
-	mode   dataplane.ProxyMode
-	router bool // kube-router's, which works as IPVS mode does
-	sign   string
+	host string
+	kubeproxy.Shown
 }
 
 // sightings are the hosts that show a mode, by name. A host that shows none, or
@@ -26,60 +24,18 @@ type sightings []sighting
 func observe(hosts []dataplane.Host) sightings {
 	var out sightings
 	for i := range hosts {
-		if s, ok := sight(&hosts[i]); ok {
-			out = append(out, s)
+		if s := kubeproxy.Recognise(&hosts[i]); s.Mode != dataplane.ModeUnknown {
+			out = append(out, sighting{hosts[i].Name, s})
 		}
 	}
 	return out
 }
 
-// sight tells a host's mode by what only that mode makes in the kernel. What an
-// earlier mode left can outlive it: a device without virtual servers is no sign,
-// and of two signs none is.
-func sight(h *dataplane.Host) (sighting, bool) {
-	var signs []sighting
-	for _, device := range []string{"kube-ipvs0", "kube-dummy-if"} {
-		if len(h.Servers) > 0 && slices.ContainsFunc(h.Links, func(l dataplane.Link) bool { return l.Name == device }) {
-			signs = append(signs, sighting{h.Name, dataplane.IPVS, device == "kube-dummy-if", device + " and virtual servers"})
-		}
-	}
-	for i := range h.Tables {
-		if mode, sign := tableSign(&h.Tables[i]); mode != dataplane.ModeUnknown {
-			signs = append(signs, sighting{host: h.Name, mode: mode, sign: sign})
-		}
-	}
-	signs = slices.CompactFunc(signs, func(a, b sighting) bool { return a.mode == b.mode })
-	if len(signs) != 1 {
-		return sighting{}, false
-	}
-	return signs[0], true
-}
-
-// ShownMode is the proxy mode that a host's kernel shows, and by what; unknown where
-// it shows none, or two.
-func ShownMode(h *dataplane.Host) (mode dataplane.ProxyMode, sign string) {
-	s, _ := sight(h)
-	return s.mode, s.sign
-}
-
-// tableSign: IPVS mode has a chain KUBE-SERVICES as well, but no KUBE-SVC- chains
-// (kubernetes pkg/proxy/ipvs/proxier.go iptablesChains), and nftables mode has a
-// table of its own (pkg/proxy/nftables/proxier.go kubeProxyTable).
-func tableSign(t *dataplane.Table) (dataplane.ProxyMode, string) {
-	switch {
-	case t.Backend == "nftables" && t.Name == "kube-proxy":
-		return dataplane.NFTables, "table kube-proxy of nftables"
-	case t.Backend != "nftables" && t.Name == "nat" && slices.ContainsFunc(t.Chains, func(c dataplane.Chain) bool { return strings.HasPrefix(c.Name, "KUBE-SVC-") }):
-		return dataplane.IPTables, "chains KUBE-SVC- in table nat"
-	}
-	return dataplane.ModeUnknown, ""
-}
-
 // agreed is the mode that all of them show, or unknown.
 func (s sightings) agreed() dataplane.ProxyMode {
-	mode := s[0].mode
+	mode := s[0].Mode
 	for _, one := range s[1:] {
-		if one.mode != mode {
+		if one.Mode != mode {
 			return dataplane.ModeUnknown
 		}
 	}
@@ -98,13 +54,13 @@ func (s sightings) corrects(configured dataplane.ProxyMode) bool {
 func (f *Facts) observed(s sightings, but string) {
 	first := s[0]
 	f.Mode = s.agreed()
-	from := "host " + first.host + ": " + first.sign
+	from := "host " + first.host + ": " + first.By
 	if f.Mode == dataplane.ModeUnknown {
-		other := s[slices.IndexFunc(s, func(o sighting) bool { return o.mode != first.mode })]
-		from += " (" + first.mode.String() + "), but host " + other.host + ": " + other.sign + " (" + other.mode.String() + ")"
+		other := s[slices.IndexFunc(s, func(o sighting) bool { return o.Mode != first.Mode })]
+		from += " (" + first.Mode.String() + "), but host " + other.host + ": " + other.By + " (" + other.Mode.String() + ")"
 	} else {
 		f.ModeFrom = from + but
 	}
-	f.KubeRouter = f.Mode == dataplane.IPVS && slices.ContainsFunc(s, func(o sighting) bool { return o.router })
+	f.KubeRouter = f.Mode == dataplane.IPVS && slices.ContainsFunc(s, func(o sighting) bool { return o.Router })
 	f.conclude("proxy mode", f.Mode.String(), cmp.Or(f.ModeFrom, from+but), snapshot.Origin{})
 }

@@ -4,51 +4,13 @@ package cluster
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"whohas/dataplane"
+	"whohas/kubeproxy"
 	"whohas/snapshot"
 )
-
-// Version is a Kubernetes version. The zero value is unknown.
-type Version struct{ Major, Minor, Patch int }
-
-var versionText = regexp.MustCompile(`v?(\d+)\.(\d+)(?:\.(\d+))?`)
-
-// ParseVersion reads "v1.25.9", "v1.22.5+k3s1" or an image tag.
-func ParseVersion(text string) (Version, bool) {
-	m := versionText.FindStringSubmatch(text)
-	if m == nil {
-		return Version{}, false
-	}
-	v := Version{}
-	v.Major, _ = strconv.Atoi(m[1])
-	v.Minor, _ = strconv.Atoi(m[2])
-	v.Patch, _ = strconv.Atoi(m[3])
-	return v, v.Major > 0
-}
-
-// String gives "1.25.9", or "unknown".
-func (v Version) String() string {
-	if v == (Version{}) {
-		return "unknown"
-	}
-	return fmt.Sprintf("%d.%d.%d", v.Major, v.Minor, v.Patch)
-}
-
-// AtLeast tells whether v is known and not older than the version named.
-func (v Version) AtLeast(major, minor, patch int) bool {
-	if v.Major != major {
-		return v.Major > major
-	}
-	if v.Minor != minor {
-		return v.Minor > minor
-	}
-	return v.Patch >= patch
-}
 
 // modeEvidence looks for the proxy mode in one sort of object. A configuration
 // that was read with an empty mode is iptables: kube-proxy's default on Linux
@@ -301,7 +263,7 @@ func (f *Facts) versionFromImage(o *snapshot.Object, image snapshot.Field) bool 
 		return false
 	}
 	tag := image.Text()[strings.LastIndexByte(image.Text(), '/')+1:]
-	v, ok := ParseVersion(strings.TrimPrefix(tag, "kube-proxy:"))
+	v, ok := kubeproxy.ParseVersion(strings.TrimPrefix(tag, "kube-proxy:"))
 	if ok {
 		f.Version, f.VersionFrom = v, o.Ref.String()
 		f.conclude("kube-proxy version", v.String(), o.Ref.String(), image.Origin())
@@ -324,11 +286,11 @@ func (f *Facts) versionFromNodes(s *snapshot.Snapshot) {
 	for _, o := range s.Kind(NodeKind) {
 		for _, field := range []string{"kubeProxyVersion", "kubeletVersion"} {
 			at := o.Field("status", "nodeInfo", field)
-			v, ok := ParseVersion(at.Text())
+			v, ok := kubeproxy.ParseVersion(at.Text())
 			if !ok {
 				continue
 			}
-			if f.Version == (Version{}) || !v.AtLeast(f.Version.Major, f.Version.Minor, f.Version.Patch) {
+			if f.Version == (kubeproxy.Version{}) || !v.AtLeast(f.Version.Major, f.Version.Minor, f.Version.Patch) {
 				f.Version, oldest, from = v, at, o.Ref.String()
 			}
 			break

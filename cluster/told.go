@@ -26,8 +26,8 @@ func (f *Facts) toldEndpoints(s *snapshot.Snapshot) {
 	for i := range s.Hosts {
 		for _, w := range s.Hosts[i].Told {
 			// What a proxy on the node itself leads to: the distribution's list of apiservers.
-			if w.What == "apiserver" && w.IP.IsValid() && !w.IP.IsLoopback() && !slices.Contains(f.APIBackends, w.IP.Unmap()) {
-				f.APIBackends = append(f.APIBackends, w.IP.Unmap())
+			if w.What == "apiserver" && w.IP.IsValid() && !w.IP.IsLoopback() && !slices.Contains(f.APIBackends, w.IP) {
+				f.APIBackends = append(f.APIBackends, w.IP)
 			}
 		}
 	}
@@ -36,7 +36,7 @@ func (f *Facts) toldEndpoints(s *snapshot.Snapshot) {
 func (f *Facts) addTold(host string, w dataplane.Whereabout) {
 	e := Endpoint{Host: w.Host, Port: w.Port, From: fmt.Sprintf("host %s: %s", host, w.File)}
 	if w.IP.IsValid() {
-		e.IP, e.Host = w.IP.Unmap(), ""
+		e.IP, e.Host = w.IP, ""
 	}
 	f.addEndpoint(e)
 }

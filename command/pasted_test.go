@@ -25,6 +25,7 @@ import (
 	"whohas/diagnose"
 	"whohas/explain"
 	"whohas/internal/scenario"
+	"whohas/kubeproxy"
 	"whohas/repair"
 	"whohas/rules"
 	"whohas/snapshot"
@@ -212,7 +213,7 @@ func harmNode(n *yaml.Node, names map[string]string, pattern string) {
 // harmHost renames a host, its service device and what else it names.
 func harmHost(h *dataplane.Host, names map[string]string, device string) {
 	for _, l := range h.Links {
-		if !claimants.ServiceDevice(l.Name) || len(h.Routes) > 0 { // some keep theirs: else nothing is stolen
+		if !kubeproxy.IsDevice(l.Name) || len(h.Routes) > 0 { // some keep theirs: else nothing is stolen
 			names[l.Name] = device[:min(len(device), 14)]
 		}
 	}

@@ -35,13 +35,6 @@ func (m ProxyMode) String() string {
 	return string(m)
 }
 
-// BindsAddress tells whether the mode puts a whole service address on every
-// node, and so takes all its ports: only IPVS does (kubernetes
-// pkg/proxy/ipvs/proxier.go syncProxyRules, EnsureAddressBind on kube-ipvs0).
-// The others match address, protocol and port. Unknown counts as IPVS, the
-// worst case; whoever acts on that says so.
-func (m ProxyMode) BindsAddress() bool { return m == IPVS || m == ModeUnknown }
-
 // Flow is one sort of traffic to or from an address.
 type Flow struct {
 	Proto string // TCP, UDP, ICMP, "4" for IPIP

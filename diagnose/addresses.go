@@ -12,6 +12,7 @@ import (
 	"whohas/cluster"
 	"whohas/dataplane"
 	"whohas/explain"
+	"whohas/kubeproxy"
 	"whohas/snapshot"
 )
 
@@ -24,18 +25,18 @@ func serviceAddresses(l *look) []Check {
 	}
 	held := map[string][]netip.Addr{}
 	for _, a := range l.host.Addresses {
-		if claimants.ServiceDevice(a.Link) {
-			held[a.Link] = append(held[a.Link], a.Prefix.Addr().Unmap())
+		if kubeproxy.IsDevice(a.Link) {
+			held[a.Link] = append(held[a.Link], a.Prefix.Addr())
 		}
 	}
 	var checks []Check
 	for _, ip := range l.back {
-		checks = append(checks, Check{Name: name, Outcome: Problem, Text: fmt.Sprintf("kube-proxy wants %s, which is another's, on kube-ipvs0; it is off now, and back at the next sync", ip), Evidence: l.whose(ip), about: ip})
+		checks = append(checks, Check{Name: name, Outcome: Problem, Text: fmt.Sprintf("kube-proxy wants %s, which is another's, on "+kubeproxy.IPVSDevice+"; it is off now, and back at the next sync", ip), Evidence: l.whose(ip), about: ip})
 	}
 	if len(held) == 0 && len(checks) == 0 {
 		return []Check{{Name: name, Outcome: OK, Text: "no service device holds an address"}}
 	}
-	for _, device := range []string{"kube-dummy-if", "kube-ipvs0"} {
+	for _, device := range []string{kubeproxy.RouterDevice, kubeproxy.IPVSDevice} {
 		if list := held[device]; len(list) > 0 {
 			checks = append(checks, l.onDevice(name, device, list)...)
 		}
@@ -121,12 +122,12 @@ func duplicates(l *look) []Check {
 	}
 	asked := 0
 	for _, e := range l.host.Echoes {
-		if !slices.Contains(l.mine, e.IP.Unmap()) {
+		if !slices.Contains(l.mine, e.IP) {
 			continue
 		}
 		asked++
 		if others := l.foreign(e.MACs); len(others) > 0 {
-			checks = append(checks, l.duplicate(name, e.IP.Unmap(), others))
+			checks = append(checks, l.duplicate(name, e.IP, others))
 		}
 	}
 	switch {
@@ -172,13 +173,13 @@ func (l *look) machines(macs []string) string {
 // knownBy is an address of which one machine alone has the card.
 func (l *look) knownBy(mac string) (netip.Addr, bool) {
 	for _, e := range l.host.Echoes {
-		if len(e.MACs) == 1 && e.MACs[0] == mac && !slices.Contains(l.mine, e.IP.Unmap()) {
-			return e.IP.Unmap(), true
+		if len(e.MACs) == 1 && e.MACs[0] == mac && !slices.Contains(l.mine, e.IP) {
+			return e.IP, true
 		}
 	}
 	for _, n := range l.host.Neighbours {
 		if n.MAC == mac && !n.Forward && n.IP.Is4() {
-			return n.IP.Unmap(), true
+			return n.IP, true
 		}
 	}
 	return netip.Addr{}, false
@@ -188,7 +189,7 @@ func (l *look) knownBy(mac string) (netip.Addr, bool) {
 // a Node's address, a BGP neighbour, a tunnel's far end.
 func (l *look) answeredByNode(ip netip.Addr) bool {
 	for _, e := range l.host.Echoes {
-		if e.IP.Unmap() != ip {
+		if e.IP != ip {
 			continue
 		}
 		for _, mac := range e.MACs {

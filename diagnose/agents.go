@@ -6,8 +6,8 @@ import (
 	"cmp"
 	"fmt"
 
-	"whohas/cluster"
 	"whohas/dataplane"
+	"whohas/kubeproxy"
 )
 
 // The weights of problems that are an answer by themselves, where no finding
@@ -76,13 +76,14 @@ func runtime(l *look) []Check {
 // proxy is kube-proxy's real mode: what it says, and what the kernel shows. An old
 // one falls back to iptables in silence (seen with 1.25.9 without ip_vs_wrr).
 func proxy(l *look) []Check {
-	const name = "kube-proxy"
-	shown, sign := cluster.ShownMode(l.host)
-	a, runs := l.agent("kube-proxy", "kube-router", "k3s", "rke2", "kubelite")
+	const name = kubeproxy.Process
+	s := kubeproxy.Recognise(l.host)
+	shown, sign := s.Mode, s.By
+	a, runs := l.agent(name, kubeproxy.RouterProcess, "k3s", "rke2", "kubelite")
 	said := a.Health["proxyMode"]
 	var evidence []string
 	if said != "" {
-		evidence = append(evidence, "127.0.0.1:10249/proxyMode: "+said)
+		evidence = append(evidence, fmt.Sprintf("127.0.0.1:%d/proxyMode: %s", kubeproxy.MetricsPort, said))
 	}
 	if sign != "" {
 		evidence = append(evidence, sign)

@@ -117,7 +117,7 @@ func neighbours(l *look) []Check {
 			continue
 		}
 		failed = append(failed, fmt.Sprintf("%s on %s: %s", n.IP, n.Link, n.State))
-		if slices.ContainsFunc(l.owners(n.IP.Unmap()), isNodes) {
+		if slices.ContainsFunc(l.owners(n.IP), isNodes) {
 			nodes = append(nodes, n.IP.String())
 		}
 	}

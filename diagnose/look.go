@@ -9,10 +9,9 @@ import (
 	"strings"
 
 	"whohas/claim"
-	"whohas/claimants"
-	"whohas/cluster"
 	"whohas/dataplane"
 	"whohas/explain"
+	"whohas/kubeproxy"
 	"whohas/rule"
 	"whohas/snapshot"
 )
@@ -29,16 +28,16 @@ type look struct {
 func newLook(s Seen) *look {
 	l := &look{Seen: s, host: s.Host}
 	for _, a := range s.Host.Addresses {
-		if ip := a.Prefix.Addr().WithZone("").Unmap(); !claimants.ServiceDevice(a.Link) && a.Scope != "host" {
+		if ip := a.Prefix.Addr().WithZone(""); !kubeproxy.IsDevice(a.Link) && a.Scope != "host" {
 			l.mine = append(l.mine, ip)
 		}
 	}
 	for _, f := range slices.Concat(s.Result.Findings, s.Result.Hidden) {
 		switch {
 		case !l.holds(f):
-		case f.Rule.ID == StolenAddress && !slices.Contains(l.held, f.Address()):
+		case f.Rule.Outage == rule.Held && !slices.Contains(l.held, f.Address()):
 			l.held = append(l.held, f.Address())
-		case f.Rule.ID == AwaitedAddress && !slices.Contains(l.back, f.Address()):
+		case f.Rule.Outage == rule.Awaited && !slices.Contains(l.back, f.Address()):
 			l.back = append(l.back, f.Address())
 		}
 	}
@@ -51,14 +50,6 @@ func (l *look) holds(f rule.Finding) bool {
 		return c.Role == claim.Observed && c.Origin.Host == l.host.Name
 	})
 }
-
-// The rules that a verdict speaks of.
-const (
-	StolenAddress  = "WH110"
-	ForeignAnswer  = "WH112"
-	StolenEndpoint = "WH113"
-	AwaitedAddress = "WH114"
-)
 
 // concerns tells whether a finding is about this host: it holds what is another's,
 // or what is its own is another's too.
@@ -89,42 +80,33 @@ func (l *look) findings() (cause *rule.Finding, others []rule.Finding) {
 	return cause, others
 }
 
-// takeovers are the rules about an address that a Service has taken or will take.
-var takeovers = []string{"WH101", "WH102", "WH106", "WH107", "WH108"}
-
-// IsTakeover tells the rules whose findings repair can end.
-func IsTakeover(id string) bool {
-	return slices.Contains(takeovers, id) || id == StolenAddress || id == StolenEndpoint || id == AwaitedAddress
-}
-
 // isCause tells the findings that are the outage itself, and not a danger: the kernel
 // of a host that was read shows it. What objects alone say may be meant for another
 // proxy mode than the one at work. An answer of a machine that is no node is somebody
 // else's: the check of duplicates speaks of it.
 func (l *look) isCause(f rule.Finding) bool {
-	switch {
-	case f.Rule.ID == ForeignAnswer:
+	switch f.Rule.Outage {
+	case rule.Answered:
 		return f.Severity >= rule.Error && l.answeredByNode(f.Address())
-	case f.Rule.ID == AwaitedAddress, f.Rule.ID == StolenAddress: // also where a routing rule leads past it: it is taken all the same
+	case rule.Held, rule.Awaited: // also where a routing rule leads past it: it is taken all the same
 		return true
-	case f.Severity < rule.Critical:
-		return false
-	case f.Rule.ID == StolenEndpoint:
-		return true
+	case rule.Redirected:
+		return f.Severity >= rule.Critical
+	case rule.Claimed:
+		return f.Severity >= rule.Critical && l.shown(f.Address())
 	}
-	return slices.Contains(takeovers, f.Rule.ID) && l.shown(f.Address())
+	return false
 }
 
 // shown tells whether a kernel or the wire bears out that an address is taken: a host
 // holds it, leads it elsewhere, or answers for it, or this one's own proxy serves it.
 func (l *look) shown(ip netip.Addr) bool {
 	for _, f := range slices.Concat(l.Result.Findings, l.Result.Hidden) {
-		if f.Address() == ip && slices.Contains([]string{StolenAddress, StolenEndpoint, AwaitedAddress, ForeignAnswer}, f.Rule.ID) {
+		if f.Address() == ip && f.Rule.Outage.Seen() {
 			return true
 		}
 	}
-	mode, _ := cluster.ShownMode(l.host)
-	return mode == dataplane.IPVS && slices.ContainsFunc(l.host.Servers, func(v dataplane.VirtualServer) bool { return v.IP.Unmap() == ip })
+	return kubeproxy.Recognise(l.host).Mode == dataplane.IPVS && slices.ContainsFunc(l.host.Servers, func(v dataplane.VirtualServer) bool { return v.IP == ip })
 }
 
 // unread tells whether a section of the host could not be read, or not whole.

@@ -28,7 +28,7 @@ func bgp(l *look) []Check {
 			up++
 			continue
 		}
-		c := Check{Name: name, Outcome: Problem, weight: byItself, about: s.Peer.Unmap(),
+		c := Check{Name: name, Outcome: Problem, weight: byItself, about: s.Peer,
 			Text: fmt.Sprintf("the session with %s is not up: %s", s.Peer, s.State), Evidence: []string{s.Speaker + ": " + s.Name}}
 		if s.Error != "" {
 			c.Evidence = append(c.Evidence, "last error: "+s.Error)
@@ -70,7 +70,7 @@ func tunnel(l *look) []Check {
 	}
 	var lost []string
 	for _, s := range l.host.Sessions {
-		if s.State != "Established" && d.Name == "tunl0" && !l.routeVia(s.Peer.Unmap()) {
+		if s.State != "Established" && d.Name == "tunl0" && !l.routeVia(s.Peer) {
 			lost = append(lost, s.Peer.String())
 		}
 	}
@@ -86,7 +86,7 @@ func (l *look) hasAddress(link string) bool {
 }
 
 func (l *look) routeVia(ip netip.Addr) bool {
-	return slices.ContainsFunc(l.host.Routes, func(r dataplane.Route) bool { return r.Via.IsValid() && r.Via.Unmap() == ip })
+	return slices.ContainsFunc(l.host.Routes, func(r dataplane.Route) bool { return r.Via.IsValid() && r.Via == ip })
 }
 
 func netipOf(text string) netip.Addr {

@@ -20,7 +20,7 @@ func apiserver(l *look) []Check {
 	var checks []Check
 	seen := map[netip.AddrPort]bool{}
 	for _, w := range l.host.Told {
-		to := netip.AddrPortFrom(w.IP.Unmap(), w.Port)
+		to := netip.AddrPortFrom(w.IP, w.Port)
 		if w.What != "apiserver" && w.What != "control-plane" || w.IP.IsValid() && (seen[to] || w.Port == 0 && l.portKnown(w.IP)) {
 			continue
 		}
@@ -66,8 +66,8 @@ func (l *look) server(name string, w dataplane.Whereabout, to netip.AddrPort) Ch
 
 // portKnown tells whether another line names the port as well.
 func (l *look) portKnown(ip netip.Addr) bool {
-	return slices.Contains(l.mine, ip.Unmap()) || slices.ContainsFunc(l.host.Told, func(w dataplane.Whereabout) bool {
-		return w.What == "apiserver" && w.Port != 0 && w.IP.Unmap() == ip.Unmap()
+	return slices.Contains(l.mine, ip) || slices.ContainsFunc(l.host.Told, func(w dataplane.Whereabout) bool {
+		return w.What == "apiserver" && w.Port != 0 && w.IP == ip
 	})
 }
 

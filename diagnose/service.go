@@ -45,7 +45,7 @@ func (l *look) service(cause *rule.Finding) []explain.Link {
 func (l *look) guess(ip netip.Addr) []explain.Link {
 	var links []explain.Link
 	for _, v := range l.host.Servers {
-		if v.IP.Unmap() != ip {
+		if v.IP != ip {
 			continue
 		}
 		at := netip.AddrPortFrom(v.IP, v.Port)
@@ -68,7 +68,7 @@ func (l *look) pods(v dataplane.VirtualServer) []string {
 	for _, r := range v.Servers {
 		name := r.IP.String()
 		for _, s := range l.host.Sandboxes {
-			if s.IP.Unmap() == r.IP.Unmap() && s.Name != "" {
+			if s.IP == r.IP && s.Name != "" {
 				name = fmt.Sprintf("Pod %s/%s (%s)", s.Namespace, s.Name, r.IP)
 			}
 		}
@@ -86,7 +86,7 @@ func (l *look) twin(v dataplane.VirtualServer) string {
 	var found []string
 	for _, o := range l.host.Servers {
 		same := slices.EqualFunc(o.Servers, v.Servers, func(a, b dataplane.RealServer) bool { return a.IP == b.IP && a.Port == b.Port })
-		if same && o.IP != v.IP && o.Proto == v.Proto && l.clusterIP(o.IP.Unmap()) {
+		if same && o.IP != v.IP && o.Proto == v.Proto && l.clusterIP(o.IP) {
 			found = append(found, netip.AddrPortFrom(o.IP, o.Port).String())
 		}
 	}

@@ -13,7 +13,7 @@ import (
 // of them were tried in the lab, on the same state.
 func (l *look) useless(cause *rule.Finding) []explain.Link {
 	switch {
-	case cause.Rule.ID == StolenEndpoint:
+	case cause.Rule.Outage == rule.Redirected:
 		return []explain.Link{
 			{Text: "restarting kube-proxy: it finds its own rule in its way again", Evidence: []string{"lab iptables-1.36, phase anew"}},
 			{Text: "checking with ping, or another port: only one port is taken", Evidence: []string{"lab iptables-1.36"}},

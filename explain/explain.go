@@ -7,6 +7,7 @@
 package explain
 
 import (
+	"strconv"
 	"strings"
 
 	"whohas/command"
@@ -107,6 +108,6 @@ func Names(names []string) string {
 	case n <= most:
 		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
 	default:
-		return strings.Join(names[:most-1], ", ") + " and " + itoa(n-most+1) + " more"
+		return strings.Join(names[:most-1], ", ") + " and " + strconv.Itoa(n-most+1) + " more"
 	}
 }

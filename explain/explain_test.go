@@ -15,48 +15,11 @@ import (
 	"whohas/cluster"
 	"whohas/dataplane"
 	"whohas/explain"
+	"whohas/kubeproxy"
 )
 
-// TestEraOf is the version table: who binds an external address, and who filters.
-func TestEraOf(t *testing.T) {
-	type era struct{ binds, owner, filter bool }
-	for _, tt := range []struct {
-		mode    dataplane.ProxyMode
-		version string
-		want    era
-		assumed bool
-	}{
-		{dataplane.IPVS, "v1.10.2", era{}, false},
-		{dataplane.IPVS, "v1.11.1", era{true, true, false}, false},
-		{dataplane.IPVS, "v1.21.3", era{true, true, false}, false},
-		{dataplane.IPVS, "v1.25.9", era{true, true, false}, false},
-		{dataplane.IPVS, "v1.26.0", era{true, true, true}, false},
-		{dataplane.IPVS, "v1.27.2", era{true, true, true}, false},
-		{dataplane.IPVS, "v1.27.3", era{true, false, true}, false},
-		{dataplane.IPVS, "v1.36.3", era{true, false, true}, false},
-		{dataplane.IPVS, "", era{true, false, true}, true},
-		{dataplane.ModeUnknown, "v1.25.9", era{true, true, false}, true},
-		{dataplane.IPTables, "v1.36.3", era{}, false},
-		{dataplane.IPTables, "v1.20.0", era{}, false},
-		{dataplane.NFTables, "", era{}, false},
-		{dataplane.EBPF, "", era{}, false},
-	} {
-		version, _ := cluster.ParseVersion(tt.version)
-		e := explain.EraOf(&cluster.Facts{Mode: tt.mode, Version: version})
-		if got := (era{e.Binds, e.OwnerBinds, e.Filter}); got != tt.want || e.Assumed != tt.assumed {
-			t.Errorf("%s %s: %+v assumed %v, want %+v assumed %v", tt.mode, tt.version, got, e.Assumed, tt.want, tt.assumed)
-		}
-		if e.Source == "" {
-			t.Errorf("%s %s: says not where it is known from", tt.mode, tt.version)
-		}
-	}
-	if e := explain.EraOf(&cluster.Facts{Mode: dataplane.IPVS, KubeRouter: true}); !e.Binds || !e.OwnerBinds || e.Device != "kube-dummy-if" {
-		t.Errorf("kube-router: %+v", e)
-	}
-}
-
 func incident(mode dataplane.ProxyMode, version string) *cluster.Facts {
-	v, _ := cluster.ParseVersion(version)
+	v, _ := kubeproxy.ParseVersion(version)
 	f := &cluster.Facts{Mode: mode, Version: v, NodesComplete: true, CNI: cluster.CNI{Name: "calico", Encap: cluster.IPIP, BGP: true}}
 	for i, name := range []string{"cdev01", "cdev02", "cdev03"} {
 		ip := netip.AddrFrom4([4]byte{192, 168, 10, byte(114 + i)})

@@ -13,6 +13,7 @@ import (
 	"whohas/cluster"
 	"whohas/command"
 	"whohas/dataplane"
+	"whohas/kubeproxy"
 	"whohas/snapshot"
 )
 
@@ -113,10 +114,10 @@ func ForgetRules(f *cluster.Facts, at netip.AddrPort, nodes []string) []Step {
 	switch f.Mode {
 	case dataplane.IPTables:
 		// xargs and no shell takes the rules apart: their comments are others' words.
-		step.Command = command.Shell("{} -t nat -S KUBE-SERVICES | grep -F -- {} | sed 's/^-A /-D /' | xargs -r -L 1 {} -t nat",
-			program, fmt.Sprintf(" %s/%d ", at.Addr(), at.Addr().BitLen()), program)
+		step.Command = command.Shell("{} -t nat -S {} | grep -F -- {} | sed 's/^-A /-D /' | xargs -r -L 1 {} -t nat",
+			program, kubeproxy.ServicesChain, fmt.Sprintf(" %s/%d ", at.Addr(), at.Addr().BitLen()), program)
 	case dataplane.NFTables:
-		step.Command = command.Shell("nft delete element {} kube-proxy service-ips {}", table, fmt.Sprintf("{ %s . tcp . %d }", at.Addr(), at.Port()))
+		step.Command = command.Shell("nft delete element {} {} {} {}", table, kubeproxy.NFTable, kubeproxy.ServiceIPsMap, fmt.Sprintf("{ %s . tcp . %d }", at.Addr(), at.Port()))
 	default:
 		return nil
 	}

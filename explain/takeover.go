@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 
 	"whohas/claim"
 	"whohas/cluster"
 	"whohas/dataplane"
+	"whohas/kubeproxy"
 	"whohas/snapshot"
 )
 
@@ -49,7 +51,7 @@ type Hold struct {
 // Takeover tells what the nodes lose when a Service takes an address, by what
 // the proxy of this cluster does with it.
 func Takeover(t Target, f *cluster.Facts) []Loss {
-	x := takeover{Target: t, f: f, era: EraOf(f)}
+	x := takeover{Target: t, f: f, era: f.Behavior()}
 	if t.Held != nil {
 		x.era = heldEra(x.era, t)
 	}
@@ -76,7 +78,7 @@ func Takeover(t Target, f *cluster.Facts) []Loss {
 }
 
 // heldEra is what hosts were seen to do.
-func heldEra(e Era, t Target) Era {
+func heldEra(e kubeproxy.Behavior, t Target) kubeproxy.Behavior {
 	if !e.Binds || e.Assumed {
 		e.Source = "linux net/ipv4/fib_frontend.c fib_add_ifaddr: an address of any device, up or down, is in the local table"
 	}
@@ -92,7 +94,7 @@ func (x *takeover) sights() []string {
 	var out []string
 	for i, s := range x.Seen {
 		if i == most {
-			return append(out, "and "+itoa(len(x.Seen)-i)+" hosts more")
+			return append(out, "and "+strconv.Itoa(len(x.Seen)-i)+" hosts more")
 		}
 		out = append(out, s.Evidence)
 	}
@@ -106,7 +108,7 @@ func (x *takeover) seen(host string) bool {
 type takeover struct {
 	Target
 	f       *cluster.Facts
-	era     Era
+	era     kubeproxy.Behavior
 	owner   string   // who has the address, for sentences
 	victims []string // nodes other than the owner
 	planes  []string // control-plane nodes among the victims
@@ -170,8 +172,8 @@ func (x *takeover) effect(from, to []string, flow dataplane.Flow, d dataplane.Di
 
 const (
 	basisSelf    = "a local address is delivered to the node itself (linux net/ipv4/route.c ip_route_output_key, local table first)"
-	basisFilter  = "KUBE-IPVS-FILTER rejects new connections to bound addresses with icmp-port-unreachable"
-	basisTwin    = "KUBE-IPVS-FILTER rejects the first packet only: the second has the first one's tuple the other way round and counts as established (linux net/netfilter/nf_conntrack_core.c resolve_normal_ct; lab incident-1.36)"
+	basisFilter  = kubeproxy.FilterChain + " rejects new connections to bound addresses with icmp-port-unreachable"
+	basisTwin    = kubeproxy.FilterChain + " rejects the first packet only: the second has the first one's tuple the other way round and counts as established (linux net/netfilter/nf_conntrack_core.c resolve_normal_ct; lab incident-1.36)"
 	basisMartian = "a packet whose source is one of the receiver's own addresses is dropped whatever rp_filter is (linux net/ipv4/fib_frontend.c fib_validate_source)"
 	basisNAT     = "rules match address, protocol and port, on whichever node the traffic meets first"
 )

@@ -15,11 +15,11 @@ import (
 // drop what it sends. Sorted, each once.
 func Lost(h *dataplane.Host, taken ...netip.Addr) []netip.Addr {
 	own := slices.ContainsFunc(h.Addresses, func(a dataplane.Address) bool {
-		return isOwn(a) && slices.Contains(taken, a.Prefix.Addr().Unmap())
+		return isOwn(a) && slices.Contains(taken, a.Prefix.Addr())
 	})
 	var out []netip.Addr
 	for _, s := range h.Sessions {
-		if peer := s.Peer.Unmap(); s.State != established && (own || slices.Contains(taken, peer)) {
+		if peer := s.Peer; s.State != established && (own || slices.Contains(taken, peer)) {
 			out = append(out, peer)
 		}
 	}
@@ -35,7 +35,7 @@ const established = "Established"
 func Missing(h *dataplane.Host, peers []netip.Addr) []string {
 	var out []string
 	for _, peer := range peers {
-		i := slices.IndexFunc(h.Sessions, func(s dataplane.Session) bool { return s.Peer.Unmap() == peer })
+		i := slices.IndexFunc(h.Sessions, func(s dataplane.Session) bool { return s.Peer == peer })
 		switch {
 		case i < 0:
 			out = append(out, fmt.Sprintf("BGP session with %s: none", peer))
@@ -55,8 +55,8 @@ func Missing(h *dataplane.Host, peers []netip.Addr) []string {
 func MissingRoutes(h *dataplane.Host, peers []netip.Addr) []string {
 	var out []string
 	for _, peer := range peers {
-		up := slices.ContainsFunc(h.Sessions, func(s dataplane.Session) bool { return s.Peer.Unmap() == peer && s.State == established })
-		if up && !slices.ContainsFunc(h.Routes, func(r dataplane.Route) bool { return r.Via.IsValid() && r.Via.Unmap() == peer }) {
+		up := slices.ContainsFunc(h.Sessions, func(s dataplane.Session) bool { return s.Peer == peer && s.State == established })
+		if up && !slices.ContainsFunc(h.Routes, func(r dataplane.Route) bool { return r.Via.IsValid() && r.Via == peer }) {
 			out = append(out, fmt.Sprintf("the routes by %s", peer))
 		}
 	}
@@ -68,6 +68,6 @@ func MissingRoutes(h *dataplane.Host, peers []netip.Addr) []string {
 func tunnelled(h *dataplane.Host, peer netip.Addr) bool {
 	return slices.ContainsFunc(h.Routes, func(r dataplane.Route) bool {
 		ipip := slices.ContainsFunc(h.Links, func(l dataplane.Link) bool { return l.Name == r.Link && l.Kind == "ipip" })
-		return ipip && r.Type == "unicast" && r.Via.IsValid() && (!peer.IsValid() || r.Via.Unmap() == peer)
+		return ipip && r.Type == "unicast" && r.Via.IsValid() && (!peer.IsValid() || r.Via == peer)
 	})
 }

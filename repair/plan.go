@@ -15,6 +15,7 @@ import (
 	"whohas/dataplane"
 	"whohas/diagnose"
 	"whohas/explain"
+	"whohas/kubeproxy"
 	"whohas/rule"
 )
 
@@ -46,7 +47,7 @@ func Make(s diagnose.Seen, d diagnose.Diagnosis) Plan {
 // translates tells the modes in which a Service takes a port and no address. There an
 // address may be claimed on purpose.
 func (m *maker) translates() bool {
-	return m.finding.Rule.ID == diagnose.StolenEndpoint || m.Facts.Mode != dataplane.ModeUnknown && m.Facts.Mode != dataplane.IPVS
+	return m.finding.Rule.Outage == rule.Redirected || m.Facts.Mode != dataplane.ModeUnknown && m.Facts.Mode != dataplane.IPVS
 }
 
 type maker struct {
@@ -60,7 +61,7 @@ type maker struct {
 // two lost addresses may still not reach the apiserver.
 func (m *maker) targets() (targets []Target, refused []string) {
 	for _, f := range slices.Concat(m.Result.Findings, m.Result.Hidden) {
-		held := f.Rule.ID == diagnose.StolenAddress || f.Rule.ID == diagnose.AwaitedAddress
+		held := f.Rule.Outage == rule.Held || f.Rule.Outage == rule.Awaited
 		if !held || !f.Address().IsValid() {
 			continue
 		}
@@ -87,9 +88,9 @@ func (m *maker) nothing() string {
 // target judges an address that the rules say is held and another's.
 func (m *maker) target(f *rule.Finding) ([]Target, string) {
 	ip := f.Address()
-	held := m.on(ip, func(a dataplane.Address) bool { return claimants.ServiceDevice(a.Link) })
-	if len(held) == 0 && f.Rule.ID == diagnose.AwaitedAddress && slices.ContainsFunc(f.Claimants, m.awaits) {
-		held = []dataplane.Address{{Link: claimants.ProxyDevice, Prefix: netip.PrefixFrom(ip, ip.BitLen())}}
+	held := m.on(ip, func(a dataplane.Address) bool { return kubeproxy.IsDevice(a.Link) })
+	if len(held) == 0 && f.Rule.Outage == rule.Awaited && slices.ContainsFunc(f.Claimants, m.awaits) {
+		held = []dataplane.Address{{Link: kubeproxy.IPVSDevice, Prefix: netip.PrefixFrom(ip, ip.BitLen())}}
 	}
 	if len(held) == 0 {
 		return nil, "" // it is another host's finding
@@ -129,13 +130,13 @@ func (m *maker) awaits(c rule.Claimant) bool {
 
 // isOwn tells the devices on which a host has addresses for itself, lo and a dummy of
 // its own among them: routers to the host and balancers put them there.
-func isOwn(a dataplane.Address) bool { return !claimants.ServiceDevice(a.Link) }
+func isOwn(a dataplane.Address) bool { return !kubeproxy.IsDevice(a.Link) }
 
 // on lists where this host has an address.
 func (m *maker) on(ip netip.Addr, match func(dataplane.Address) bool) []dataplane.Address {
 	var out []dataplane.Address
 	for _, a := range m.Host.Addresses {
-		if a.Prefix.Addr().WithZone("").Unmap() == ip && match(a) {
+		if a.Prefix.Addr().WithZone("") == ip && match(a) {
 			out = append(out, a)
 		}
 	}
@@ -204,7 +205,7 @@ func (m *maker) whereKubectlWorks() string {
 		t.Owner = n
 	}
 	switch {
-	case m.finding.Rule.ID == diagnose.StolenEndpoint:
+	case m.finding.Rule.Outage == rule.Redirected:
 		return explain.ByLoopback(m.Facts, t)
 	case m.isServer() && len(m.on(m.ip, isOwn)) > 0:
 		return m.Host.Name + ", this host, whose own way to the apiserver does not leave it"
@@ -229,11 +230,11 @@ func (m *maker) isServer() bool {
 // hosts are the steps on every host that holds the address, before the claim goes and
 // after.
 func (m *maker) hosts(hold string) (first, back []explain.Step) {
-	if m.finding.Rule.ID == diagnose.StolenEndpoint {
+	if m.finding.Rule.Outage == rule.Redirected {
 		return m.hostSteps(), nil
 	}
-	device := claimants.ProxyDevice
-	if held := m.on(m.ip, func(a dataplane.Address) bool { return claimants.ServiceDevice(a.Link) }); len(held) > 0 {
+	device := kubeproxy.IPVSDevice
+	if held := m.on(m.ip, func(a dataplane.Address) bool { return kubeproxy.IsDevice(a.Link) }); len(held) > 0 {
 		device = held[0].Link
 	}
 	victims := m.victims()

@@ -10,11 +10,11 @@ import (
 	"strings"
 
 	"whohas/bypass"
-	"whohas/claimants"
 	"whohas/command"
 	"whohas/dataplane"
 	"whohas/diagnose"
 	"whohas/explain"
+	"whohas/kubeproxy"
 )
 
 // standing are the addresses for which a repair's routing rules stand on a host, in force
@@ -35,7 +35,7 @@ func (p Plan) finish(s diagnose.Seen) Plan {
 	p.Address = p.Standing[0]
 	p.Title = fmt.Sprintf("an earlier repair's routing rules stand here, for %s", explain.Names(texts(p.Standing)))
 	for _, ip := range p.Standing {
-		p.Targets = append(p.Targets, Target{Device: claimants.ProxyDevice, Prefix: netip.PrefixFrom(ip, ip.BitLen()), Evidence: []string{"a repair's routing rule stands for it"}})
+		p.Targets = append(p.Targets, Target{Device: kubeproxy.IPVSDevice, Prefix: netip.PrefixFrom(ip, ip.BitLen()), Evidence: []string{"a repair's routing rule stands for it"}})
 	}
 	p.Back = []explain.Step{
 		{Where: p.Host, Text: "take them back, when it is seen that kube-proxy has learned of the change", Command: command.Shell("sudo whohas repair --apply")},
@@ -85,7 +85,7 @@ func (m *maker) takenPorts(where string) []explain.Step {
 		if what == "" {
 			continue
 		}
-		out = append(out, explain.Step{Where: where, Command: command.KeepServerOff(v.IP.Unmap(), v.Proto, v.Port),
+		out = append(out, explain.Step{Where: where, Command: command.KeepServerOff(v.IP, v.Proto, v.Port),
 			Text: fmt.Sprintf("port %d of %s, where this host reaches %s, is the Service's itself: no rule and no deletion of the address heals that. When the claim is gone, keep the virtual server off until kube-proxy has learned of it", v.Port, m.ip, what)})
 	}
 	return out
@@ -93,16 +93,16 @@ func (m *maker) takenPorts(where string) []explain.Step {
 
 // needs says what a host needs at a virtual server on the stolen address.
 func (m *maker) needs(v dataplane.VirtualServer) string {
-	if v.Mark != 0 || v.IP.Unmap() != m.ip {
+	if v.Mark != 0 || v.IP != m.ip {
 		return ""
 	}
 	for _, w := range m.Host.Told {
-		if w.IP.IsValid() && w.IP.Unmap() == m.ip && w.Port == v.Port {
+		if w.IP.IsValid() && w.IP == m.ip && w.Port == v.Port {
 			return map[string]string{"apiserver": "the apiserver", "control-plane": "the apiserver", "etcd": "etcd", "resolver": "its resolver"}[w.What]
 		}
 	}
 	const bgp = 179
-	if v.Port == bgp && slices.ContainsFunc(m.Host.Sessions, func(s dataplane.Session) bool { return s.Peer.Unmap() == m.ip }) {
+	if v.Port == bgp && slices.ContainsFunc(m.Host.Sessions, func(s dataplane.Session) bool { return s.Peer == m.ip }) {
 		return "its BGP peer"
 	}
 	return ""

@@ -66,8 +66,51 @@ type Rule struct {
 	// them on those of hosts, listeners and the control plane alone. 0: on whatever
 	// touches the key.
 	Against claim.Roles
+	Outage  Outage      // what a finding means on a host in an outage
+	Policy  Policy      // what a ValidatingAdmissionPolicy refuses of it
 	Check   func(*Pass) // pure; asked by several goroutines at once, each with its Pass
 }
+
+// Outage is what a finding means on a host in an outage. The zero value: nothing.
+type Outage uint8
+
+// The outages.
+const (
+	NoOutage   Outage = iota
+	Claimed           // an object claims the address: the cause where a kernel or the wire bears it out
+	Held              // a host delivers the address to itself
+	Awaited           // a host's proxy will put the address back
+	Redirected        // a host leads one port of the address elsewhere
+	Answered          // a machine answers for the address that is not its owner
+)
+
+// Seen reports whether a kernel or the wire shows the outage, and not an object.
+func (o Outage) Seen() bool { return o >= Held }
+
+// Repairable reports whether repair can end the outage.
+func (o Outage) Repairable() bool { return o != NoOutage && o != Answered }
+
+// Policy says what a ValidatingAdmissionPolicy, which sees one Service and a list of
+// addresses, refuses of a rule; or why nothing. One of both is set.
+type Policy struct {
+	Refuses Refusal
+	None    string
+}
+
+// Refusal is a way in which an admission policy refuses a Service.
+type Refusal uint8
+
+// The refusals, in the order in which they are checked.
+const (
+	RefusesNothing      Refusal = iota
+	RefusesForm                 // an address that is not in its usual form
+	RefusesExternalIP           // a host's address in spec.externalIPs
+	RefusesIngress              // a host's address in status.loadBalancer
+	RefusesRequest              // a request for a host's address
+	RefusesControlPlane         // where the apiserver is reached
+	RefusesTunnel               // a host's tunnel address
+	RefusesReserved             // what the site's configuration reserves
+)
 
 // Doc is a rule's documentation; docs/rules is written from it.
 type Doc struct {

@@ -92,6 +92,9 @@ func TestEveryRule(t *testing.T) {
 					t.Errorf("Doc.%s is empty", field)
 				}
 			}
+			if (r.Policy.Refuses == rule.RefusesNothing) == (r.Policy.None == "") {
+				t.Error("Policy: what an admission policy refuses of it, or why nothing; one of both")
+			}
 			if len(r.Doc.Refs) == 0 {
 				t.Error("Doc.Refs is empty")
 			}

@@ -10,6 +10,11 @@ import (
 	"whohas/cluster"
 	"whohas/explain"
 	"whohas/rule"
+	"whohas/rules/internal/chain"
+	"whohas/rules/internal/fix"
+	"whohas/rules/internal/pick"
+	"whohas/rules/internal/proxy"
+	"whohas/rules/internal/theft"
 )
 
 // LBIPIsNode is the same outage without any externalIPs: through the status.
@@ -17,6 +22,8 @@ var LBIPIsNode = add(rule.Rule{
 	ID:       "WH102",
 	Name:     "lb-ip-is-node",
 	Severity: rule.Critical,
+	Outage:   rule.Claimed,
+	Policy:   rule.Policy{Refuses: rule.RefusesIngress},
 	Doc: rule.Doc{
 		Problem: "A Service's status.loadBalancer.ingress names an address that belongs to a node, with ipMode VIP or none.",
 		Effect: "In IPVS mode kube-proxy binds load-balancer addresses like external ones: every other node talks to itself instead of that node. " +
@@ -34,40 +41,40 @@ var LBIPIsNode = add(rule.Rule{
 	Subject: claim.VIP,
 	Against: claim.Host,
 	Check: func(p *rule.Pass) {
-		intruders := ofKind(p.Subjects(), claimants.ServiceIngress.Kind)
-		owners := foreign(intruders, p.Others(claim.Host))
+		intruders := pick.OfKind(p.Subjects(), claimants.ServiceIngress.Kind)
+		owners := pick.Foreign(intruders, p.Others(claim.Host))
 		if len(intruders) == 0 || len(owners) == 0 {
 			return
 		}
-		t := target(p, byKubeProxy(intruders), "the node")
-		chain := vipChain(p, intruders, t, fmt.Sprintf("the status of %s publishes %s, but it is %s's own", names(intruders), t.Address, hostOf(owners)))
-		if binds(p.Facts) && nodeLoadBalancer(p, intruders) {
+		t := chain.Target(p, proxy.ByKubeProxy(intruders), "the node")
+		chain := chain.VipChain(p, intruders, t, fmt.Sprintf("the status of %s publishes %s, but it is %s's own", pick.Names(intruders), t.Address, pick.HostOf(owners)))
+		if proxy.Binds(p.Facts) && nodeLoadBalancer(p, intruders) {
 			chain.Notes = append(chain.Notes, explain.Link{
 				Text: "a controller that publishes nodes' addresses on purpose writes the status again: run kube-proxy in another mode, or give the Service to a controller with a pool",
 			})
 		}
 		p.Report(rule.Finding{
 			Severity:  ingressSeverity(p, intruders, t.Owner),
-			Title:     fmt.Sprintf("%s belongs to %s %s, and %s publishes it as load-balancer address", t.Address, nodeOrHost(p, owners), hostOf(owners), names(intruders)),
-			Claimants: takers(p, intruders, owners),
-			Chain:     requestsFirst(p, intruders, chain),
+			Title:     fmt.Sprintf("%s belongs to %s %s, and %s publishes it as load-balancer address", t.Address, pick.NodeOrHost(p, owners), pick.HostOf(owners), pick.Names(intruders)),
+			Claimants: theft.Takers(p, intruders, owners),
+			Chain:     fix.RequestsFirst(p, intruders, chain),
 		})
 	},
 })
 
 func ingressSeverity(p *rule.Pass, intruders []claim.Claim, node cluster.Node) rule.Severity {
-	s, ok := inert(p, intruders)
+	s, ok := proxy.Inert(p, intruders)
 	switch {
 	case ok && nodeLoadBalancer(p, intruders):
 		return rule.Info
 	case ok:
-		return singleNode(p, s)
-	case binds(p.Facts):
-		return singleNode(p, rule.Critical)
+		return proxy.SingleNode(p, s)
+	case proxy.Binds(p.Facts):
+		return proxy.SingleNode(p, rule.Critical)
 	case nodeLoadBalancer(p, intruders):
 		return rule.Info
-	case takenListener(p, byKubeProxy(intruders), node):
-		return singleNode(p, rule.Critical)
+	case theft.TakenListener(p, proxy.ByKubeProxy(intruders), node):
+		return proxy.SingleNode(p, rule.Critical)
 	}
 	return rule.Error
 }

@@ -6,9 +6,11 @@ import (
 	"fmt"
 
 	"whohas/claim"
-	"whohas/claimants"
 	"whohas/cluster"
 	"whohas/rule"
+	"whohas/rules/internal/chain"
+	"whohas/rules/internal/pick"
+	"whohas/rules/internal/proxy"
 )
 
 // LBRequestIsNode is a takeover that waits for a controller to grant it.
@@ -16,6 +18,7 @@ var LBRequestIsNode = add(rule.Rule{
 	ID:       "WH103",
 	Name:     "lb-request-is-node",
 	Severity: rule.Critical,
+	Policy:   rule.Policy{Refuses: rule.RefusesRequest},
 	Doc: rule.Doc{
 		Problem: "A Service asks its load-balancer controller for an address that belongs to a node (spec.loadBalancerIP or a controller's annotation).",
 		Effect:  "If the controller grants it, the address goes into the status, and WH102 follows: in IPVS mode every other node loses that node. If the controller refuses, the Service stays without an address.",
@@ -29,28 +32,17 @@ var LBRequestIsNode = add(rule.Rule{
 	Subject: claim.Request,
 	Against: claim.Host,
 	Check: func(p *rule.Pass) {
-		intruders := withoutGateways(p.Subjects())
-		owners := foreign(intruders, p.Others(claim.Host))
+		intruders := pick.WithoutGateways(p.Subjects())
+		owners := pick.Foreign(intruders, p.Others(claim.Host))
 		if len(intruders) == 0 || len(owners) == 0 {
 			return
 		}
 		p.Report(rule.Finding{
-			Severity:  modeSeverity(p.Facts),
-			Title:     fmt.Sprintf("%s belongs to %s %s, and %s asks for it as load-balancer address", p.Key.Range, nodeOrHost(p, owners), hostOf(owners), names(intruders)),
+			Severity:  proxy.ModeSeverity(p.Facts),
+			Title:     fmt.Sprintf("%s belongs to %s %s, and %s asks for it as load-balancer address", p.Key.Range, pick.NodeOrHost(p, owners), pick.HostOf(owners), pick.Names(intruders)),
 			Claimants: append(rule.Claimants(rule.Intruder, intruders...), rule.Claimants(rule.Owner, owners...)...),
-			Chain: requested(p, intruders, "the node",
-				fmt.Sprintf("%s asks for %s, but it is %s's own", names(intruders), p.Key.Range, hostOf(owners))),
+			Chain: chain.Requested(p, intruders, "the node",
+				fmt.Sprintf("%s asks for %s, but it is %s's own", pick.Names(intruders), p.Key.Range, pick.HostOf(owners))),
 		})
 	},
 })
-
-// withoutGateways leaves a Gateway's requests to WH401.
-func withoutGateways(claims []claim.Claim) []claim.Claim {
-	var out []claim.Claim
-	for _, c := range claims {
-		if c.Kind != claimants.GatewayAddress.Kind {
-			out = append(out, c)
-		}
-	}
-	return out
-}

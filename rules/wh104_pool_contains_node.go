@@ -3,15 +3,15 @@
 package rules
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
-	"strings"
 
 	"whohas/claim"
 	"whohas/cluster"
-	"whohas/explain"
 	"whohas/rule"
+	"whohas/rules/internal/chain"
+	"whohas/rules/internal/fix"
+	"whohas/rules/internal/pick"
+	"whohas/rules/internal/proxy"
 )
 
 // PoolContainsNode is a takeover that happens on the day the pool gets there.
@@ -19,6 +19,7 @@ var PoolContainsNode = add(rule.Rule{
 	ID:       "WH104",
 	Name:     "pool-contains-node",
 	Severity: rule.Critical,
+	Policy:   rule.Policy{None: "a pool is no Service: the webhook asks about it"},
 	Doc: rule.Doc{
 		Problem: "A pool of load-balancer addresses contains the address of a node.",
 		Effect:  "Some day a Service gets the node's address. An L2 announcer then answers ARP for it, and in IPVS mode every other node loses the node (WH102). Where the pool hands addresses out by itself, that day is only a matter of how many Services come.",
@@ -32,48 +33,30 @@ var PoolContainsNode = add(rule.Rule{
 	Against: claim.Host,
 	Check: func(p *rule.Pass) {
 		pools := p.Subjects()
-		owners := foreign(pools, p.Others(claim.Host))
+		owners := pick.Foreign(pools, p.Others(claim.Host))
 		if len(pools) == 0 || len(owners) == 0 {
 			return
 		}
-		inside := insideAddrs(owners)
-		addresses := plainAddrs(inside)
+		inside := pick.InsideAddrs(owners)
+		addresses := pick.PlainAddrs(inside)
 		p.Report(rule.Finding{
 			Severity:  poolSeverity(p, pools),
-			Title:     fmt.Sprintf("%s of %s contains %s of node %s", pools[0].Text, names(pools), addresses, nodeNames(owners)),
+			Title:     fmt.Sprintf("%s of %s contains %s of node %s", pools[0].Text, pick.Names(pools), addresses, pick.NodeNames(owners)),
 			Claimants: append(rule.Claimants(rule.Intruder, pools...), rule.Claimants(rule.Owner, owners...)...),
-			Chain: simpleChain(fmt.Sprintf("%s may hand out %s, which is in use by %s", names(pools), addresses, nodeNames(owners)),
-				"a Service that gets the address takes it from the node (WH102 tells what breaks then)", pools, poolsEdit(p, pools, rangesIn(owners))),
+			Chain: chain.SimpleChain(fmt.Sprintf("%s may hand out %s, which is in use by %s", pick.Names(pools), addresses, pick.NodeNames(owners)),
+				"a Service that gets the address takes it from the node (WH102 tells what breaks then)", pools, fix.PoolsEdit(p, pools, pick.RangesIn(owners))),
 		})
 	},
 })
 
-// poolsEdit takes addresses out of all pools that have one range: one alone would
-// leave the conflict to the others.
-func poolsEdit(p *rule.Pass, pools []claim.Claim, out []claim.Range) explain.Fix {
-	pools = slices.Clone(pools)
-	slices.SortStableFunc(pools, func(a, b claim.Claim) int {
-		return cmp.Or(a.By.Compare(b.By), laterFirst(a.Origin.Field, b.Origin.Field))
-	})
-	var all explain.Fix
-	var texts []string
-	for _, pool := range pools {
-		f := poolEdit(p, pool, out)
-		texts = append(texts, f.Text)
-		all.Steps = append(all.Steps, f.Steps...)
-	}
-	all.Text = strings.Join(slices.Compact(texts), "; ")
-	return all
-}
-
 func poolSeverity(p *rule.Pass, pools []claim.Claim) rule.Severity {
 	severity := rule.Error
 	for _, pool := range pools {
-		if autoAssigned(p, pool) && !onRequest(p, pool) && (binds(p.Facts) || p.Facts.AnnouncedByL2(pool.Agent, pool.By)) {
+		if fix.AutoAssigned(p, pool) && !onRequest(p, pool) && (proxy.Binds(p.Facts) || p.Facts.AnnouncedByL2(pool.Agent, pool.By)) {
 			severity = rule.Critical
 		}
 	}
-	return singleNode(p, severity)
+	return proxy.SingleNode(p, severity)
 }
 
 // onRequest tells whether a pool of Calico, or an entry of MetalLB's ConfigMap,
@@ -91,17 +74,4 @@ func onRequest(p *rule.Pass, pool claim.Claim) bool {
 		}
 	}
 	return o.Field("spec", "assignmentMode").Text() == "Manual"
-}
-
-// nodeNames lists on whose behalf the claims stand, by bare name.
-func nodeNames(owners []claim.Claim) string {
-	var out []string
-	seen := map[string]bool{}
-	for _, o := range owners {
-		if !seen[o.Owner.Name] {
-			seen[o.Owner.Name] = true
-			out = append(out, o.Owner.Name)
-		}
-	}
-	return explain.Names(out)
 }

@@ -8,6 +8,10 @@ import (
 	"whohas/claim"
 	"whohas/cluster"
 	"whohas/rule"
+	"whohas/rules/internal/chain"
+	"whohas/rules/internal/pick"
+	"whohas/rules/internal/proxy"
+	"whohas/rules/internal/theft"
 )
 
 // ClaimsTunnelAddress cuts Pod traffic instead of node traffic.
@@ -15,6 +19,8 @@ var ClaimsTunnelAddress = add(rule.Rule{
 	ID:       "WH107",
 	Name:     "claims-tunnel-address",
 	Severity: rule.Critical,
+	Outage:   rule.Claimed,
+	Policy:   rule.Policy{Refuses: rule.RefusesTunnel},
 	Doc: rule.Doc{
 		Problem: "A Service, a request or a pool claims the address of a tunnel device or router of the network plugin.",
 		Effect:  "In IPVS mode every node takes the address for its own: the node whose tunnel it is loses what others send to its tunnel address, and its own packets with that source are dropped as martians. Traffic from that node's host to Pods elsewhere uses this source.",
@@ -27,21 +33,21 @@ var ClaimsTunnelAddress = add(rule.Rule{
 	Subject: claim.VIP | claim.Request | claim.Pool,
 	Against: claim.Tunnel,
 	Check: func(p *rule.Pass) {
-		intruders := withoutGateways(p.Subjects())
-		owners := foreign(intruders, p.Others(claim.Tunnel))
+		intruders := pick.WithoutGateways(p.Subjects())
+		owners := pick.Foreign(intruders, p.Others(claim.Tunnel))
 		if len(intruders) == 0 || len(owners) == 0 {
 			return
 		}
-		cause := fmt.Sprintf("%s claims %s, the tunnel or router address of %s", names(intruders), whichAddress(p, owners), nodeNames(owners))
-		severity := modeSeverity(p.Facts)
-		if s, ok := inert(p, intruders); ok {
+		cause := fmt.Sprintf("%s claims %s, the tunnel or router address of %s", pick.Names(intruders), pick.WhichAddress(p, owners), pick.NodeNames(owners))
+		severity := proxy.ModeSeverity(p.Facts)
+		if s, ok := proxy.Inert(p, intruders); ok {
 			severity = s
 		}
 		p.Report(rule.Finding{
 			Severity:  severity,
-			Title:     fmt.Sprintf("%s is the tunnel address of %s, and %s claims it", whichAddress(p, owners), nodeNames(owners), names(intruders)),
-			Claimants: takers(p, intruders, owners),
-			Chain:     claimChain(p, intruders, owners, "the tunnel of "+nodeNames(owners), cause, "tunnel"),
+			Title:     fmt.Sprintf("%s is the tunnel address of %s, and %s claims it", pick.WhichAddress(p, owners), pick.NodeNames(owners), pick.Names(intruders)),
+			Claimants: theft.Takers(p, intruders, owners),
+			Chain:     chain.ClaimChain(p, intruders, owners, "the tunnel of "+pick.NodeNames(owners), cause, "tunnel"),
 		})
 	},
 })

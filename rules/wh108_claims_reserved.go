@@ -11,6 +11,10 @@ import (
 	"whohas/claimants"
 	"whohas/explain"
 	"whohas/rule"
+	"whohas/rules/internal/chain"
+	"whohas/rules/internal/pick"
+	"whohas/rules/internal/proxy"
+	"whohas/rules/internal/theft"
 )
 
 // ClaimsReserved protects what stands in no Node: gateway, DNS, NTP, storage.
@@ -18,6 +22,8 @@ var ClaimsReserved = add(rule.Rule{
 	ID:       "WH108",
 	Name:     "claims-reserved",
 	Severity: rule.Critical,
+	Outage:   rule.Claimed,
+	Policy:   rule.Policy{Refuses: rule.RefusesReserved},
 	Doc: rule.Doc{
 		Problem: "A Service, a request or a pool claims an address that is reserved: declared in .whohas.yaml (gateway, DNS, NTP, storage) or learned from objects (BGP peers, storage servers) or hosts (the default gateway).",
 		Effect:  "In IPVS mode every node takes the address for its own and no longer reaches whoever has it: without its resolver or gateway a node is as good as lost. In the other modes the Service's port alone is taken.",
@@ -30,27 +36,27 @@ var ClaimsReserved = add(rule.Rule{
 	Subject: claim.VIP | claim.Request | claim.Pool,
 	Against: claim.Reserved,
 	Check: func(p *rule.Pass) {
-		intruders := withoutGateways(p.Subjects())
-		owners := knownBetter(p, notTheServer(intruders, foreign(intruders, p.Others(claim.Reserved))))
+		intruders := pick.WithoutGateways(p.Subjects())
+		owners := knownBetter(p, notTheServer(intruders, pick.Foreign(intruders, p.Others(claim.Reserved))))
 		isPool := func(c claim.Claim) bool { return c.Role == claim.Pool }
-		intruders, owners = besideNodes(p, intruders, owners, isPool)
+		intruders, owners = pick.BesideNodes(p, intruders, owners, isPool)
 		if len(intruders) == 0 || len(owners) == 0 {
 			return
 		}
-		what := reservedFor(owners)
+		what := pick.ReservedFor(owners)
 		place := p.Key.Range.String()
 		if x := p.Key.Range.Intersect(owners[0].Range); x.IsValid() {
 			place = x.String()
 		}
-		cause := fmt.Sprintf("%s claims %s, which is reserved (%s)", names(intruders), place, what)
-		chain := claimChain(p, intruders, owners, "whoever has the reserved address", cause, strings.Split(what, ", ")...)
-		if explain.EraOf(p.Facts).Binds && strings.Contains(what, "gateway") {
+		cause := fmt.Sprintf("%s claims %s, which is reserved (%s)", pick.Names(intruders), place, what)
+		chain := chain.ClaimChain(p, intruders, owners, "whoever has the reserved address", cause, strings.Split(what, ", ")...)
+		if p.Facts.Behavior().Binds && strings.Contains(what, "gateway") {
 			chain.Notes = append(chain.Notes, throughTheGateway)
 		}
 		p.Report(rule.Finding{
 			Severity:  reservedSeverity(p, intruders, owners),
-			Title:     fmt.Sprintf("%s is reserved (%s), and %s claims it", place, what, names(intruders)),
-			Claimants: takers(p, intruders, owners),
+			Title:     fmt.Sprintf("%s is reserved (%s), and %s claims it", place, what, pick.Names(intruders)),
+			Claimants: theft.Takers(p, intruders, owners),
 			Chain:     chain,
 		})
 	},
@@ -65,33 +71,8 @@ var throughTheGateway = explain.Link{
 	Evidence: []string{"linux net/ipv4/arp.c arp_process: a request goes through ip_route_input, which drops an own address as source; a reply does not"},
 }
 
-// reservedFor says what the addresses are reserved for.
-func reservedFor(owners []claim.Claim) string {
-	var words []string
-	seen := map[string]bool{}
-	for _, o := range owners {
-		word := string(o.Kind)
-		if w, ok := strings.CutPrefix(word, "declared."); ok {
-			word = w
-		}
-		switch o.Kind {
-		case claimants.KernelGateway.Kind:
-			word = "gateway"
-		case claimants.HostResolver.Kind:
-			word = "dns"
-		case claimants.HostTimeServer.Kind, claimants.HostEtcd.Kind, claimants.HostSession.Kind, claimants.KernelTunnelPeer.Kind, claimants.KernelNextHop.Kind:
-			word = o.Owner.Name
-		}
-		if !seen[word] {
-			seen[word] = true
-			words = append(words, word)
-		}
-	}
-	return strings.Join(words, ", ")
-}
-
 func reservedSeverity(p *rule.Pass, intruders, owners []claim.Claim) rule.Severity {
-	if s, ok := inert(p, intruders); ok {
+	if s, ok := proxy.Inert(p, intruders); ok {
 		return s
 	}
 	for _, o := range owners {
@@ -101,7 +82,7 @@ func reservedSeverity(p *rule.Pass, intruders, owners []claim.Claim) rule.Severi
 			claimants.MetalLBBGPPeer.Kind, claimants.MetalLBConfigPeer.Kind,
 			claimants.CalicoBGPPeer.Kind, claimants.CalicoCRDBGPPeer.Kind,
 			claimants.CiliumBGPPeeringPolicy.Kind, claimants.CiliumBGPClusterConfig.Kind:
-			return modeSeverity(p.Facts)
+			return proxy.ModeSeverity(p.Facts)
 		}
 	}
 	return rule.Error
@@ -111,25 +92,22 @@ func reservedSeverity(p *rule.Pass, intruders, owners []claim.Claim) rule.Severi
 // on nodes know more of it. To its traffic a Service's port is nothing: it is for
 // somebody else, and passes.
 func knownBetter(p *rule.Pass, owners []claim.Claim) []claim.Claim {
-	hops := ofKind(owners, claimants.KernelNextHop.Kind)
-	if len(hops) == 0 || len(notOfNodes(p, hops)) > 0 {
+	hops := pick.OfKind(owners, claimants.KernelNextHop.Kind)
+	if len(hops) == 0 || len(pick.NotOfNodes(p, hops)) > 0 {
 		return owners
 	}
 	return slices.DeleteFunc(owners, func(o claim.Claim) bool { return o.Kind == claimants.KernelNextHop.Kind })
 }
-
-// storagePorts are where NFS, iSCSI and Ceph are served.
-var storagePorts = []uint16{2049, 3260, 3300, 6789}
 
 // notTheServer leaves out a storage, DNS or time server's address where the Service that
 // claims it serves that itself: the volume is mounted, the hosts resolve names
 // through the Service.
 func notTheServer(intruders, owners []claim.Claim) []claim.Claim {
 	storage, dns, ntp := false, false, false
-	for port := range portsOn(intruders) {
-		storage = storage || slices.Contains(storagePorts, port.Number)
-		dns = dns || port.Number == dnsPort
-		ntp = ntp || port.Number == ntpPort
+	for port := range pick.PortsOn(intruders) {
+		storage = storage || slices.Contains(theft.StoragePorts, port.Number)
+		dns = dns || port.Number == theft.DNSPort
+		ntp = ntp || port.Number == theft.NTPPort
 	}
 	return slices.DeleteFunc(owners, func(o claim.Claim) bool {
 		return storage && o.Kind == claimants.StorageServer.Kind || dns && o.Kind == claimants.HostResolver.Kind || ntp && o.Kind == claimants.HostTimeServer.Kind

@@ -12,7 +12,12 @@ import (
 	"whohas/cluster"
 	"whohas/command"
 	"whohas/explain"
+	"whohas/kubeproxy"
 	"whohas/rule"
+	"whohas/rules/internal/chain"
+	"whohas/rules/internal/fix"
+	"whohas/rules/internal/pick"
+	"whohas/rules/internal/theft"
 	"whohas/snapshot"
 )
 
@@ -21,10 +26,12 @@ var StolenAddress = add(rule.Rule{
 	ID:       "WH110",
 	Name:     "stolen-address",
 	Severity: rule.Critical,
+	Outage:   rule.Held,
+	Policy:   rule.Policy{None: "no write brings it: a host shows it"},
 	Doc: rule.Doc{
-		Problem: "A host delivers to itself an address that belongs to another: it is on kube-ipvs0 or kube-dummy-if, or in the local routing table, and a Node, the control plane, a tunnel, a gateway or a declaration has it. A warning where a routing rule leads past the local table for it, put by whohas repair, whohas shield or a person.",
+		Problem: "A host delivers to itself an address that belongs to another: it is on " + kubeproxy.IPVSDevice + " or " + kubeproxy.RouterDevice + ", or in the local routing table, and a Node, the control plane, a tunnel, a gateway or a declaration has it. A warning where a routing rule leads past the local table for it, put by whohas repair, whohas shield or a person.",
 		Effect:  "The host talks to itself where it means the owner, and drops what the owner sends as martian. If it is the apiserver's address, the host becomes NotReady, and its kube-proxy does not hear when the claim is taken away.",
-		Why:     "kube-proxy puts every service address on kube-ipvs0 and compares it with the addresses of its own host only. On the owner everything looks right; ping from the host says ok up to kube-proxy 1.25, because the host answers itself, and Destination Port Unreachable from 1.26 on.",
+		Why:     "kube-proxy puts every service address on " + kubeproxy.IPVSDevice + " and compares it with the addresses of its own host only. On the owner everything looks right; ping from the host says ok up to kube-proxy 1.25, because the host answers itself, and Destination Port Unreachable from 1.26 on.",
 		Fix:     "On each host that holds the address, pass over the local table for it by a routing rule: the host reaches the owner at once, whatever kube-proxy does. Take the claim away. kube-proxy learns of that now, and takes the address off by itself; then take the rule back. Deleting the address instead is a race: kube-proxy puts it back before it has learned of the change.",
 		Since:   "kube-proxy 1.11 (IPVS), every kube-router",
 		Refs: []string{
@@ -37,74 +44,57 @@ var StolenAddress = add(rule.Rule{
 	Subject: claim.Observed,
 	Against: claim.Host | claim.ControlPlane | claim.Tunnel | claim.Reserved,
 	Check: func(p *rule.Pass) {
-		t := stolen(p)
-		if len(t.held) == 0 {
+		t := theft.Stolen(p)
+		if len(t.Held) == 0 {
 			return
 		}
-		services := takenFor(p)
-		hosts := explain.Names(hostNames(t.held))
-		whose, _, _ := ownerText(p, t.owners)
+		services := fix.TakenFor(p)
+		hosts := explain.Names(pick.HostNames(t.Held))
+		whose, _, _ := theft.OwnerText(p, t.Owners)
 		f := rule.Finding{
 			Severity: rule.Critical,
-			Title:    fmt.Sprintf("%s %s, and %s %s it on %s", p.Key.Range, whose, hosts, verb(t.held, "holds", "hold"), deviceOf(t.held)),
+			Title:    fmt.Sprintf("%s %s, and %s %s it on %s", p.Key.Range, whose, hosts, theft.Verb(t.Held, "holds", "hold"), pick.DeviceOf(t.Held)),
 		}
-		if at, _ := passedOver(p, t.held); len(at) == 0 {
+		if at, _ := theft.PassedOver(p, t.Held); len(at) == 0 {
 			f.Severity = rule.Warning
-			f.Title += fmt.Sprintf(", but %s over it by a routing rule", verb(t.held, "passes", "pass"))
+			f.Title += fmt.Sprintf(", but %s over it by a routing rule", theft.Verb(t.Held, "passes", "pass"))
 		}
-		cause := fmt.Sprintf("%s of %s: %s, which %s", deviceOf(t.held), hosts, p.Key.Range, whose)
+		cause := fmt.Sprintf("%s of %s: %s, which %s", pick.DeviceOf(t.Held), hosts, p.Key.Range, whose)
 		if len(services) > 0 {
-			cause += "; " + names(services) + " claims it"
-			f.Title += ", for " + names(services)
-			f.Claimants = claimantsOf(services, t.owners, slices.Concat(t.held, bearers(p)))
+			cause += "; " + pick.Names(services) + " claims it"
+			f.Title += ", for " + pick.Names(services)
+			f.Claimants = pick.ClaimantsOf(services, t.Owners, slices.Concat(t.Held, theft.Bearers(p)))
 		} else {
-			f.Claimants = claimantsOf(t.held, t.owners, bearers(p))
+			f.Claimants = pick.ClaimantsOf(t.Held, t.Owners, theft.Bearers(p))
 		}
 		f.Chain = stolenChain(p, t, services, cause)
 		p.Report(f)
 	},
 })
 
-// bearers say as well that the address is somebody's.
-func bearers(p *rule.Pass) []claim.Claim {
-	return onKey(p, claim.Host|claim.ControlPlane|claim.Tunnel|claim.Reserved)
-}
-
-// takenFor lists the claims of Services for which a proxy holds the key's address.
-func takenFor(p *rule.Pass) []claim.Claim {
-	return byKubeProxy(ofKind(onKey(p, claim.VIP|claim.ClusterIP), claimants.ServiceExternalIP.Kind, claimants.ServiceIngress.Kind, claimants.ServiceClusterIP.Kind))
-}
-
-func verb(held []claim.Claim, one, many string) string {
-	if len(hostNames(held)) == 1 {
-		return one
-	}
-	return many
-}
-
-func stolenChain(p *rule.Pass, t theft, services []claim.Claim, cause string) explain.Chain {
-	_, is, loses := ownerText(p, t.owners)
-	goal := target(p, services, is, loses...)
-	goal.Held = &explain.Hold{Device: deviceOf(t.held), Proxy: claimants.ServiceDevice(deviceOf(t.held))}
-	for _, name := range hostNames(t.held) {
-		goal.Held.Filter = goal.Held.Filter || rejects(p.Objects.Host(name))
+func stolenChain(p *rule.Pass, t theft.Theft, services []claim.Claim, cause string) explain.Chain {
+	_, is, loses := theft.OwnerText(p, t.Owners)
+	goal := chain.Target(p, services, is, loses...)
+	goal.Held = &explain.Hold{Device: pick.DeviceOf(t.Held), Proxy: kubeproxy.IsDevice(pick.DeviceOf(t.Held))}
+	for _, name := range pick.HostNames(t.Held) {
+		goal.Held.Filter = goal.Held.Filter || theft.Rejects(p.Objects.Host(name))
 	}
 	if len(services) == 0 {
-		goal.Service, goal.Ports = "IPVS", serverPorts(p, t.held)
+		goal.Service, goal.Ports = "IPVS", serverPorts(p, t.Held)
 	}
-	knownByKernel(p, &goal, t.owners)
+	knownByKernel(p, &goal, t.Owners)
 	return explain.Chain{
-		Cause:  explain.Link{Text: cause, Evidence: evidence(slices.Concat(t.held[:min(len(t.held), 4)], services))},
+		Cause:  explain.Link{Text: cause, Evidence: pick.Evidence(slices.Concat(t.Held[:min(len(t.Held), 4)], services))},
 		Losses: explain.Takeover(goal, p.Facts),
-		Notes:  slices.Concat(unexplained(p, services, goal), ipsetNotes(p, t.held), serverNotes(p, t.held)),
+		Notes:  slices.Concat(unexplained(p, services, goal), theft.IpsetNotes(p, t.Held), theft.ServerNotes(p, t.Held)),
 		Fixes:  []explain.Fix{stolenFix(p, t, services, goal)},
 	}
 }
 
 func serverPorts(p *rule.Pass, held []claim.Claim) claim.Ports {
 	var ports claim.Ports
-	for _, name := range hostNames(held) {
-		for _, v := range serversOf(p.Objects.Host(name), p.Key.Range.From) {
+	for _, name := range pick.HostNames(held) {
+		for _, v := range theft.ServersOf(p.Objects.Host(name), p.Key.Range.From) {
 			if port := (snapshot.Port{Proto: v.Proto, Number: v.Port}); !slices.Contains(ports, port) {
 				ports = append(ports, port)
 			}
@@ -152,14 +142,14 @@ func unexplained(p *rule.Pass, services []claim.Claim, t explain.Target) []expla
 // rule that no proxy undoes; then the claim goes, and kube-proxy, which learns of it now,
 // takes the address off by itself (lab cure-by-rule-1.36). A local route is nobody's to put
 // back.
-func stolenFix(p *rule.Pass, t theft, services []claim.Claim, goal explain.Target) explain.Fix {
+func stolenFix(p *rule.Pass, t theft.Theft, services []claim.Claim, goal explain.Target) explain.Fix {
 	if !goal.Held.Proxy {
-		f := explain.Fix{Text: "the address must go, on every host that holds it", Steps: removals(p, inRole(services, claim.VIP))}
-		return explain.Fix{Text: f.Text, Steps: append(append(f.Steps, takeOff(t.held, atOnce)...), explain.ForgetNeighbour(p.Key.Range.From))}
+		f := explain.Fix{Text: "the address must go, on every host that holds it", Steps: fix.Removals(p, pick.InRole(services, claim.VIP))}
+		return explain.Fix{Text: f.Text, Steps: append(append(f.Steps, fix.TakeOff(t.Held, atOnce)...), explain.ForgetNeighbour(p.Key.Range.From))}
 	}
 	text := "first a routing rule on every host that holds it, then the claim; kube-proxy then takes the address off by itself"
 	var more []explain.Step
-	vips := inRole(services, claim.VIP)
+	vips := pick.InRole(services, claim.VIP)
 	switch {
 	case len(services) > len(vips):
 		more = append(more, explain.Step{Where: explain.Anywhere,
@@ -170,7 +160,7 @@ func stolenFix(p *rule.Pass, t theft, services []claim.Claim, goal explain.Targe
 	case len(services) == 0:
 		text = "the claim is gone already: a routing rule on every host that holds it, and kube-proxy learns of that, and takes the address off by itself"
 	}
-	return passOverFix(p, text, hostNames(t.held), goal.Held.Device, append(more, takeOff(t.held, byItself)...))
+	return fix.PassOverFix(p, text, pick.HostNames(t.Held), goal.Held.Device, append(more, fix.TakeOff(t.Held, byItself)...))
 }
 
 // What takeOff says.
@@ -178,29 +168,3 @@ const (
 	atOnce   = "take %s off %s"
 	byItself = "see that %s is off %s within a minute; if it stays, kube-proxy does not work there: take it off"
 )
-
-// passOverFix: the rules, the claim, what else is to be done, and the rules back.
-func passOverFix(p *rule.Pass, text string, hosts []string, device string, then []explain.Step) explain.Fix {
-	put, back := explain.PassOver(p.Objects.Host, hosts, p.Key.Range.From, device)
-	steps := slices.Concat(put, removals(p, inRole(takenFor(p), claim.VIP)), then, back)
-	return explain.Fix{Text: text, Steps: append(steps, explain.ForgetNeighbour(p.Key.Range.From))}
-}
-
-// takeOff removes addresses from hosts; text says so, of an address and a device.
-func takeOff(held []claim.Claim, text string) []explain.Step {
-	var steps []explain.Step
-	for _, h := range held {
-		prefix, err := netip.ParsePrefix(h.Text)
-		if err != nil {
-			continue
-		}
-		e := &snapshot.HostEdit{Host: h.Origin.Host, Link: h.Origin.Table, Prefix: prefix}
-		say := fmt.Sprintf(text, h.Range, h.Origin.Table)
-		if table, link, ok := claimants.LocalRoute(h); ok {
-			e.Table, e.Link = table, link
-			say = fmt.Sprintf("delete the local route to %s", h.Range)
-		}
-		steps = append(steps, explain.Step{Where: h.Origin.Host, Text: say, Edit: &snapshot.Edit{Host: e}})
-	}
-	return steps
-}

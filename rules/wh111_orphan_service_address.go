@@ -9,7 +9,11 @@ import (
 	"whohas/claimants"
 	"whohas/cluster"
 	"whohas/explain"
+	"whohas/kubeproxy"
 	"whohas/rule"
+	"whohas/rules/internal/fix"
+	"whohas/rules/internal/pick"
+	"whohas/rules/internal/theft"
 	"whohas/snapshot"
 )
 
@@ -18,8 +22,9 @@ var OrphanServiceAddress = add(rule.Rule{
 	ID:       "WH111",
 	Name:     "orphan-service-address",
 	Severity: rule.Warning,
+	Policy:   rule.Policy{None: "no write brings it: a host shows it"},
 	Doc: rule.Doc{
-		Problem: "A host holds an address on kube-ipvs0 or kube-dummy-if that no Service claims.",
+		Problem: "A host holds an address on " + kubeproxy.IPVSDevice + " or " + kubeproxy.RouterDevice + " that no Service claims.",
 		Effect:  "The host takes all traffic to the address for its own. As long as nobody else has it, little is lost; whoever gets it next is not reached from this host.",
 		Why:     "kube-proxy takes such addresses off at its next sync, 30 s at the latest. If one stays, kube-proxy there does not run, has changed its mode, or no longer hears from the apiserver. Addresses that were put there by hand go the same way.",
 		Fix:     "See why kube-proxy does not work on this host. Restart it, then delete the address.",
@@ -36,25 +41,25 @@ var OrphanServiceAddress = add(rule.Rule{
 			return
 		}
 		if !snapshot.Complete(p.Coverage, cluster.ServiceKind) {
-			if len(stolen(p).held) == 0 {
+			if len(theft.Stolen(p).Held) == 0 {
 				p.Unsure("all Services")
 			}
 			return
 		}
-		held := ofKind(p.Subjects(), claimants.KernelServiceAddress.Kind)
-		hosts := explain.Names(hostNames(held))
-		cause := fmt.Sprintf("%s of %s: %s, which no Service claims", deviceOf(held), hosts, p.Key.Range)
+		held := pick.OfKind(p.Subjects(), claimants.KernelServiceAddress.Kind)
+		hosts := explain.Names(pick.HostNames(held))
+		cause := fmt.Sprintf("%s of %s: %s, which no Service claims", pick.DeviceOf(held), hosts, p.Key.Range)
 		p.Report(rule.Finding{
 			Severity:  rule.Warning,
-			Title:     fmt.Sprintf("no Service claims %s, and %s %s it on %s", p.Key.Range, hosts, verb(held, "holds", "hold"), deviceOf(held)),
+			Title:     fmt.Sprintf("no Service claims %s, and %s %s it on %s", p.Key.Range, hosts, theft.Verb(held, "holds", "hold"), pick.DeviceOf(held)),
 			Claimants: rule.Claimants(rule.Intruder, held...),
 			Chain: explain.Chain{
-				Cause: explain.Link{Text: cause, Evidence: evidence(held[:min(len(held), 4)])},
-				Losses: []explain.Loss{{Text: "traffic from these hosts to the address never leaves them", Nodes: hostNames(held),
-					Certainty: explain.Observed, Evidence: evidence(held[:min(len(held), 4)])}},
-				Notes: append(ipsetNotes(p, held), serverNotes(p, held)...),
+				Cause: explain.Link{Text: cause, Evidence: pick.Evidence(held[:min(len(held), 4)])},
+				Losses: []explain.Loss{{Text: "traffic from these hosts to the address never leaves them", Nodes: pick.HostNames(held),
+					Certainty: explain.Observed, Evidence: pick.Evidence(held[:min(len(held), 4)])}},
+				Notes: append(theft.IpsetNotes(p, held), theft.ServerNotes(p, held)...),
 				Fixes: []explain.Fix{{Text: "kube-proxy must start anew, and then the address must go",
-					Steps: append([]explain.Step{explain.RestartProxy(p.Facts, hostNames(held))}, takeOff(held, atOnce)...)}},
+					Steps: append([]explain.Step{explain.RestartProxy(p.Facts, pick.HostNames(held))}, fix.TakeOff(held, atOnce)...)}},
 			},
 		})
 	},

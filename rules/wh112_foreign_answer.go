@@ -13,7 +13,10 @@ import (
 	"whohas/command"
 	"whohas/dataplane"
 	"whohas/explain"
+	"whohas/kubeproxy"
 	"whohas/rule"
+	"whohas/rules/internal/pick"
+	"whohas/rules/internal/theft"
 )
 
 // ForeignAnswer is the outage as the wire shows it.
@@ -21,10 +24,12 @@ var ForeignAnswer = add(rule.Rule{
 	ID:       "WH112",
 	Name:     "foreign-answer",
 	Severity: rule.Error,
+	Outage:   rule.Answered,
+	Policy:   rule.Policy{None: "no write brings it: a host shows it"},
 	Doc: rule.Doc{
 		Problem: "Asked on the wire who has a host's address, somebody else answers than the host.",
 		Effect:  "Whoever asks next may send to the wrong machine: connections to the host are refused, time out, or end at a stranger that answers in its name.",
-		Why:     "A host answers ARP for every address in its local table, on whichever device, unless arp_ignore says otherwise: also for one on kube-ipvs0. With strictARP it stays silent, and takes the address all the same: no foreign answer proves nothing. An answer for a service address is normal, and no finding; so is a virtual IP's.",
+		Why:     "A host answers ARP for every address in its local table, on whichever device, unless arp_ignore says otherwise: also for one on " + kubeproxy.IPVSDevice + ". With strictARP it stays silent, and takes the address all the same: no foreign answer proves nothing. An answer for a service address is normal, and no finding; so is a virtual IP's.",
 		Fix:     "Look at the machine that answers: whohas diagnose there if it is a node, else take the address off it.",
 		Since:   "0.1",
 		Refs:    []string{"https://www.rfc-editor.org/rfc/rfc5227", "https://github.com/kubernetes/kubernetes/issues/104679"},
@@ -33,11 +38,11 @@ var ForeignAnswer = add(rule.Rule{
 	Subject: claim.Observed,
 	Against: claim.Host | claim.ControlPlane | claim.Reserved,
 	Check: func(p *rule.Pass) {
-		answers := ofKind(p.Subjects(), claimants.HostEcho.Kind)
+		answers := pick.OfKind(p.Subjects(), claimants.HostEcho.Kind)
 		if len(answers) == 0 || movesAbout(p) {
 			return
 		}
-		owners := onKey(p, claim.Host|claim.ControlPlane|claim.Reserved)
+		owners := pick.OnKey(p, claim.Host|claim.ControlPlane|claim.Reserved)
 		own, known := ownMACs(p, owners)
 		strange := strangers(answers, own)
 		// Of one answer nobody knows whose it is, where the owner's cards are not known.
@@ -49,7 +54,7 @@ var ForeignAnswer = add(rule.Rule{
 })
 
 func foreignAnswer(p *rule.Pass, answers, owners []claim.Claim, strange []string, known bool) rule.Finding {
-	whose, _, _ := ownerText(p, owners)
+	whose, _, _ := theft.OwnerText(p, owners)
 	who := make([]string, len(strange))
 	for i, mac := range strange {
 		who[i] = machine(p, mac)
@@ -57,7 +62,7 @@ func foreignAnswer(p *rule.Pass, answers, owners []claim.Claim, strange []string
 	f := rule.Finding{
 		Severity:  rule.Error,
 		Title:     fmt.Sprintf("%s %s, and %s answers for it", p.Key.Range, whose, explain.Names(who)),
-		Claimants: claimantsOf(nil, owners, answers),
+		Claimants: pick.ClaimantsOf(nil, owners, answers),
 	}
 	if len(strange) > 1 {
 		f.Title = strings.TrimSuffix(f.Title, "answers for it") + "answer for it"
@@ -67,10 +72,10 @@ func foreignAnswer(p *rule.Pass, answers, owners []claim.Claim, strange []string
 		f.Title = fmt.Sprintf("%s %s, and %d machines answer for it: %s", p.Key.Range, whose, len(strange), explain.Names(who))
 	}
 	f.Chain = explain.Chain{
-		Cause: explain.Link{Text: f.Title, Evidence: evidence(answers)},
+		Cause: explain.Link{Text: f.Title, Evidence: pick.Evidence(answers)},
 		Losses: []explain.Loss{{
 			Text:      fmt.Sprintf("who asks for %s may take such a machine for its owner", p.Key.Range),
-			Certainty: explain.Observed, Evidence: evidence(answers),
+			Certainty: explain.Observed, Evidence: pick.Evidence(answers),
 		}},
 		Fixes: []explain.Fix{{Text: "look at each machine that answers", Steps: []explain.Step{{
 			Where: explain.Names(who), Text: "see on which device it has the address; whohas diagnose tells why, if it is a node",
@@ -83,8 +88,8 @@ func foreignAnswer(p *rule.Pass, answers, owners []claim.Claim, strange []string
 // movesAbout tells addresses that more than one machine may rightly answer for in
 // turn: a virtual IP on somebody's card, or one that a Service has and no host.
 func movesAbout(p *rule.Pass) bool {
-	virtual := slices.ContainsFunc(onKey(p, claim.Observed), func(c claim.Claim) bool { return c.Kind == claimants.KernelAddress.Kind })
-	return virtual && len(onKey(p, claim.Host)) == 0
+	virtual := slices.ContainsFunc(pick.OnKey(p, claim.Observed), func(c claim.Claim) bool { return c.Kind == claimants.KernelAddress.Kind })
+	return virtual && len(pick.OnKey(p, claim.Host)) == 0
 }
 
 // ownMACs are the cards of the hosts that own the key's address, where their
@@ -148,13 +153,13 @@ func cardOf(p *rule.Pass, mac string) (string, bool) {
 func neighbourWith(p *rule.Pass, mac string) (netip.Addr, bool) {
 	for h := range p.Objects.EachHost() {
 		for _, e := range h.Echoes {
-			if len(e.MACs) == 1 && strings.EqualFold(e.MACs[0], mac) && e.IP.Unmap() != p.Key.Range.From {
-				return e.IP.Unmap(), true
+			if len(e.MACs) == 1 && strings.EqualFold(e.MACs[0], mac) && e.IP != p.Key.Range.From {
+				return e.IP, true
 			}
 		}
 		for _, n := range h.Neighbours {
-			if strings.EqualFold(n.MAC, mac) && !n.Forward && n.IP.IsValid() && n.IP.Unmap() != p.Key.Range.From && !n.IP.IsLinkLocalUnicast() {
-				return n.IP.Unmap(), true
+			if strings.EqualFold(n.MAC, mac) && !n.Forward && n.IP.IsValid() && n.IP != p.Key.Range.From && !n.IP.IsLinkLocalUnicast() {
+				return n.IP, true
 			}
 		}
 	}

@@ -15,6 +15,9 @@ import (
 	"whohas/dataplane"
 	"whohas/explain"
 	"whohas/rule"
+	"whohas/rules/internal/fix"
+	"whohas/rules/internal/pick"
+	"whohas/rules/internal/theft"
 	"whohas/snapshot"
 )
 
@@ -23,6 +26,8 @@ var StolenEndpoint = add(rule.Rule{
 	ID:       "WH113",
 	Name:     "stolen-endpoint",
 	Severity: rule.Critical,
+	Outage:   rule.Redirected,
+	Policy:   rule.Policy{None: "no write brings it: a host shows it"},
 	Doc: rule.Doc{
 		Problem: "A host's NAT rules, or its IPVS virtual servers, give traffic to an apiserver, etcd or kubelet another destination.",
 		Effect:  "The host, and its Pods, reach something else where they mean the apiserver, etcd or kubelet: kubelet and kube-proxy lose their watch when they connect anew, etcd its peer, the apiserver its logs and exec. Ping and all other ports go on, so that the network looks healthy.",
@@ -35,7 +40,7 @@ var StolenEndpoint = add(rule.Rule{
 	Subject: claim.Observed,
 	Against: claim.Host | claim.ControlPlane,
 	Check: func(p *rule.Pass) {
-		for _, ip := range insideAddrs(p.Others(claim.Host | claim.ControlPlane)) {
+		for _, ip := range pick.InsideAddrs(p.Others(claim.Host | claim.ControlPlane)) {
 			if p.Key.Range.Contains(ip) {
 				reportEndpoint(p, ip)
 			}
@@ -52,10 +57,10 @@ type taking struct {
 
 func reportEndpoint(p *rule.Pass, ip netip.Addr) {
 	on := claimsOn(p, ip)
-	owners := inRole(on, claim.Host|claim.ControlPlane)
+	owners := pick.InRole(on, claim.Host|claim.ControlPlane)
 	var taken []taking
 	answer := servers(p, ip, on)
-	for _, c := range ofKind(p.Subjects(), claimants.KernelNAT.Kind, claimants.KernelVirtualServer.Kind) {
+	for _, c := range pick.OfKind(p.Subjects(), claimants.KernelNAT.Kind, claimants.KernelVirtualServer.Kind) {
 		if t := takes(p, c, ip, answer); len(t.serves) > 0 {
 			taken = append(taken, t)
 		}
@@ -66,24 +71,24 @@ func reportEndpoint(p *rule.Pass, ip netip.Addr) {
 	services, kernels := takingServices(on, taken), claimsOf(taken)
 	f := rule.Finding{
 		Severity: rule.Critical, Range: claim.Single(ip),
-		Title: fmt.Sprintf("%s of %s, where %s answers, leads elsewhere on %s", portsOf(taken), ip, explain.Names(servedBy(taken)), explain.Names(hostNames(kernels))),
+		Title: fmt.Sprintf("%s of %s, where %s answers, leads elsewhere on %s", portsOf(taken), ip, explain.Names(servedBy(taken)), explain.Names(pick.HostNames(kernels))),
 		Chain: endpointChain(p, taken, services, owners, ip),
 	}
 	if len(services) > 0 {
-		f.Title += ", for " + names(services)
-		f.Claimants = claimantsOf(services, owners, kernels)
+		f.Title += ", for " + pick.Names(services)
+		f.Claimants = pick.ClaimantsOf(services, owners, kernels)
 	} else {
-		f.Claimants = claimantsOf(kernels, owners, nil)
+		f.Claimants = pick.ClaimantsOf(kernels, owners, nil)
 	}
 	p.Report(f)
 }
 
 func endpointChain(p *rule.Pass, taken []taking, services, owners []claim.Claim, ip netip.Addr) explain.Chain {
-	hosts := hostNames(claimsOf(taken))
+	hosts := pick.HostNames(claimsOf(taken))
 	where := fmt.Sprintf("%s of %s", portsOf(taken), ip)
 	cause := fmt.Sprintf("%s: %s is given another destination", explain.Names(hosts), where)
 	if len(services) > 0 {
-		cause += ", because " + names(services) + " claims it"
+		cause += ", because " + pick.Names(services) + " claims it"
 	}
 	evidence := ruleEvidence(p, taken, ip)
 	return explain.Chain{
@@ -127,7 +132,7 @@ func takes(p *rule.Pass, c claim.Claim, ip netip.Addr, answer map[snapshot.Port]
 func servers(p *rule.Pass, ip netip.Addr, on []claim.Claim) map[snapshot.Port]string {
 	out := map[snapshot.Port]string{}
 	api := false
-	for _, c := range inRole(on, claim.ControlPlane) {
+	for _, c := range pick.InRole(on, claim.ControlPlane) {
 		api = true
 		for _, port := range c.Ports {
 			out[port] = "apiserver"
@@ -146,7 +151,7 @@ func servers(p *rule.Pass, ip netip.Addr, on []claim.Claim) map[snapshot.Port]st
 		}
 	}
 	node, ok := p.Facts.NodeWith(ip)
-	if !ok && len(inRole(on, claim.Host)) == 0 {
+	if !ok && len(pick.InRole(on, claim.Host)) == 0 {
 		return out // nobody's own: no kubelet answers there
 	}
 	for _, number := range []uint16{6443, 10250, 2379, 2380} {
@@ -175,10 +180,10 @@ func serverProcess(c claim.Claim, port snapshot.Port) string {
 func meantForAPI(p *rule.Pass, c claim.Claim, ip netip.Addr) bool {
 	h := p.Objects.Host(c.Origin.Host)
 	if c.Kind == claimants.KernelVirtualServer.Kind {
-		of := slices.DeleteFunc(serversOf(h, ip), func(v dataplane.VirtualServer) bool {
+		of := slices.DeleteFunc(theft.ServersOf(h, ip), func(v dataplane.VirtualServer) bool {
 			return !slices.Contains(c.Ports, snapshot.Port{Proto: v.Proto, Number: v.Port})
 		})
-		return balanceAPI(p, h, of)
+		return theft.BalanceAPI(p, h, of)
 	}
 	if h == nil {
 		return false
@@ -189,13 +194,13 @@ func meantForAPI(p *rule.Pass, c claim.Claim, ip netip.Addr) bool {
 		if h.Tables[i].Name != table {
 			continue
 		}
-		to, ok := destinations(&h.Tables[i], rules)
+		to, ok := theft.Destinations(&h.Tables[i], rules)
 		if !ok {
 			continue
 		}
 		return !slices.ContainsFunc(to, func(dest netip.AddrPort) bool {
 			return !slices.ContainsFunc(c.Ports, func(port snapshot.Port) bool {
-				return leadsToServer(p, h, netip.AddrPortFrom(ip, port.Number), dest)
+				return theft.LeadsToServer(p, h, netip.AddrPortFrom(ip, port.Number), dest)
 			})
 		})
 	}
@@ -246,7 +251,7 @@ func namesPort(text string, ports claim.Ports) bool {
 // takingServices lists the claims of Services that explain what is taken.
 func takingServices(on []claim.Claim, taken []taking) []claim.Claim {
 	var out []claim.Claim
-	for _, s := range inRole(on, claim.VIP|claim.ClusterIP) {
+	for _, s := range pick.InRole(on, claim.VIP|claim.ClusterIP) {
 		for _, t := range taken {
 			if slices.ContainsFunc(s.Ports, func(port snapshot.Port) bool { return slices.Contains(t.ports, port) }) {
 				out = append(out, s)
@@ -295,9 +300,9 @@ func ruleEvidence(p *rule.Pass, taken []taking, ip netip.Addr) []string {
 		texts := rulesFor(p.Objects.Host(t.Origin.Host), t.Claim, ip)
 		if t.Kind == claimants.KernelVirtualServer.Kind {
 			texts = nil
-			for _, v := range serversOf(p.Objects.Host(t.Origin.Host), ip) {
+			for _, v := range theft.ServersOf(p.Objects.Host(t.Origin.Host), ip) {
 				if slices.Contains(t.Ports, snapshot.Port{Proto: v.Proto, Number: v.Port}) {
-					texts = append(texts, fmt.Sprintf("%s to %s", netip.AddrPortFrom(ip, v.Port), realServers(v)))
+					texts = append(texts, fmt.Sprintf("%s to %s", netip.AddrPortFrom(ip, v.Port), theft.RealServers(v)))
 				}
 			}
 		}
@@ -311,7 +316,7 @@ func ruleEvidence(p *rule.Pass, taken []taking, ip netip.Addr) []string {
 }
 
 func endpointEffects(taken []taking, owners []claim.Claim) []explain.Effect {
-	from := hostNames(claimsOf(taken))
+	from := pick.HostNames(claimsOf(taken))
 	var effects []explain.Effect
 	seen := map[snapshot.Port]bool{}
 	for _, t := range taken {
@@ -320,7 +325,7 @@ func endpointEffects(taken []taking, owners []claim.Claim) []explain.Effect {
 				continue
 			}
 			seen[port] = true
-			effects = append(effects, explain.Effect{From: from, To: []string{hostOf(owners)}, Disposition: dataplane.DeliveredElsewhere,
+			effects = append(effects, explain.Effect{From: from, To: []string{pick.HostOf(owners)}, Disposition: dataplane.DeliveredElsewhere,
 				Flow: dataplane.Flow{Proto: port.Proto, Port: port.Number, Name: strings.Join(t.serves, ", ")}, Basis: "a rule of NAT, or an IPVS virtual server, comes before routing"})
 		}
 	}
@@ -328,7 +333,7 @@ func endpointEffects(taken []taking, owners []claim.Claim) []explain.Effect {
 }
 
 func endpointFix(p *rule.Pass, taken []taking, services []claim.Claim, ip netip.Addr) explain.Fix {
-	hosts := hostNames(claimsOf(taken))
+	hosts := pick.HostNames(claimsOf(taken))
 	anew := append(forgetEndpoint(p, taken, ip, hosts), explain.RestartProxy(p.Facts, hosts))
 	if len(services) == 0 {
 		f := explain.Fix{Text: "delete the rule where it is made"}
@@ -341,7 +346,7 @@ func endpointFix(p *rule.Pass, taken []taking, services []claim.Claim, ip netip.
 		f.Steps = []explain.Step{{Where: explain.Names(hosts), Text: "find who makes it: the evidence names the chain", Command: command.Shell("iptables-save -t nat; nft list ruleset; ipvsadm -Ln")}}
 		return f
 	}
-	f := explain.Fix{Text: "take the claim away; then make sure that every node has heard of it", Steps: removals(p, inRole(services, claim.VIP))}
+	f := explain.Fix{Text: "take the claim away; then make sure that every node has heard of it", Steps: fix.Removals(p, pick.InRole(services, claim.VIP))}
 	f.Steps = append(f.Steps, anew...)
 	return f
 }

@@ -9,6 +9,9 @@ import (
 
 	"whohas/claim"
 	"whohas/rule"
+	"whohas/rules/internal/chain"
+	"whohas/rules/internal/fix"
+	"whohas/rules/internal/pick"
 	"whohas/snapshot"
 )
 
@@ -17,6 +20,7 @@ var SharedWithoutAgreement = add(rule.Rule{
 	ID:       "WH202",
 	Name:     "shared-without-agreement",
 	Severity: rule.Error,
+	Policy:   rule.Policy{None: "it takes two objects, of which an admission policy sees one"},
 	Doc: rule.Doc{
 		Problem: "Several Services have, or ask for, one external or load-balancer address, and no sharing key says that they mean to; or their controller will not let them share it.",
 		Effect:  "Nothing breaks while the ports differ. But whoever removes, moves or restricts the address for one Service does it for all; and a controller that shares only by agreement, or was asked for one port twice, refuses one of them.",
@@ -29,7 +33,7 @@ var SharedWithoutAgreement = add(rule.Rule{
 	Subject: claim.VIP | claim.Request,
 	Against: claim.VIP | claim.Request | claim.Host,
 	Check: func(p *rule.Pass) {
-		sharers := withoutGateways(p.Subjects())
+		sharers := pick.WithoutGateways(p.Subjects())
 		// A node's address is another matter: WH101 to WH103 speak about it.
 		if owners(sharers) < 2 || len(p.Others(claim.Host)) > 0 {
 			return
@@ -38,18 +42,18 @@ var SharedWithoutAgreement = add(rule.Rule{
 		if agreed {
 			return
 		}
-		severity, title := rule.Warning, fmt.Sprintf("%s is shared by %s without an agreement", p.Key.Range, names(sharers))
+		severity, title := rule.Warning, fmt.Sprintf("%s is shared by %s without an agreement", p.Key.Range, pick.Names(sharers))
 		cause, effect := "no common sharing key says that they mean to", "what is done to the address for one of them is done to all"
 		if refusal != "" {
-			severity, title = rule.Error, fmt.Sprintf("%s cannot be shared by %s", p.Key.Range, names(sharers))
+			severity, title = rule.Error, fmt.Sprintf("%s cannot be shared by %s", p.Key.Range, pick.Names(sharers))
 			cause, effect = refusal, "the controller refuses the address to one of them; which one may change when it restarts"
 		}
 		p.Report(rule.Finding{
 			Severity:  severity,
 			Title:     title,
 			Claimants: rule.Claimants(rule.Rival, sharers...),
-			Chain: simpleChain(fmt.Sprintf("%s all claim %s: %s", names(sharers), p.Key.Range, cause), effect, sharers,
-				removeAll(p, "leave the address to one of them, or state the agreement; this takes it from all but the first", laterOwners(sharers))),
+			Chain: chain.SimpleChain(fmt.Sprintf("%s all claim %s: %s", pick.Names(sharers), p.Key.Range, cause), effect, sharers,
+				fix.RemoveAll(p, "leave the address to one of them, or state the agreement; this takes it from all but the first", pick.LaterOwners(sharers))),
 		})
 	},
 })
@@ -86,13 +90,13 @@ func agreement(p *rule.Pass, sharers []claim.Claim) (refusal string, agreed bool
 // twiceAskedFor lists ports that are asked for and that another owner has or asks for
 // as well. Two that were granted one port are WH201's.
 func twiceAskedFor(sharers []claim.Claim) claim.Ports {
-	all, asked := frontendsOf(sharers), frontendsOf(inRole(sharers, claim.Request))
+	all, asked := pick.FrontendsOf(sharers), pick.FrontendsOf(pick.InRole(sharers, claim.Request))
 	for _, c := range sharers {
 		others := asked
 		if c.Role == claim.Request {
 			others = all
 		}
-		if ports := others.shared(c); len(ports) > 0 {
+		if ports := others.Shared(c); len(ports) > 0 {
 			return ports
 		}
 	}

@@ -8,6 +8,9 @@ import (
 	"whohas/claim"
 	"whohas/cluster"
 	"whohas/rule"
+	"whohas/rules/internal/chain"
+	"whohas/rules/internal/fix"
+	"whohas/rules/internal/pick"
 )
 
 // VIPIsClusterIP takes a Service's inner address away from it.
@@ -15,6 +18,7 @@ var VIPIsClusterIP = add(rule.Rule{
 	ID:       "WH203",
 	Name:     "vip-is-cluster-ip",
 	Severity: rule.Critical,
+	Policy:   rule.Policy{None: "it takes two objects, of which an admission policy sees one"},
 	Doc: rule.Doc{
 		Problem: "An external or load-balancer address, or a request for one, is another Service's ClusterIP.",
 		Effect:  "Traffic of the whole cluster to that ClusterIP and port goes to the intruder: with 10.96.0.1 or the cluster's DNS, everything in the cluster is affected.",
@@ -27,17 +31,17 @@ var VIPIsClusterIP = add(rule.Rule{
 	Subject: claim.VIP | claim.Request,
 	Against: claim.ClusterIP,
 	Check: func(p *rule.Pass) {
-		intruders, owners := against(withoutGateways(p.Subjects()), p.Others(claim.ClusterIP))
+		intruders, owners := pick.Against(pick.WithoutGateways(p.Subjects()), p.Others(claim.ClusterIP))
 		if len(owners) == 0 {
 			return
 		}
 		p.Report(rule.Finding{
 			Severity:  rule.Critical,
-			Title:     fmt.Sprintf("%s is the ClusterIP of %s, and %s claims it", p.Key.Range, names(owners), names(intruders)),
+			Title:     fmt.Sprintf("%s is the ClusterIP of %s, and %s claims it", p.Key.Range, pick.Names(owners), pick.Names(intruders)),
 			Claimants: append(rule.Claimants(rule.Intruder, intruders...), rule.Claimants(rule.Owner, owners...)...),
-			Chain: simpleChain(fmt.Sprintf("%s claims %s, which the apiserver allocated to %s", names(intruders), p.Key.Range, names(owners)),
+			Chain: chain.SimpleChain(fmt.Sprintf("%s claims %s, which the apiserver allocated to %s", pick.Names(intruders), p.Key.Range, pick.Names(owners)),
 				"in every proxy mode the two are one frontend where their ports meet; in IPVS mode the other ports of the ClusterIP stay as they are", intruders,
-				removeAll(p, "take the claim away", intruders)),
+				fix.RemoveAll(p, "take the claim away", intruders)),
 		})
 	},
 })

@@ -9,6 +9,9 @@ import (
 	"whohas/claim"
 	"whohas/claimants"
 	"whohas/rule"
+	"whohas/rules/internal/chain"
+	"whohas/rules/internal/fix"
+	"whohas/rules/internal/pick"
 )
 
 // UnusableAddress is an address that no Service can have.
@@ -16,6 +19,7 @@ var UnusableAddress = add(rule.Rule{
 	ID:       "WH206",
 	Name:     "unusable-address",
 	Severity: rule.Error,
+	Policy:   rule.Policy{None: "the apiserver refuses most of these itself"},
 	Doc: rule.Doc{
 		Problem: "A Service claims a loopback, link-local, multicast, unspecified or broadcast address, or the network or broadcast address of a node's subnet, in a field that the apiserver does not check.",
 		Effect:  "The address cannot be reached from other hosts. In IPVS mode a node that binds a subnet's network or broadcast address loses that meaning of it.",
@@ -27,21 +31,21 @@ var UnusableAddress = add(rule.Rule{
 	Subject: claim.VIP | claim.Request,
 	Against: claim.VIP | claim.Request,
 	Check: func(p *rule.Pass) {
-		ip, ok := single(p)
+		ip, ok := pick.Single(p)
 		if !ok {
 			return
 		}
 		why := p.Facts.UnusableAs(ip)
-		claims := unchecked(ip, withoutGateways(p.Subjects()))
+		claims := unchecked(ip, pick.WithoutGateways(p.Subjects()))
 		if why == "" || len(claims) == 0 {
 			return
 		}
 		p.Report(rule.Finding{
 			Severity:  rule.Error,
-			Title:     fmt.Sprintf("%s, claimed by %s, is %s", ip, names(claims), why),
+			Title:     fmt.Sprintf("%s, claimed by %s, is %s", ip, pick.Names(claims), why),
 			Claimants: rule.Claimants(rule.Intruder, claims...),
-			Chain: simpleChain(fmt.Sprintf("%s claims %s, which is %s", names(claims), ip, why), "no other host can reach the Service there", claims,
-				removeAll(p, "take the claim away", claims)),
+			Chain: chain.SimpleChain(fmt.Sprintf("%s claims %s, which is %s", pick.Names(claims), ip, why), "no other host can reach the Service there", claims,
+				fix.RemoveAll(p, "take the claim away", claims)),
 		})
 	},
 })

@@ -8,6 +8,7 @@ import (
 
 	"whohas/claim"
 	"whohas/rule"
+	"whohas/rules/internal/chain"
 	"whohas/snapshot"
 )
 
@@ -16,6 +17,7 @@ var NonCanonicalAddress = add(rule.Rule{
 	ID:       "WH208",
 	Name:     "non-canonical-address",
 	Severity: rule.Error,
+	Policy:   rule.Policy{Refuses: rule.RefusesForm},
 	Doc: rule.Doc{
 		Problem: "An address is written in another form than the usual one: leading zeros, IPv4-mapped IPv6, a zone, upper case; or the text is no address at all.",
 		Effect:  "Programs read leading zeros in two ways (decimal or octal), and tools that compare texts do not see that two forms are one address: allow-lists and policies are passed by.",
@@ -43,13 +45,13 @@ func checkForm(p *rule.Pass, c claim.Claim) {
 	case !c.Range.IsValid():
 		f.Severity = rule.Error
 		f.Title = fmt.Sprintf("%q in %s of %s is no address", c.Text, c.Origin.Field, c.By)
-		f.Chain = simpleChain(f.Title, "what a controller or kube-proxy makes of it is not known", nil)
+		f.Chain = chain.SimpleChain(f.Title, "what a controller or kube-proxy makes of it is not known", nil)
 	case c.Range.IsSingle() && !strings.Contains(c.Text, "/") && !strings.Contains(c.Text, "-") && c.Text != c.Range.String():
 		if meetsOthers(p, c) {
 			f.Severity = rule.Error
 		}
 		f.Title = fmt.Sprintf("%q in %s of %s is %s in another form", c.Text, c.Origin.Field, c.By, c.Range)
-		f.Chain = simpleChain(f.Title, "tools that compare texts, allow-lists among them, do not see that it is the same address", nil)
+		f.Chain = chain.SimpleChain(f.Title, "tools that compare texts, allow-lists among them, do not see that it is the same address", nil)
 	default:
 		return
 	}

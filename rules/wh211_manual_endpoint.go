@@ -12,6 +12,7 @@ import (
 	"whohas/command"
 	"whohas/explain"
 	"whohas/rule"
+	"whohas/rules/internal/pick"
 	"whohas/snapshot"
 )
 
@@ -20,6 +21,7 @@ var ManualEndpoint = add(rule.Rule{
 	ID:       "WH211",
 	Name:     "manual-endpoint",
 	Severity: rule.Error,
+	Policy:   rule.Policy{None: "endpoints are no Service: the webhook asks about them"},
 	Doc: rule.Doc{
 		Problem: "An EndpointSlice, or Endpoints, that no known controller keeps leads to the apiserver, into a ServiceCIDR, or to a Pod of another namespace.",
 		Effect:  "What comes to the Service, from a load balancer too, goes to an address of the writer's choice. The apiserver, or the Pod, sees a node or the balancer as its client: NetworkPolicies and firewalls that trust these let it in (CVE-2021-25740). An address out of a ServiceCIDR is nobody's, or another Service's.",
@@ -38,12 +40,12 @@ var ManualEndpoint = add(rule.Rule{
 				"the Service's clients reach the apiserver, which sees a node's or the balancer's address instead of theirs"})
 		}
 		byHand = slices.DeleteFunc(byHand, joins)
-		if ranges := covering(p, p.Others(claim.ServiceRange)); len(ranges) > 0 && len(byHand) > 0 {
+		if ranges := pick.Covering(p, p.Others(claim.ServiceRange)); len(ranges) > 0 && len(byHand) > 0 {
 			astray = append(astray, misled{rule.Warning, byHand, ranges, "in the ServiceCIDR " + ranges[0].Range.String(),
 				"the address is no endpoint's: nobody answers, or the Service to which it is allocated"})
 		}
 		if to, pods := foreignPods(p, byHand); len(pods) > 0 {
-			astray = append(astray, misled{rule.Warning, to, pods, "the address of " + names(pods),
+			astray = append(astray, misled{rule.Warning, to, pods, "the address of " + pick.Names(pods),
 				"the Service's clients reach a Pod of another namespace, past what guards that namespace"})
 		}
 		if len(astray) > 0 {
@@ -104,19 +106,19 @@ type misled struct {
 // scheduler by hand.
 func apiEndpoints(p *rule.Pass, byHand []claim.Claim) (to, owners []claim.Claim) {
 	planes := slices.DeleteFunc(p.Others(claim.ControlPlane), func(c claim.Claim) bool { return c.Range != p.Key.Range || len(c.Ports) == 0 })
-	api, named := portsOn(planes), portsOn(byHand)
+	api, named := pick.PortsOn(planes), pick.PortsOn(byHand)
 	whole := false
 	for _, s := range byHand {
-		if len(planes) > 0 && (len(s.Ports) == 0 || takePort([]claim.Claim{s}, api)) {
+		if len(planes) > 0 && (len(s.Ports) == 0 || pick.TakePort([]claim.Claim{s}, api)) {
 			to, whole = append(to, s), whole || len(s.Ports) == 0
 		}
 	}
 	for _, plane := range planes {
-		if whole || takePort([]claim.Claim{plane}, named) {
+		if whole || pick.TakePort([]claim.Claim{plane}, named) {
 			owners = append(owners, plane)
 		}
 	}
-	return once(to), owners
+	return pick.Once(to), owners
 }
 
 // foreignPods lists what leads to Pods of other namespaces, and these.
@@ -124,16 +126,16 @@ func foreignPods(p *rule.Pass, subjects []claim.Claim) (to, pods []claim.Claim) 
 	pods = slices.DeleteFunc(p.Others(claim.PodIP), func(c claim.Claim) bool {
 		return c.Range != p.Key.Range || c.By.Namespace == ""
 	})
-	return foreigners(subjects, pods), once(foreigners(pods, subjects))
+	return foreigners(subjects, pods), pick.Once(foreigners(pods, subjects))
 }
 
 // foreigners keeps the claims beside which another namespace's stand.
 func foreigners(claims, others []claim.Claim) []claim.Claim {
-	var spaces holders
+	var spaces pick.Holders
 	for _, o := range others {
-		spaces = spaces.and(snapshot.Ref{Namespace: o.By.Namespace})
+		spaces = spaces.And(snapshot.Ref{Namespace: o.By.Namespace})
 	}
-	return slices.DeleteFunc(slices.Clone(claims), func(c claim.Claim) bool { return !spaces.beside(snapshot.Ref{Namespace: c.By.Namespace}) })
+	return slices.DeleteFunc(slices.Clone(claims), func(c claim.Claim) bool { return !spaces.Beside(snapshot.Ref{Namespace: c.By.Namespace}) })
 }
 
 // leadsAstray reports all of it as one finding, the gravest first: without its gravest
@@ -144,27 +146,17 @@ func leadsAstray(p *rule.Pass, astray []misled) {
 	var chain explain.Chain
 	for _, m := range astray {
 		to, owners, what = append(to, m.to...), append(owners, m.owners...), append(what, m.what)
-		chain.Losses = append(chain.Losses, explain.Loss{Text: m.effect, Certainty: explain.Derived, Evidence: evidence(m.to)})
+		chain.Losses = append(chain.Losses, explain.Loss{Text: m.effect, Certainty: explain.Derived, Evidence: pick.Evidence(m.to)})
 	}
-	to = once(to)
+	to = pick.Once(to)
 	is := strings.Join(what, ", ")
-	chain.Cause = explain.Link{Text: fmt.Sprintf("%s, which no known controller keeps, names %s: %s", names(to), p.Key.Range, is), Evidence: evidence(to)}
+	chain.Cause = explain.Link{Text: fmt.Sprintf("%s, which no known controller keeps, names %s: %s", pick.Names(to), p.Key.Range, is), Evidence: pick.Evidence(to)}
 	chain.Fixes = []explain.Fix{{Text: "delete what nobody keeps", Steps: deletions(to)}}
 	p.Report(rule.Finding{
 		Severity:  astray[0].severity,
-		Title:     fmt.Sprintf("%s leads to %s, %s", names(to), p.Key.Range, is),
+		Title:     fmt.Sprintf("%s leads to %s, %s", pick.Names(to), p.Key.Range, is),
 		Claimants: append(rule.Claimants(rule.Intruder, to...), rule.Claimants(rule.Owner, owners...)...),
 		Chain:     chain,
-	})
-}
-
-// once keeps the first claim of each object.
-func once(claims []claim.Claim) []claim.Claim {
-	seen := map[snapshot.Ref]bool{}
-	return slices.DeleteFunc(slices.Clone(claims), func(c claim.Claim) bool {
-		again := seen[c.By]
-		seen[c.By] = true
-		return again
 	})
 }
 

@@ -7,6 +7,8 @@ import (
 
 	"whohas/claim"
 	"whohas/rule"
+	"whohas/rules/internal/chain"
+	"whohas/rules/internal/pick"
 )
 
 // PoolOverlap is two allocators with one stock.
@@ -14,6 +16,7 @@ var PoolOverlap = add(rule.Rule{
 	ID:       "WH301",
 	Name:     "pool-overlap",
 	Severity: rule.Error,
+	Policy:   rule.Policy{None: "a pool is no Service: the webhook asks about it"},
 	Doc: rule.Doc{
 		Problem: "Two pools of load-balancer addresses share addresses, of one controller or of two.",
 		Effect:  "Two controllers give the same address to two Services: both announce it. One controller that finds overlapping pools rejects its configuration, and stops allocating.",
@@ -34,12 +37,12 @@ var PoolOverlap = add(rule.Rule{
 		if len(pools) == 2 {
 			f.Title = fmt.Sprintf("%s is in two pools: %s of %s and %s of %s", p.Key.Range, pools[0].Text, pools[0].By, pools[1].Text, pools[1].By)
 		} else {
-			f.Title = fmt.Sprintf("%d pools lie over each other in %s: %s", owners(pools), p.Key.Range, names(pools))
+			f.Title = fmt.Sprintf("%d pools lie over each other in %s: %s", owners(pools), p.Key.Range, pick.Names(pools))
 		}
-		f.Chain = simpleChain(fmt.Sprintf("%s both hand out %s", names(pools), p.Key.Range),
+		f.Chain = chain.SimpleChain(fmt.Sprintf("%s both hand out %s", pick.Names(pools), p.Key.Range),
 			"one address can go to two Services, or the controller rejects the pools", pools)
 		if len(pools) > 2 {
-			f.Chain.Cause.Text = fmt.Sprintf("%s hand out addresses of %s, each some that others hand out too", names(pools), p.Key.Range)
+			f.Chain.Cause.Text = fmt.Sprintf("%s hand out addresses of %s, each some that others hand out too", pick.Names(pools), p.Key.Range)
 		}
 		p.Report(f)
 	},
@@ -50,7 +53,7 @@ var PoolOverlap = add(rule.Rule{
 // with anybody else, or with another ConfigMap.
 func conflicting(pools []claim.Claim) []claim.Claim {
 	const old, made = "metallb.config.pool", "metallb.pool"
-	before, after, others := ofKind(pools, old), ofKind(pools, made), 0
+	before, after, others := pick.OfKind(pools, old), pick.OfKind(pools, made), 0
 	if others = len(pools) - len(before) - len(after); others > 0 {
 		return pools
 	}

@@ -9,6 +9,8 @@ import (
 	"whohas/claim"
 	"whohas/explain"
 	"whohas/rule"
+	"whohas/rules/internal/chain"
+	"whohas/rules/internal/pick"
 )
 
 // PoolOverlapsCluster is a pool that reaches into the cluster's own ranges.
@@ -16,6 +18,7 @@ var PoolOverlapsCluster = add(rule.Rule{
 	ID:       "WH302",
 	Name:     "pool-overlaps-cluster",
 	Severity: rule.Error,
+	Policy:   rule.Policy{None: "a pool is no Service: the webhook asks about it"},
 	Doc: rule.Doc{
 		Problem: "A pool of load-balancer addresses overlaps a ServiceCIDR or a range of Pod addresses in part, or holds a whole subnet of the nodes.",
 		Effect:  "Part of what it hands out is a ClusterIP's or a Pod's place, or a host's: nodes, gateway, network and broadcast address included.",
@@ -30,9 +33,9 @@ var PoolOverlapsCluster = add(rule.Rule{
 	Check: func(p *rule.Pass) {
 		pools := p.Subjects()
 		for _, role := range []claim.Role{claim.ServiceRange, claim.PodRange} {
-			intruders, owners := against(pools, notCovering(p, p.Others(role)))
+			intruders, owners := pick.Against(pools, notCovering(p, p.Others(role)))
 			if len(owners) > 0 {
-				reportPoolOverlap(p, intruders, owners, sharedPart(p, owners), fmt.Sprintf("%s of %s", rangesOf(owners), names(owners)))
+				reportPoolOverlap(p, intruders, owners, sharedPart(p, owners), fmt.Sprintf("%s of %s", rangesOf(owners), pick.Names(owners)))
 			}
 		}
 		for _, s := range p.Facts.Subnets {
@@ -77,9 +80,9 @@ func rangesOf(claims []claim.Claim) string {
 func reportPoolOverlap(p *rule.Pass, pools, owners []claim.Claim, shared claim.Range, what string) {
 	p.Report(rule.Finding{
 		Severity: rule.Error, Range: shared,
-		Title:     fmt.Sprintf("%s of %s overlaps %s", pools[0].Text, names(pools), what),
+		Title:     fmt.Sprintf("%s of %s overlaps %s", pools[0].Text, pick.Names(pools), what),
 		Claimants: append(rule.Claimants(rule.Intruder, pools...), rule.Claimants(rule.Owner, owners...)...),
-		Chain: simpleChain(fmt.Sprintf("%s hands out %s, which belongs to %s", names(pools), shared, what),
+		Chain: chain.SimpleChain(fmt.Sprintf("%s hands out %s, which belongs to %s", pick.Names(pools), shared, what),
 			"a Service that gets one of these addresses takes it from its place", pools),
 	})
 }

@@ -9,6 +9,9 @@ import (
 	"whohas/claim"
 	"whohas/claimants"
 	"whohas/rule"
+	"whohas/rules/internal/chain"
+	"whohas/rules/internal/pick"
+	"whohas/rules/internal/proxy"
 )
 
 // GatewayAddress is every takeover, asked for by a Gateway.
@@ -16,6 +19,7 @@ var GatewayAddress = add(rule.Rule{
 	ID:       "WH401",
 	Name:     "gateway-address",
 	Severity: rule.Critical,
+	Policy:   rule.Policy{None: "a Gateway is no Service: the webhook asks about it"},
 	Doc: rule.Doc{
 		Problem: "A Gateway's spec.addresses names an address that belongs to a node, the control plane, a tunnel, a Service or a Pod, that is reserved, lies in a range of the cluster, or cannot be used.",
 		Effect:  "The Gateway's controller hands the address on to a Service that it generates: what then breaks is what WH101, WH106 to WH108 and WH203 to WH206 tell. A controller that notices sets Programmed=False with AddressNotUsable.",
@@ -27,11 +31,11 @@ var GatewayAddress = add(rule.Rule{
 	Subject: claim.Request,
 	Against: claim.Request | gatewayOwners | claim.ServiceRange | claim.PodRange,
 	Check: func(p *rule.Pass) {
-		gateways := ofKind(p.Subjects(), claimants.GatewayAddress.Kind)
+		gateways := pick.OfKind(p.Subjects(), claimants.GatewayAddress.Kind)
 		if len(gateways) == 0 {
 			return
 		}
-		intruders, owners := against(gateways, slices.Concat(p.Others(gatewayOwners), covering(p, p.Others(claim.ServiceRange|claim.PodRange))))
+		intruders, owners := pick.Against(gateways, slices.Concat(p.Others(gatewayOwners), pick.Covering(p, p.Others(claim.ServiceRange|claim.PodRange))))
 		why := p.Facts.UnusableAs(p.Key.Range.From)
 		if why != "" {
 			intruders = gateways
@@ -39,15 +43,15 @@ var GatewayAddress = add(rule.Rule{
 		if len(intruders) == 0 {
 			return
 		}
-		title := fmt.Sprintf("%s asks for %s, which is %s", names(intruders), p.Key.Range, why)
+		title := fmt.Sprintf("%s asks for %s, which is %s", pick.Names(intruders), p.Key.Range, why)
 		if len(owners) > 0 {
-			title = fmt.Sprintf("%s asks for %s, which belongs to %s", names(intruders), p.Key.Range, names(owners))
+			title = fmt.Sprintf("%s asks for %s, which belongs to %s", pick.Names(intruders), p.Key.Range, pick.Names(owners))
 		}
 		p.Report(rule.Finding{
-			Severity:  modeSeverity(p.Facts),
+			Severity:  proxy.ModeSeverity(p.Facts),
 			Title:     title,
 			Claimants: append(rule.Claimants(rule.Intruder, intruders...), rule.Claimants(rule.Owner, owners...)...),
-			Chain:     gatewayChain(p, intruders, owners, title),
+			Chain:     chain.GatewayChain(p, intruders, owners, title),
 		})
 	},
 })

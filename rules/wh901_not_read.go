@@ -16,6 +16,7 @@ var NotRead = add(rule.Rule{
 	ID:       "WH901",
 	Name:     "not-read",
 	Severity: rule.Warning,
+	Policy:   rule.Policy{None: "it is about what was read, not about a write"},
 	Doc: rule.Doc{
 		Problem: "Something that rules need could not be read: a kind of object that may not be listed, a file that is broken or missing.",
 		Effect:  "The rules that need it did not run, or saw only a part: no finding means nothing there.",

@@ -15,6 +15,7 @@ var StaleSuppression = add(rule.Rule{
 	ID:       "WH902",
 	Name:     "stale-suppression",
 	Severity: rule.Warning,
+	Policy:   rule.Policy{None: "it is about permissions, not about a write"},
 	Doc: rule.Doc{
 		Problem: "A permission for a finding (.whohas.yaml, or the annotation whohas.io/allow) gives no reason, has expired, or matches nothing.",
 		Effect:  "It does not count; or it waits for a conflict that it was never meant for.",

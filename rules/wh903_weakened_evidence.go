@@ -17,6 +17,7 @@ var WeakenedEvidence = add(rule.Rule{
 	ID:       "WH903",
 	Name:     "weakened-evidence",
 	Severity: rule.Warning,
+	Policy:   rule.Policy{None: "it is about evidence, not about a write"},
 	Doc: rule.Doc{
 		Problem: "A change that is checked against a base says less than the base does of whose addresses are whose, or of what the proxy does with them.",
 		Effect:  "The base's word counted: the change was judged as if it were still so. Findings may be there that vanish once it is applied.",

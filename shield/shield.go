@@ -22,6 +22,7 @@ import (
 	"whohas/cluster"
 	"whohas/dataplane"
 	"whohas/diagnose"
+	"whohas/kubeproxy"
 	"whohas/snapshot"
 )
 
@@ -185,7 +186,7 @@ func (m maker) why(a Address) string {
 // isOwn reports whether the host has an address for itself, on whichever device, or will.
 func (m maker) isOwn(ip netip.Addr) bool {
 	return claimants.OwnByConfiguration(m.Host, ip) || slices.ContainsFunc(m.Host.Addresses, func(a dataplane.Address) bool {
-		return !claimants.ServiceDevice(a.Link) && a.Prefix.Addr().WithZone("").Unmap() == ip
+		return !kubeproxy.IsDevice(a.Link) && a.Prefix.Addr().WithZone("") == ip
 	})
 }
 

@@ -20,6 +20,7 @@ import (
 // the later one, and they are not mixed: a mixture may be a state that never
 // was. The fuller one is kept, and the coverage tells.
 func (b *Builder) AddHost(h dataplane.Host) {
+	h.Unmap()
 	for _, s := range h.Sets {
 		if !slices.IsSorted(s.Members) { // a file's may be somebody's
 			slices.Sort(s.Members)

@@ -200,7 +200,7 @@ func onNode(name string) string {
 // vipScope tells what the service proxy does with an external address, and on
 // which nodes.
 func vipScope(c claim.Claim, f *cluster.Facts) string {
-	era := explain.EraOf(f)
+	era := f.Behavior()
 	if !era.Binds {
 		if len(c.Ports) == 0 {
 			return "the Service's ports on every node"

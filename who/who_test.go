@@ -13,6 +13,7 @@ import (
 	"whohas/claim"
 	"whohas/cluster"
 	"whohas/dataplane"
+	"whohas/kubeproxy"
 	"whohas/rule"
 	"whohas/snapshot"
 	"whohas/who"
@@ -131,7 +132,7 @@ func TestEffective(t *testing.T) {
 		dataplane.IPVS: "the whole address on b (kube-ipvs0), not on its owner a", dataplane.NFTables: "the Service's ports on every node",
 	} {
 		f := *facts
-		f.Mode, f.Version = mode, cluster.Version{Major: 1, Minor: 36}
+		f.Mode, f.Version = mode, kubeproxy.Version{Major: 1, Minor: 36}
 		if got := who.Of(asked, v, &f, nil)[0].Claims[0].Effective; got != want {
 			t.Errorf("%s: %q, want %q", mode, got, want)
 		}

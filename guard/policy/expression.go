@@ -13,6 +13,7 @@ import (
 
 	"whohas/claim"
 	"whohas/cluster"
+	"whohas/kubeproxy"
 )
 
 // expressions writes the CEL of a policy.
@@ -23,6 +24,8 @@ type expressions struct {
 	binds  bool // the proxy takes whole addresses
 	single bool // one node: what is critical elsewhere is an error
 	off    bool // externalIPs do nothing
+
+	refusals []refusal
 
 	excused map[string][]claim.Range // by rule: where the site allows it
 }
@@ -201,7 +204,7 @@ func (x expressions) lookUp(ip string) string {
 // liveExpr keeps what somebody acts on: not what is left to another proxy, and no
 // externalIPs where kube-proxy's gate for them is off (rules/wh101 inert).
 func (x expressions) liveExpr() string {
-	const other = "$O.metadata.?labels[?'service.kubernetes.io/service-proxy-name'].orValue('') != ''"
+	const other = "$O.metadata.?labels[?'" + kubeproxy.OtherProxyLabel + "'].orValue('') != ''"
 	if x.off {
 		return "$claims.filter(c, c.is != '' && (c.way == 'request' || c.way == 'ingress' && !(" + other + ")))"
 	}

@@ -10,6 +10,8 @@ import (
 	admission "k8s.io/api/admissionregistration/v1"
 	core "k8s.io/api/core/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"whohas/kubeproxy"
 )
 
 // labels tell what belongs to the guard.
@@ -48,7 +50,7 @@ func admissionPolicy(x expressions, o Options) *admission.ValidatingAdmissionPol
 			Variables:       x.variables(),
 		},
 	}
-	for _, r := range refusals {
+	for _, r := range x.refusals {
 		p.Spec.Validations = append(p.Spec.Validations, r.validation())
 	}
 	switch x.form {
@@ -67,9 +69,9 @@ func (r refusal) validation() admission.Validation {
 	first := "variables." + r.variable() + "[0]"
 	return admission.Validation{
 		Expression: fmt.Sprintf("variables.%s.size() == 0 || variables.less || %s", r.variable(), r.allowed()),
-		Message:    fmt.Sprintf("%s %s: the Service claims an address that is somebody else's", r.id, r.name),
+		Message:    fmt.Sprintf("%s %s: the Service claims an address that is somebody else's", r.ID, r.Name),
 		MessageExpression: fmt.Sprintf("'%s %s: ' + %s + '. Fix: %s (whohas rules %s)'",
-			r.id, r.name, strings.ReplaceAll(r.words, "$c", first), strings.ReplaceAll(r.fix, "'", `\'`), r.id),
+			r.ID, r.Name, strings.ReplaceAll(r.words, "$c", first), strings.ReplaceAll(r.fix, "'", `\'`), r.ID),
 		Reason: &forbidden,
 	}
 }
@@ -83,7 +85,7 @@ const allowKey = "whohas.io/allow"
 // annotation's ways of writing only the one on a line is read. CEL has no clock: a
 // last day is passed over.
 func (r refusal) allowed() string {
-	pattern := `(?:^|[;\n])[ \t]*(?:rule[ \t]*[=:][ \t]*)?(?:` + r.id + "|" + regexp.QuoteMeta(r.name) + `)[ \t,]+` +
+	pattern := `(?:^|[;\n])[ \t]*(?:rule[ \t]*[=:][ \t]*)?(?:` + r.ID + "|" + regexp.QuoteMeta(r.Name) + `)[ \t,]+` +
 		`(?:until[ \t]*[=:][ \t]*[0-9A-Z:.+-]+[ \t,]+)?reason[ \t]*[=:][ \t]*[^ \t\r\n;,{}\[\]"\x27-]`
 	return fmt.Sprintf("(object.metadata.?annotations[?'%s'].orValue('').matches(%s)\n"+
 		"  && authorizer.group('whohas.io').resource('claims').namespace(request.?namespace.orValue('')).check('override').allowed())", allowKey, quote(pattern))
@@ -92,7 +94,7 @@ func (r refusal) allowed() string {
 // relevant are what decides whether and how a Service claims an address.
 var (
 	relevantSpec   = []string{"type", "clusterIP", "externalIPs", "loadBalancerIP", "loadBalancerClass", "ports"}
-	relevantLabels = []string{"service.kubernetes.io/service-proxy-name", "gateway.networking.k8s.io/gateway-name"}
+	relevantLabels = []string{kubeproxy.OtherProxyLabel, "gateway.networking.k8s.io/gateway-name"}
 	// besideAnnotations hold no addresses.
 	besideAnnotations = []string{
 		"lb.kubesphere.io/v1alpha1",

@@ -21,7 +21,6 @@ import (
 	"whohas/claim"
 	"whohas/cluster"
 	"whohas/dataplane"
-	"whohas/explain"
 	"whohas/rule"
 )
 
@@ -59,6 +58,7 @@ func ParseForm(text string) (Form, error) {
 type Input struct {
 	Claims claim.View
 	Facts  *cluster.Facts
+	Rules  []*rule.Rule // those that refuse something are asked
 
 	// What the site's configuration says of findings. A rule that it makes milder
 	// than an error refuses nothing; one that it makes graver is the webhook's.
@@ -92,10 +92,13 @@ var (
 	ErrLimits = errors.New("above the limits of CEL")
 )
 
-// Make writes the policy and compiles it as an apiserver does.
+// Make writes the policy.
 func Make(in Input, o Options) (Manifest, error) {
 	if in.Facts.Mode == dataplane.ModeUnknown {
 		return Manifest{}, ErrMode
+	}
+	if len(refusalsOf(in.Rules)) == 0 {
+		return Manifest{}, errors.New("none of the rules refuses anything")
 	}
 	p := protect(in)
 	if p.empty() {
@@ -109,14 +112,14 @@ func Make(in Input, o Options) (Manifest, error) {
 	}
 	m := Manifest{Form: o.Form}
 	x := expressions{
-		form: o.Form, owned: p, facts: in.Facts, excused: excuses(in),
-		binds: explain.EraOf(in.Facts).Binds, single: in.Facts.SingleNode(), off: in.Facts.ExternalIPsOff,
+		form: o.Form, refusals: refusalsOf(in.Rules), owned: p, facts: in.Facts, excused: excuses(in),
+		binds: in.Facts.Behavior().Binds, single: in.Facts.SingleNode(), off: in.Facts.ExternalIPsOff,
 	}
 	m.Policy, m.Binding = admissionPolicy(x, o), binding(o)
 	if o.Form == MapParam {
 		m.Addresses = addresses(p, o.Namespace)
 	}
-	return m, compile(m.Policy)
+	return m, within(m.Policy)
 }
 
 // Sizes up to which a form is chosen, from what each costs per write

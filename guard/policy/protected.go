@@ -170,7 +170,7 @@ func planePorts(f *cluster.Facts) []string {
 // listened are the ports on which the host at an address listens beside the common
 // ones. Under a proxy that takes whole addresses nobody asks for them.
 func listened(in Input, at claim.Range, claims []claim.Claim, apis map[claim.Range]bool) string {
-	if explain.EraOf(in.Facts).Binds {
+	if in.Facts.Behavior().Binds {
 		return ""
 	}
 	var named []string

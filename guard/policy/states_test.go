@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sort"
 	"strings"
 	"testing"
 	"time"
@@ -259,10 +260,17 @@ func TestLimits(t *testing.T) {
 	}
 	w := sized(t, 4500)
 	for _, o := range []policy.Options{{Form: policy.Literal}, {FailClosed: true}, {Static: true}} {
-		if _, err := policy.Make(policy.Input{Claims: w.view(), Facts: w.facts}, o); !errors.Is(err, policy.ErrLimits) {
+		if _, err := policy.Make(policy.Input{Rules: rules.All(), Claims: w.view(), Facts: w.facts}, o); !errors.Is(err, policy.ErrLimits) {
 			t.Errorf("%+v of 4500 addresses: %v", o, err)
 		}
 	}
+	fits := func(n int) bool {
+		w := sized(t, n)
+		_, err := policy.Make(policy.Input{Rules: rules.All(), Claims: w.view(), Facts: w.facts}, policy.Options{Form: policy.Literal})
+		return err == nil
+	}
+	most := 3000 + sort.Search(1500, func(i int) bool { return !fits(3001 + i) })
+	sized(t, most).policy(t, policy.Options{Form: policy.Literal}) // which compiles it
 }
 
 // TestLargest: the largest literal map that is chosen works in the plugin, and fails
@@ -315,7 +323,7 @@ func TestRefused(t *testing.T) {
 		"a static file with params": {known, policy.Options{Form: policy.MapParam, Static: true}, "only the literal form"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := policy.Make(policy.Input{Claims: tt.w.view(), Facts: tt.w.facts}, tt.o)
+			_, err := policy.Make(policy.Input{Rules: rules.All(), Claims: tt.w.view(), Facts: tt.w.facts}, tt.o)
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%v, want %q", err, tt.want)
 			}
@@ -342,7 +350,7 @@ func TestConfiguration(t *testing.T) {
 		"still an error":  {policy.Input{Severities: map[string]rule.Severity{"WH101": rule.Error}}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tt.in.Claims, tt.in.Facts, tt.in.Now = w.view(), w.facts, today
+			tt.in.Claims, tt.in.Facts, tt.in.Now, tt.in.Rules = w.view(), w.facts, today, rules.All()
 			m, err := policy.Make(tt.in, policy.Options{Form: policy.Literal})
 			if err != nil {
 				t.Fatal(err)

@@ -19,53 +19,73 @@ import (
 // same rule, or one that says the same of the same owners, spoke of the address with
 // at least the severity. Each rule's expression says which these are.
 type refusal struct {
-	id, name string
-	claims   func(x expressions) string
-	words    string // CEL; $c is the claim
-	fix      string
+	*rule.Rule
+	form
 }
 
-// ID is the variable's name.
-func (r refusal) variable() string { return "taken" + strings.TrimPrefix(r.id, "WH") }
+// form is how a kind of claim is refused.
+type form struct {
+	of     rule.Refusal
+	claims func(x expressions) string
+	words  string // CEL; $c is the claim
+	fix    string
+}
+
+// variable is the variable's name.
+func (r refusal) variable() string { return "taken" + strings.TrimPrefix(r.ID, "WH") }
+
+// refusalsOf are what an admission policy refuses of the rules, in the order in which it
+// asks.
+func refusalsOf(rules []*rule.Rule) []refusal {
+	var out []refusal
+	for _, f := range forms {
+		for _, r := range rules {
+			if r.Policy.Refuses == f.of {
+				out = append(out, refusal{r, f})
+			}
+		}
+	}
+	return out
+}
 
 const (
 	sameAddress = "o.ip == c.ip"
 	atHost      = "c.is.contains(';host|')"
 )
 
-var refusals = []refusal{
+var forms = []form{
 	{
-		id: "WH208", name: "non-canonical-address", claims: expressions.unusualForm,
+		of: rule.RefusesForm, claims: expressions.unusualForm,
 		words: "$c.text + ' (' + $c.field + ') is not an address in its usual form, and under another form it cannot be told whose it is'",
 		fix:   "write it as programs print it: no leading zeros, IPv4 not as ::ffff:, IPv6 in lower case and shortest form",
 	},
 	{
-		id: "WH101", name: "external-ip-is-node", claims: expressions.externalIPAtHost,
+		of: rule.RefusesExternalIP, claims: expressions.externalIPAtHost,
 		words: "$c.ip + ' belongs to node ' + " + ownersOf(roleHost) + " + ', and spec.externalIPs claims it'",
 		fix:   "remove it from spec.externalIPs",
 	},
 	{
-		id: "WH102", name: "lb-ip-is-node", claims: expressions.ingressAtHost,
+		of: rule.RefusesIngress, claims: expressions.ingressAtHost,
 		words: "$c.ip + ' belongs to node ' + " + ownersOf(roleHost) + " + ', and status.loadBalancer.ingress publishes it'",
 		fix:   "give the Service an address from a pool; a controller that publishes nodes' addresses must not run with this proxy mode",
 	},
 	{
-		id: "WH103", name: "lb-request-is-node", claims: expressions.requestAtHost,
+		of: rule.RefusesRequest, claims: expressions.requestAtHost,
 		words: "$c.ip + ' belongs to node ' + " + ownersOf(roleHost) + " + ', and ' + $c.field + ' asks for it'",
 		fix:   "ask for an address that nobody has, or for none",
 	},
 	{
-		id: "WH106", name: "claims-control-plane", claims: expressions.controlPlane,
+		of: rule.RefusesControlPlane, claims: expressions.controlPlane,
 		words: "$c.ip + ' is where the apiserver is reached (' + " + ownersOf(roleAPI, roleHostAPI) + " + '), and ' + $c.field + ' claims it'",
 		fix:   "give the Service another address",
 	},
 	{
-		id: "WH107", name: "claims-tunnel-address", claims: expressions.tunnel,
+		of: rule.RefusesTunnel, claims: expressions.tunnel,
 		words: "$c.ip + ' is the tunnel or router address of ' + " + ownersOf(roleTunnel) + " + ', and ' + $c.field + ' claims it'",
 		fix:   "give the Service an address outside the Pods' and nodes' ranges",
 	},
 	{
-		id: "WH108", name: "claims-reserved", claims: expressions.reserved,
+		of: rule.RefusesReserved, claims: expressions.reserved,
 		words: "$c.ip + ' is reserved (' + " + ownersOf(roleReserved) + " + '), and ' + $c.field + ' claims it'",
 		fix:   "give the Service another address, or correct .whohas.yaml",
 	},
@@ -83,7 +103,7 @@ func ownersOf(roles ...string) string {
 // taken are the variables that hold what each rule refuses.
 func (x expressions) taken() []admission.Variable {
 	var vars []admission.Variable
-	for _, r := range refusals {
+	for _, r := range x.refusals {
 		vars = append(vars, admission.Variable{Name: r.variable(), Expression: x.unexcused(r)})
 	}
 	return vars
@@ -93,7 +113,7 @@ func (x expressions) taken() []admission.Variable {
 func (x expressions) unexcused(r refusal) string {
 	expr := r.claims(x)
 	var places []string
-	for _, place := range x.excused[r.id] {
+	for _, place := range x.excused[r.ID] {
 		if !place.IsValid() {
 			return "variables.claims.filter(c, false)"
 		}
@@ -111,18 +131,18 @@ func (x expressions) unexcused(r refusal) string {
 // range stands for everywhere.
 func excuses(in Input) map[string][]claim.Range {
 	out := map[string][]claim.Range{}
-	for _, r := range refusals {
-		for _, key := range []string{r.id, r.name} {
+	for _, r := range refusalsOf(in.Rules) {
+		for _, key := range []string{r.ID, r.Name} {
 			if s, ok := in.Severities[key]; ok && s < rule.Error {
-				out[r.id] = append(out[r.id], claim.Range{})
+				out[r.ID] = append(out[r.ID], claim.Range{})
 			}
 		}
 		for _, a := range in.Allows {
-			if (a.Rule != r.id && a.Rule != r.name) || !a.Object.IsZero() || a.Fault(in.Now) != "" {
+			if (a.Rule != r.ID && a.Rule != r.Name) || !a.Object.IsZero() || a.Fault(in.Now) != "" {
 				continue
 			}
 			if place, err := claim.ParseRange(a.Place); err == nil || a.Place == "" {
-				out[r.id] = append(out[r.id], place)
+				out[r.ID] = append(out[r.ID], place)
 			}
 		}
 	}

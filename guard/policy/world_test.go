@@ -17,7 +17,9 @@ import (
 	"whohas/cluster"
 	"whohas/dataplane"
 	"whohas/guard/policy"
+	"whohas/guard/policy/compile"
 	"whohas/internal/scenario"
+	"whohas/rules"
 	"whohas/snapshot"
 )
 
@@ -63,8 +65,11 @@ func (w world) policy(t testing.TB, o policy.Options) policy.Manifest {
 	if o.Namespace == "" {
 		o.Namespace = "whohas"
 	}
-	m, err := policy.Make(policy.Input{Claims: w.view(), Facts: w.facts}, o)
+	m, err := policy.Make(policy.Input{Rules: rules.All(), Claims: w.view(), Facts: w.facts}, o)
 	if err != nil {
+		t.Fatalf("%s: %v", o.Form, err)
+	}
+	if err := compile.Policy(m.Policy); err != nil {
 		t.Fatalf("%s: %v", o.Form, err)
 	}
 	return m

@@ -38,7 +38,7 @@ func (p *parameters) Publish(ctx context.Context, _ *audit.Round) error {
 	var made policy.Manifest
 	var err error
 	p.watch.Look(func(in check.Input) {
-		made, err = policy.Make(policy.Input{Claims: in.View, Facts: in.Facts}, policy.Options{Form: policy.MapParam, Namespace: p.namespace})
+		made, err = policy.Make(policy.Input{Claims: in.View, Facts: in.Facts, Rules: in.Rules}, policy.Options{Form: policy.MapParam, Namespace: p.namespace})
 	})
 	switch {
 	case errors.Is(err, policy.ErrMode), errors.Is(err, policy.ErrEmpty):

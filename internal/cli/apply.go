@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"net/netip"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -26,6 +25,7 @@ import (
 	"whohas/repair/withdraw"
 	"whohas/report"
 	"whohas/source/host"
+	"whohas/source/node"
 )
 
 // applying is a repair that is being done.
@@ -167,7 +167,7 @@ const reachedLimit = 10 * time.Second
 func (a *applying) reached(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, reachedLimit)
 	defer cancel()
-	targets := dialTargets(a.seen.Host)
+	targets := node.APIServers(a.seen.Host)
 	for len(targets) > 0 && ctx.Err() == nil {
 		for _, d := range host.Dials(ctx, targets) {
 			if d.Result == "accepted" && len(d.Names) > 0 {
@@ -254,7 +254,7 @@ func (a *applying) leave(targets []heal.TargetOutcome, reached bool) {
 	}
 	a.said = append(a.said, "the host sends what is for the owner to the owner; the routing rule stands: run whohas repair --apply again when the claim is gone, to take it back")
 	switch {
-	case len(dialTargets(a.seen.Host)) == 0:
+	case len(node.APIServers(a.seen.Host)) == 0:
 		a.said = append(a.said, "no file here says where the apiserver is: whether it answers is not known")
 	case reached:
 		a.said = append(a.said, "the apiserver answers")
@@ -303,7 +303,7 @@ func (a *applying) servers() []netip.AddrPort {
 	var out []netip.AddrPort
 	for _, w := range a.seen.Host.Told {
 		agent := w.For != "kubectl" // whose file may name another cluster's
-		if to := netip.AddrPortFrom(w.IP.Unmap(), w.Port); w.What == "apiserver" && agent && w.IP.IsValid() && w.Port != 0 && !slices.Contains(out, to) {
+		if to := netip.AddrPortFrom(w.IP, w.Port); w.What == "apiserver" && agent && w.IP.IsValid() && w.Port != 0 && !slices.Contains(out, to) {
 			out = append(out, to)
 		}
 	}
@@ -315,7 +315,7 @@ func (a *applying) servers() []netip.AddrPort {
 func (a *applying) announce(ctx context.Context) {
 	h := a.seen.Host
 	for _, x := range h.Addresses {
-		if ip := x.Prefix.Addr().Unmap(); ip != a.report.Address || !onWire(h, x) {
+		if ip := x.Prefix.Addr(); ip != a.report.Address || !node.OnWire(h, x) {
 			continue
 		}
 		if err := probe.Announce(ctx, probe.Target{Link: x.Link, IP: a.report.Address}); err != nil {
@@ -386,7 +386,7 @@ func (a *applying) mesh(ctx context.Context) {
 }
 
 func onlyMesh(root string) host.Options {
-	o := host.Options{Root: root, Station: true, Timeout: sectionLimit}
+	o := host.Options{Root: root, Station: true, Timeout: node.SectionLimit}
 	o.Skip = slices.DeleteFunc(append(host.Sections(), host.Station()...), func(s string) bool {
 		return s == host.Links || s == host.Routes || s == host.Sessions
 	})
@@ -416,13 +416,9 @@ func (f *repairFlags) credentials(seen diagnose.Seen) (*rest.Config, string, err
 		cfg, err := restConfigOf(f.kube)
 		return cfg, "the kubeconfig that was named", err
 	}
-	for _, name := range kubeconfigs {
-		if strings.Contains(name, "kubelet") {
-			continue // which may not patch
-		}
-		path := filepath.Join(f.root, name)
+	for _, path := range node.AdminKubeconfigs(f.root) {
 		cfg, err := restConfig(path)
-		if err == nil && answered(seen.Host, seen.Host.Dials, cfg.Host) {
+		if err == nil && node.Answered(seen.Host, seen.Host.Dials, cfg.Host) {
 			return cfg, path, nil
 		}
 	}
@@ -447,12 +443,11 @@ func (e *env) undo(ctx context.Context, f *repairFlags) error {
 // undoConfig is the cluster that the command line names, else an administrator's file
 // on this host, as repair --apply takes them, else the current context.
 func (f *repairFlags) undoConfig() (*rest.Config, error) {
-	for _, name := range kubeconfigs {
-		if f.named() || strings.Contains(name, "kubelet") {
-			continue
-		}
-		if cfg, err := restConfig(filepath.Join(f.root, name)); err == nil {
-			return cfg, nil
+	if !f.named() {
+		for _, path := range node.AdminKubeconfigs(f.root) {
+			if cfg, err := restConfig(path); err == nil {
+				return cfg, nil
+			}
 		}
 	}
 	return restConfigOf(f.kube)
@@ -468,4 +463,9 @@ func said(ev withdraw.Event) string {
 		text = "warning: " + text
 	}
 	return text
+}
+
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
 }

@@ -26,6 +26,7 @@ import (
 	"whohas/report"
 	"whohas/rules"
 	"whohas/snapshot"
+	"whohas/source/node"
 )
 
 // hostFlags are those of every command that looks at one host: diagnose, repair, shield.
@@ -215,7 +216,7 @@ func (e *env) look(ctx context.Context, f *hostFlags, until time.Time) (looked, 
 			return looked{given, owners, cfg, f.node, true}, err
 		}
 	}
-	longest := later(until, time.Now().Add(ownLimit+leastLimit)).Add(f.grace())
+	longest := later(until, time.Now().Add(node.Longest)).Add(f.grace())
 	ctx, release := e.end.begin(ctx, in, longest)
 	defer release()
 	waiting := func() (*snapshot.Snapshot, error) { return given, nil }
@@ -223,7 +224,7 @@ func (e *env) look(ctx context.Context, f *hostFlags, until time.Time) (looked, 
 		waiting = e.askGiven(ctx, in, until)
 	}
 	e.end.during("reading this host")
-	own := e.readStation(ctx, &f.stationFlags, owners, until)
+	own := e.readNode(ctx, &f.stationFlags, owners, until)
 	if slices.ContainsFunc(own.Coverage, func(c snapshot.Coverage) bool {
 		return c.Status == snapshot.StatusDenied && strings.HasPrefix(c.Source, "host ")
 	}) {
@@ -233,6 +234,13 @@ func (e *env) look(ctx context.Context, f *hostFlags, until time.Time) (looked, 
 		return looked{}, err
 	}
 	return looked{snapshot.Over(given, own), owners, cfg, own.Hosts[0].Name, false}, e.end.ended(ctx)
+}
+
+// readNode reads the host that this process is on.
+func (e *env) readNode(ctx context.Context, f *stationFlags, owners []claim.Claim, until time.Time) *snapshot.Snapshot {
+	p := e.progress()
+	defer p.done()
+	return node.Read(ctx, node.Options{Name: f.node, Root: f.root, Owners: owners, Silent: f.silent, Until: until, Now: e.now, Show: p.show, Client: restConfig})
 }
 
 // stationConfig reads the configuration that is named, and no other: whoever stands

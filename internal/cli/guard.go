@@ -13,6 +13,7 @@ import (
 
 	"whohas/guard/policy"
 	"whohas/guard/server"
+	"whohas/rules"
 )
 
 func (e *env) guardCommand() *cobra.Command {
@@ -55,8 +56,8 @@ Where the policy has the addresses from (--form; chosen by the cluster's size):
                when they change. Alone can fail closed, and be a file of the apiserver
   map-param    in the ConfigMap whohas-addresses, which the guard's controller keeps
 
-It is compiled as the apiserver does before it is printed. What CEL cannot see is
-left to the webhook (docs/guard-policy.md). It is switched off with
+One that an apiserver would not read, being too long, is not printed. What CEL cannot
+see is left to the webhook (docs/guard-policy.md). It is switched off with
   kubectl delete validatingadmissionpolicybinding whohas-guard
 
 Exit status: 2 if it could not be made, and then nothing is printed; else 0.`,
@@ -96,7 +97,7 @@ func (e *env) guardPolicy(ctx context.Context, f *guardPolicyFlags) error {
 	if e.settle(&f.inputs, w); e.status != exitOK {
 		return nil // half of the addresses would look like a whole guard
 	}
-	in := policy.Input{Claims: w.register, Facts: w.facts, Allows: cfg.allows, Severities: cfg.severities, Now: e.now()}
+	in := policy.Input{Claims: w.register, Facts: w.facts, Rules: rules.All(), Allows: cfg.allows, Severities: cfg.severities, Now: e.now()}
 	m, err := policy.Make(in, o)
 	if err != nil {
 		return advised(err)

@@ -11,6 +11,7 @@ import (
 	"whohas/diagnose"
 	"whohas/report"
 	"whohas/snapshot"
+	"whohas/source/node"
 )
 
 // largeHost is a node of a large cluster in the outage: 10,000 virtual servers and
@@ -47,7 +48,7 @@ func largeHost() dataplane.Host {
 func BenchmarkLargeHost(b *testing.B) {
 	h := largeHost()
 	for b.Loop() {
-		wire := wireTargets(&h, nil)
+		wire := node.WireTargets(&h, nil)
 		into := &snapshot.Builder{}
 		into.AddHost(h)
 		seen, err := (&env{end: newEnding()}).judged(b.Context(), looked{snapshot: into.Snapshot(), config: &config{}, node: "cdev02"}, &inputs{})

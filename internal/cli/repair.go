@@ -15,6 +15,7 @@ import (
 
 	"whohas/check"
 	"whohas/diagnose"
+	"whohas/kubeproxy"
 	"whohas/repair"
 	"whohas/repair/heal"
 	"whohas/report"
@@ -49,7 +50,7 @@ out of the Service, after writing what puts it back into an undo file; what a co
 wrote is left to the controller. It waits until kube-proxy is seen to have learned that
 nobody claims the address and has taken it off, takes the rule back, and waits until the
 Nodes are Ready. It acts only on an address with evidence that it is another host's, only
-on kube-ipvs0 or kube-dummy-if, never on a ClusterIP, never on the owner.
+on ` + kubeproxy.IPVSDevice + ` or ` + kubeproxy.RouterDevice + `, never on a ClusterIP, never on the owner.
 
 Killed at any moment, over its --limit or told to --detach it leaves a host that works;
 run again it goes on from there, and takes the rule back in the end. As long as the rule
@@ -184,7 +185,7 @@ func ofCluster(f *repairFlags, seen diagnose.Seen) *rule.Finding {
 		return nil
 	}
 	for i := range seen.Result.Findings {
-		if x := &seen.Result.Findings[i]; x.Severity == rule.Critical && x.Address().IsValid() && diagnose.IsTakeover(x.Rule.ID) {
+		if x := &seen.Result.Findings[i]; x.Severity == rule.Critical && x.Address().IsValid() && x.Rule.Outage.Repairable() {
 			return x
 		}
 	}

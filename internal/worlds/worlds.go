@@ -19,6 +19,7 @@ import (
 	"whohas/cluster"
 	"whohas/dataplane"
 	"whohas/internal/scenario"
+	"whohas/kubeproxy"
 	"whohas/rules"
 	"whohas/snapshot"
 )
@@ -178,7 +179,7 @@ func (o Thing) service(labels, annotations, spec, status tree) {
 		annotations[annotation] = value
 	}
 	if o.Traits["proxy"] != "" {
-		labels["service.kubernetes.io/service-proxy-name"] = o.Traits["proxy"]
+		labels[kubeproxy.OtherProxyLabel] = o.Traits["proxy"]
 	}
 	if o.Traits["gateway"] != "" {
 		labels["gateway.networking.k8s.io/gateway-name"] = o.Traits["gateway"]
@@ -228,7 +229,7 @@ func (w World) Snapshot(t rapid.TB) *snapshot.Snapshot {
 
 // host is what the kernel of a host holds.
 func (o Thing) host() dataplane.Host {
-	h := dataplane.Host{Name: o.Name, Links: []dataplane.Link{{Name: "lo"}, {Name: "eth0"}, {Name: "kube-ipvs0", Kind: "dummy"}}}
+	h := dataplane.Host{Name: o.Name, Links: []dataplane.Link{{Name: "lo"}, {Name: "eth0"}, {Name: kubeproxy.IPVSDevice, Kind: "dummy"}}}
 	for _, c := range o.Claims {
 		ip := netip.MustParseAddr(c.Text)
 		prefix := netip.PrefixFrom(ip, ip.BitLen())
@@ -236,7 +237,7 @@ func (o Thing) host() dataplane.Host {
 		case "eth0":
 			prefix = netip.PrefixFrom(ip, 28)
 			fallthrough
-		case "kube-ipvs0", "lo":
+		case kubeproxy.IPVSDevice, "lo":
 			h.Addresses = append(h.Addresses, dataplane.Address{Link: c.Field, Prefix: prefix})
 		case "gateway":
 			h.Routes = append(h.Routes, dataplane.Route{Table: dataplane.TableMain, Type: "unicast", To: netip.PrefixFrom(netip.IPv4Unspecified(), 0), Via: ip, Link: "eth0"})
@@ -244,7 +245,7 @@ func (o Thing) host() dataplane.Host {
 			h.Servers = append(h.Servers, dataplane.VirtualServer{Proto: "TCP", IP: ip, Port: 6443})
 		case "external":
 			h.Servers = append(h.Servers, dataplane.VirtualServer{Proto: "TCP", IP: ip, Port: 80})
-			h.Sets = append(h.Sets, dataplane.Set{Name: "KUBE-EXTERNAL-IP", Type: "hash:ip,port", Members: []string{ip.String() + ",tcp:80"}})
+			h.Sets = append(h.Sets, dataplane.Set{Name: kubeproxy.ExternalIPSet, Type: "hash:ip,port", Members: []string{ip.String() + ",tcp:80"}})
 		case "told":
 			h.Told = append(h.Told, dataplane.Whereabout{What: "apiserver", For: "kubelet", Host: ip.String(), IP: ip, Port: 6443, File: "/etc/kubernetes/kubelet.conf"})
 		case "session":
@@ -354,7 +355,7 @@ func kinds() func(func(string, maker) bool) {
 			yield("Node", maker{3, flags("plane"), nodeClaims}) &&
 			yield("Host", maker{2, func(t *rapid.T) map[string]string {
 				return map[string]string{"port": rapid.SampledFrom([]string{"80", "6443", "10250"}).Draw(t, "port")}
-			}, claimsIn(3, inside(), "eth0", "kube-ipvs0", "lo", "gateway", "server", "external", "external", "nat", "told", "session", "answer")}) &&
+			}, claimsIn(3, inside(), "eth0", kubeproxy.IPVSDevice, "lo", "gateway", "server", "external", "external", "nat", "told", "session", "answer")}) &&
 			yield("IPAddressPool", maker{3, flags("autoAssign"), claimsIn(2, poolRange(), "address")}) &&
 			yield("L2Advertisement", maker{1, none, func(*rapid.T) []Stake { return nil }}) &&
 			yield("ServiceCIDR", maker{2, none, claimsIn(2, rapid.SampledFrom(cidrs), "cidr")}) &&

@@ -12,13 +12,15 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"whohas/dataplane"
 	"whohas/lab/site"
 	"whohas/source/host"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 )
 
 // proxyFolder is where kube-proxy's files lie on a host.
@@ -193,16 +195,11 @@ func get(ctx context.Context, h *site.Host, server, path string) (string, error)
 
 // metric sums the samples of one name in Prometheus' text.
 func metric(text, name string) float64 {
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, _ := parser.TextToMetricFamilies(strings.NewReader(text)) // what is before a broken line is given
 	sum := 0.0
-	for line := range strings.Lines(text) {
-		after, ok := strings.CutPrefix(line, name)
-		if !ok || after == "" || after[0] != ' ' && after[0] != '{' {
-			continue
-		}
-		words := strings.Fields(line)
-		if x, err := strconv.ParseFloat(words[len(words)-1], 64); err == nil {
-			sum += x
-		}
+	for _, m := range families[name].GetMetric() {
+		sum += m.GetGauge().GetValue() + m.GetCounter().GetValue() + m.GetUntyped().GetValue()
 	}
 	return sum
 }

@@ -48,7 +48,7 @@ import (
 	"slices"
 	"time"
 
-	"whohas/claimants"
+	"whohas/kubeproxy"
 	"whohas/repair"
 )
 
@@ -156,7 +156,7 @@ func tidy(targets []repair.Target) ([]repair.Target, error) {
 func removable(t repair.Target) error {
 	ip := t.Prefix.Addr()
 	switch {
-	case !claimants.ServiceDevice(t.Device):
+	case !kubeproxy.IsDevice(t.Device):
 		return errors.New("not a service device")
 	case !t.Prefix.IsSingleIP(), ip.Is4In6():
 		return errors.New("not a single address")

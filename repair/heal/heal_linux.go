@@ -14,6 +14,7 @@ import (
 
 	"whohas/bypass/rtnetlink"
 	"whohas/dataplane"
+	"whohas/kubeproxy"
 	"whohas/repair"
 	"whohas/source/host"
 )
@@ -246,11 +247,6 @@ func (h *Healing) sayAbsent() {
 	}
 }
 
-// clusterIPSets are kube-proxy's sets of ClusterIPs (kubernetes
-// pkg/proxy/ipvs/ipset.go kubeClusterIPSet, proxier.go), whose entries are
-// "10.96.0.1,tcp:443".
-var clusterIPSets = []string{"KUBE-CLUSTER-IP", "KUBE-6-CLUSTER-IP"}
-
 const setsTime = 3 * time.Second
 
 // leaveClusterIPs lets go what is a ClusterIP. Where the sets cannot be read the
@@ -259,7 +255,7 @@ func (h *Healing) leaveClusterIPs(ctx context.Context) {
 	now, _ := h.read(ctx, only(host.IPSet, setsTime))
 	for i, t := range h.targets {
 		for _, set := range now.Sets {
-			if slices.Contains(clusterIPSets, set.Name) && set.Has(t.Prefix.Addr()) {
+			if kubeproxy.IsClusterIPSet(set.Name) && set.Has(t.Prefix.Addr()) {
 				h.keeper.leave(i, "it is a ClusterIP, says ipset "+set.Name)
 				break
 			}
@@ -386,7 +382,7 @@ func (h *Healing) lookAtServers(ctx context.Context) {
 	h.took = ended.Sub(begun)
 	whole := !slices.Contains(now.Unread, host.IPVS)
 	has := func(ip netip.Addr) bool {
-		return slices.ContainsFunc(now.Servers, func(s dataplane.VirtualServer) bool { return s.IP.Unmap() == ip })
+		return slices.ContainsFunc(now.Servers, func(s dataplane.VirtualServer) bool { return s.IP == ip })
 	}
 	l := listing{begun: begun, ended: ended, whole: whole, has: has, any: len(now.Servers) > 0}
 	h.state.with(func(j *judge) { j.listed(l) })

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"whohas/kubeproxy"
 	"whohas/repair"
 )
 
@@ -19,11 +20,8 @@ type measures struct {
 }
 
 func usual() measures {
-	return measures{settle: 3 * time.Second, quiet: 65 * time.Second, long: 330 * time.Second}
+	return measures{settle: 3 * time.Second, quiet: 2*kubeproxy.SyncPeriod + 5*time.Second, long: kubeproxy.RouterSyncPeriod + 30*time.Second}
 }
-
-// routerDevice is kube-router's (package claimants).
-const routerDevice = "kube-dummy-if"
 
 // judge decides when the holding may end. It is pure: it knows what it is told, in
 // the order in which it happened, and its times are those that it is told.
@@ -133,7 +131,7 @@ func (j *judge) listed(l listing) {
 			continue
 		}
 		s.serves = false
-		shows := s.served || l.any && s.device != routerDevice
+		shows := s.served || l.any && s.device != kubeproxy.RouterDevice
 		if from, ok := j.since(s); ok && l.whole && shows && s.gone.IsZero() && l.begun.After(from) {
 			s.gone = l.ended
 		}
@@ -162,7 +160,7 @@ func (j *judge) proof(s *standing, now time.Time) string {
 // address has not heard of anything: on a busy node its next sync may be late (lab
 // repair-orders, on a machine with too much to do: 52 seconds).
 func (j *judge) wait(s *standing) time.Duration {
-	if s.device == routerDevice || s.serves {
+	if s.device == kubeproxy.RouterDevice || s.serves {
 		return j.long
 	}
 	return j.quiet

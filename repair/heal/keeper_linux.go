@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"whohas/bypass/rtnetlink"
-	"whohas/claimants"
+	"whohas/kubeproxy"
 	"whohas/repair"
 	"whohas/source/monitor"
 )
@@ -226,7 +226,7 @@ func (k *keeper) elsewhere(t repair.Target) (string, error) {
 			delete(k.spots, s)
 		case err != nil:
 			return "", err
-		case name != "lo" && !claimants.ServiceDevice(name):
+		case name != "lo" && !kubeproxy.IsDevice(name):
 			return name, nil
 		}
 	}

@@ -14,8 +14,8 @@ import (
 
 	"whohas/bypass"
 	"whohas/bypass/rtnetlink"
-	"whohas/claimants"
 	"whohas/dataplane"
+	"whohas/kubeproxy"
 	"whohas/source/monitor"
 )
 
@@ -101,7 +101,7 @@ func (w *watcher) look(ctx context.Context) error {
 // has reports whether a host has an address on a device that is no service device.
 func has(h *dataplane.Host, ip netip.Addr) bool {
 	return slices.ContainsFunc(h.Addresses, func(a dataplane.Address) bool {
-		return !claimants.ServiceDevice(a.Link) && a.Prefix.Addr().WithZone("").Unmap() == ip
+		return !kubeproxy.IsDevice(a.Link) && a.Prefix.Addr().WithZone("") == ip
 	})
 }
 
@@ -132,7 +132,7 @@ func (w *watcher) wait(ctx context.Context) {
 // for is taken for one: the next look puts the rule again.
 func (w *watcher) onCard(index int) bool {
 	name, err := w.conn.Device(index)
-	return err != nil || !claimants.ServiceDevice(name)
+	return err != nil || !kubeproxy.IsDevice(name)
 }
 
 func (w *watcher) tell(ip netip.Addr, text string) {

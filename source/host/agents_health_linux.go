@@ -23,13 +23,16 @@ import (
 	"golang.org/x/sys/unix"
 
 	"whohas/dataplane"
+	"whohas/kubeproxy"
 )
 
 // doors are the ports on which agents answer on loopback.
 type doors struct{ kubelet, proxy, metrics uint16 }
 
 // defaultDoors are Kubernetes' (kubernetes pkg/cluster/ports/ports.go).
-func defaultDoors() doors { return doors{kubelet: 10248, proxy: 10256, metrics: 10249} }
+func defaultDoors() doors {
+	return doors{kubelet: 10248, proxy: kubeproxy.HealthPort, metrics: kubeproxy.MetricsPort}
+}
 
 const (
 	askTime      = 500 * time.Millisecond

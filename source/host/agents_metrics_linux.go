@@ -3,14 +3,16 @@
 package host
 
 import (
-	"bufio"
-	"fmt"
+	"cmp"
 	"io"
 	"maps"
 	"math"
 	"slices"
 	"strconv"
-	"strings"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 )
 
 // The metrics of kube-proxy's syncs (kubernetes pkg/proxy/metrics/metrics.go). In
@@ -27,96 +29,39 @@ const (
 // samples are values by metric and family; the family of 1.25 is empty.
 type samples map[string]map[string]float64
 
-// parseSamples reads Prometheus' text format, version 0.0.4, of which it keeps the
-// metrics of kube-proxy's syncs. A line that breaks the format ends it. A last line
-// without its end was cut off, and is left out.
+// parseSamples reads Prometheus' text format, of which it keeps the metrics of
+// kube-proxy's syncs. A line that breaks the format ends it: what was read before it is
+// given, too.
 func parseSamples(r io.Reader) (samples, error) {
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(io.LimitReader(r, metricsLength))
 	out := samples{}
-	lines := bufio.NewReader(io.LimitReader(r, metricsLength))
-	for n := 1; ; n++ {
-		line, err := lines.ReadString('\n')
-		if err != nil {
-			return out, nil
-		}
-		if !strings.HasPrefix(line, syncPrefix) {
-			continue
-		}
-		name, family, value, ok := parseSample(strings.TrimRight(line, "\r\n"))
-		if !ok {
-			return out, fmt.Errorf("line %d: no sample", n)
-		}
-		switch name {
-		case syncCount, syncLast, syncQueued, restoreFailure:
-			if out[name] == nil {
-				out[name] = map[string]float64{}
+	for name, f := range families {
+		for _, m := range f.GetMetric() {
+			key, value := name, cmp.Or(m.GetGauge().GetValue(), m.GetCounter().GetValue(), m.GetUntyped().GetValue())
+			if h := m.GetHistogram(); h != nil {
+				key, value = name+"_count", float64(h.GetSampleCount())
 			}
-			out[name][family] = value
+			if kept := []string{syncCount, syncLast, syncQueued, restoreFailure}; !slices.Contains(kept, key) || math.IsNaN(value) || math.IsInf(value, 0) {
+				continue
+			}
+			if out[key] == nil {
+				out[key] = map[string]float64{}
+			}
+			out[key][familyOf(m)] = value
 		}
 	}
+	return out, err
 }
 
-// parseSample reads NAME{LABEL="VALUE",...} NUMBER [TIME].
-func parseSample(line string) (name, family string, value float64, ok bool) {
-	i := strings.IndexAny(line, "{ \t")
-	if i <= 0 {
-		return "", "", 0, false
-	}
-	name, rest := line[:i], line[i:]
-	if rest[0] == '{' {
-		if family, rest, ok = parseLabels(rest[1:]); !ok {
-			return "", "", 0, false
+// familyOf is a metric's label ip_family.
+func familyOf(m *dto.Metric) string {
+	for _, l := range m.GetLabel() {
+		if l.GetName() == "ip_family" {
+			return l.GetValue()
 		}
 	}
-	fields := strings.Fields(rest)
-	if len(fields) == 0 || len(fields) > 2 {
-		return "", "", 0, false
-	}
-	value, err := strconv.ParseFloat(fields[0], 64)
-	if err != nil || math.IsNaN(value) || math.IsInf(value, 0) {
-		return "", "", 0, false
-	}
-	return name, family, value, true
-}
-
-// parseLabels reads labels up to the closing brace, and gives the family and what
-// follows.
-func parseLabels(text string) (family, rest string, ok bool) {
-	for {
-		text = strings.TrimLeft(text, " \t")
-		if after, ok := strings.CutPrefix(text, "}"); ok {
-			return family, after, true
-		}
-		name, after, ok := strings.Cut(text, "=\"")
-		if !ok || name == "" || strings.ContainsAny(name, "}\", \t") {
-			return "", "", false
-		}
-		end := endOfValue(after)
-		if end < 0 {
-			return "", "", false
-		}
-		if name == "ip_family" {
-			family = after[:end]
-		}
-		text = strings.TrimLeft(after[end+1:], " \t")
-		if next, ok := strings.CutPrefix(text, ","); ok {
-			text = next
-		} else if !strings.HasPrefix(text, "}") {
-			return "", "", false
-		}
-	}
-}
-
-// endOfValue finds the quote that is not escaped.
-func endOfValue(text string) int {
-	for i := 0; i < len(text); i++ {
-		switch text[i] {
-		case '\\':
-			i++
-		case '"':
-			return i
-		}
-	}
-	return -1
+	return ""
 }
 
 // summary adds up what is counted. Of the two times it gives those of one family:

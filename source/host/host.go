@@ -94,6 +94,7 @@ func (o Options) name() string {
 func Read(ctx context.Context, o Options) (dataplane.Host, []snapshot.Coverage) {
 	r := newReading(ctx, o)
 	r.run()
+	r.host.Unmap()
 	slices.Sort(r.host.Unread)
 	r.host.Unread = slices.Compact(r.host.Unread)
 	return r.host, r.coverage

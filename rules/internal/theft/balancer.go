@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package rules
+package theft
 
 import (
 	"net/netip"
@@ -10,25 +10,26 @@ import (
 	"whohas/claim"
 	"whohas/cluster"
 	"whohas/dataplane"
+	"whohas/kubeproxy"
 	"whohas/rule"
 	"whohas/snapshot"
 )
 
-// balanceAPI tells whether virtual servers of a host lead to apiservers: a balancer of
+// BalanceAPI tells whether virtual servers of a host lead to apiservers: a balancer of
 // the control plane on each host, as kube-vip, keepalived and lvscare make one, or a
 // Service in front of it.
-func balanceAPI(p *rule.Pass, h *dataplane.Host, servers []dataplane.VirtualServer) bool {
+func BalanceAPI(p *rule.Pass, h *dataplane.Host, servers []dataplane.VirtualServer) bool {
 	return slices.ContainsFunc(servers, func(v dataplane.VirtualServer) bool {
-		at := netip.AddrPortFrom(v.IP.Unmap(), v.Port)
+		at := netip.AddrPortFrom(v.IP, v.Port)
 		return len(v.Servers) > 0 && !slices.ContainsFunc(v.Servers, func(r dataplane.RealServer) bool {
-			return !leadsToServer(p, h, at, netip.AddrPortFrom(r.IP.Unmap(), r.Port))
+			return !LeadsToServer(p, h, at, netip.AddrPortFrom(r.IP, r.Port))
 		})
 	})
 }
 
-// leadsToServer tells whether an apiserver is behind a destination of what is taken for
+// LeadsToServer tells whether an apiserver is behind a destination of what is taken for
 // one. Where no object says, a machine's is: by its port, and by no Pod being there.
-func leadsToServer(p *rule.Pass, h *dataplane.Host, at, to netip.AddrPort) bool {
+func LeadsToServer(p *rule.Pass, h *dataplane.Host, at, to netip.AddrPort) bool {
 	return isAPIServer(p, to.Addr(), to.Port()) || toldServer(p, at) && (to.Port() == at.Port() || to.Port() == 6443) && h != nil && !podThere(h, to.Addr())
 }
 
@@ -46,7 +47,7 @@ func toldServer(p *rule.Pass, at netip.AddrPort) bool {
 // tunnel or a container's device, or over another node. Machines are on a subnet of a
 // card, or behind the default route.
 func podThere(h *dataplane.Host, ip netip.Addr) bool {
-	if slices.ContainsFunc(h.Sandboxes, func(s dataplane.Sandbox) bool { return s.IP.Unmap() == ip }) {
+	if slices.ContainsFunc(h.Sandboxes, func(s dataplane.Sandbox) bool { return s.IP == ip }) {
 		return true
 	}
 	best := -1
@@ -83,10 +84,10 @@ func isAPIServer(p *rule.Pass, ip netip.Addr, port uint16) bool {
 	return false
 }
 
-// destinations lists where rules of a table lead, over the chains that they jump to.
+// Destinations lists where rules of a table lead, over the chains that they jump to.
 // A rule of another kind than a jump or a translation leads nowhere that is known: ok
 // is false then.
-func destinations(t *dataplane.Table, rules []string) (out []netip.AddrPort, ok bool) {
+func Destinations(t *dataplane.Table, rules []string) (out []netip.AddrPort, ok bool) {
 	const most = 1000 // chains; a Service has one for each endpoint
 	seen := map[string]bool{}
 	for len(rules) > 0 {
@@ -101,7 +102,7 @@ func destinations(t *dataplane.Table, rules []string) (out []netip.AddrPort, ok 
 				return nil, false
 			}
 			out = append(out, netip.AddrPortFrom(dest.Addr().Unmap(), dest.Port()))
-		case jumps && strings.HasPrefix(jump, "KUBE-MARK-"), jumps && (jump == "MARK" || jump == "RETURN" || jump == "ACCEPT"):
+		case jumps && strings.HasPrefix(jump, kubeproxy.MarkPrefix), jumps && (jump == "MARK" || jump == "RETURN" || jump == "ACCEPT"):
 		case jumps && !seen[jump] && len(seen) < most:
 			seen[jump] = true
 			for _, c := range t.Chains {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package rules
+package fix
 
 import (
+	"cmp"
 	"fmt"
-	"net/netip"
 	"path"
 	"slices"
 	"strings"
@@ -12,6 +12,7 @@ import (
 	"whohas/claim"
 	"whohas/explain"
 	"whohas/rule"
+	"whohas/rules/internal/pick"
 	"whohas/snapshot"
 )
 
@@ -26,7 +27,7 @@ func poolEdit(p *rule.Pass, pool claim.Claim, out []claim.Range) explain.Fix {
 	}
 	texts := make([]string, len(left))
 	for i, r := range left {
-		texts[i] = rangeText(r)
+		texts[i] = pick.RangeText(r)
 	}
 	f := explain.Fix{Text: fmt.Sprintf("hand out %s instead of %s", orNothing(texts), pool.Text)}
 	if edit := entryEdit(p, pool, texts); edit != nil {
@@ -35,30 +36,11 @@ func poolEdit(p *rule.Pass, pool claim.Claim, out []claim.Range) explain.Fix {
 	return f
 }
 
-// rangesIn lists the ranges of claims, sorted, each once.
-func rangesIn(claims []claim.Claim) []claim.Range {
-	out := make([]claim.Range, len(claims))
-	for i, c := range claims {
-		out[i] = c.Range
-	}
-	slices.SortFunc(out, claim.Range.Compare)
-	return slices.Compact(out)
-}
-
 func orNothing(texts []string) string {
 	if len(texts) == 0 {
 		return "nothing"
 	}
 	return strings.Join(texts, ", ")
-}
-
-// rangeText writes a range as the pool's controller reads it: a single address
-// is a /32 or /128 for those that want a CIDR.
-func rangeText(r claim.Range) string {
-	if r.IsSingle() {
-		return netip.PrefixFrom(r.From, r.From.BitLen()).String()
-	}
-	return r.String()
 }
 
 // entryEdit replaces one string of a list of strings by the ranges left; other
@@ -75,7 +57,7 @@ func entryEdit(p *rule.Pass, pool claim.Claim, texts []string) *snapshot.Edit {
 	for _, t := range slices.Backward(texts) {
 		ops = append(ops, snapshot.Op{Op: "add", Path: pointer, Value: t})
 	}
-	return &snapshot.Edit{Kind: kindOf(pool.By), On: pool.By, Ops: ops}
+	return &snapshot.Edit{Kind: pick.KindOf(pool.By), On: pool.By, Ops: ops}
 }
 
 // poolRemoval is the step that takes a whole entry out of a pool. Where the entry
@@ -98,7 +80,7 @@ func poolRemoval(p *rule.Pass, pool claim.Claim, where string) (explain.Step, bo
 	}
 	return explain.Step{
 		Where: where, Text: fmt.Sprintf("remove %s from %s%s", pool.Text, pool.By, standsIn(pool)),
-		Edit: &snapshot.Edit{Kind: kindOf(pool.By), On: pool.By, Ops: []snapshot.Op{
+		Edit: &snapshot.Edit{Kind: pick.KindOf(pool.By), On: pool.By, Ops: []snapshot.Op{
 			{Op: "test", Path: pointer, Value: first}, {Op: "remove", Path: strings.TrimSuffix(block, "/")},
 		}},
 	}, true
@@ -113,28 +95,26 @@ func standsIn(c claim.Claim) string {
 	return fmt.Sprintf(" (%s:%d)", c.Origin.File, c.Origin.Line)
 }
 
-// autoAssigned tells whether a pool is handed out without being asked for.
-func autoAssigned(p *rule.Pass, pool claim.Claim) bool {
+// AutoAssigned tells whether a pool is handed out without being asked for.
+func AutoAssigned(p *rule.Pass, pool claim.Claim) bool {
 	o := p.Object(pool.By)
 	return o == nil || o.Field("spec", "autoAssign").Text() != "false"
 }
 
-// insideAddrs lists the single addresses that owners have inside a pool, sorted, each once.
-func insideAddrs(owners []claim.Claim) []netip.Addr {
-	var out []netip.Addr
-	for _, o := range owners {
-		if o.Range.IsSingle() {
-			out = append(out, o.Range.From)
-		}
+// PoolsEdit takes addresses out of all pools that have one range: one alone would
+// leave the conflict to the others.
+func PoolsEdit(p *rule.Pass, pools []claim.Claim, out []claim.Range) explain.Fix {
+	pools = slices.Clone(pools)
+	slices.SortStableFunc(pools, func(a, b claim.Claim) int {
+		return cmp.Or(a.By.Compare(b.By), pick.LaterFirst(a.Origin.Field, b.Origin.Field))
+	})
+	var all explain.Fix
+	var texts []string
+	for _, pool := range pools {
+		f := poolEdit(p, pool, out)
+		texts = append(texts, f.Text)
+		all.Steps = append(all.Steps, f.Steps...)
 	}
-	slices.SortFunc(out, netip.Addr.Compare)
-	return slices.Compact(out)
-}
-
-func plainAddrs(ips []netip.Addr) string {
-	texts := make([]string, len(ips))
-	for i, ip := range ips {
-		texts[i] = ip.String()
-	}
-	return explain.Names(texts)
+	all.Text = strings.Join(slices.Compact(texts), "; ")
+	return all
 }
