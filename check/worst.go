@@ -125,7 +125,7 @@ func (u *union) nodes(g *cluster.Facts) {
 		}
 	}
 	slices.SortStableFunc(all, func(a, b cluster.Node) int { return strings.Compare(a.Name, b.Name) })
-	u.facts.Nodes = all
+	u.facts = *u.facts.WithNodes(all)
 }
 
 // apiServers has all ways to the apiserver. The addresses among them are claims as

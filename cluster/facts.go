@@ -52,6 +52,8 @@ type Facts struct {
 	Subnets       []netip.Prefix // the nodes' own, as far as objects tell; sorted
 	FirstNotReady NotReady
 	Conclusions   []Conclusion
+
+	index *nodeIndex // of Nodes; nil where nobody made one
 }
 
 // Behavior is what the cluster's service proxy does with a Service's external address.
@@ -96,13 +98,10 @@ func (f *Facts) NodeWith(ip netip.Addr) (Node, bool) { return f.NodeOf(ip, nil) 
 func (f *Facts) NodeOf(ip netip.Addr, named []string) (Node, bool) {
 	var found Node
 	ok := false
-	for _, is := range []func(Node) bool{
-		func(n Node) bool { return slices.Contains(n.Addresses, ip) },
-		func(n Node) bool { return slices.Contains(named, n.Name) },
-	} {
-		for _, n := range f.Nodes {
-			if (!ok || n.ControlPlane && !found.ControlPlane) && is(n) {
-				found, ok = n, true
+	for _, candidates := range [][]int{f.having(ip), f.called(named)} {
+		for _, i := range candidates {
+			if n := &f.Nodes[i]; !ok || n.ControlPlane && !found.ControlPlane {
+				found, ok = *n, true
 			}
 		}
 	}
@@ -121,6 +120,7 @@ func Draw(s *snapshot.Snapshot, override dataplane.ProxyMode, from string) *Fact
 	f.apiServers(s)
 	f.announcers(s)
 	slices.SortStableFunc(f.Conclusions, func(a, b Conclusion) int { return cmp.Compare(a.Subject, b.Subject) })
+	f.index = indexOf(f.Nodes)
 	return f
 }
 

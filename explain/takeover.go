@@ -131,13 +131,14 @@ func (x *takeover) place() {
 	if x.owner == "" {
 		x.owner = x.Is
 	}
-	for _, n := range x.f.Nodes {
-		if n.Name == x.Owner.Name || x.Held != nil && !x.seen(n.Name) || slices.Contains(x.Over, n.Name) {
-			continue
-		}
-		x.victims = append(x.victims, n.Name)
-		if n.ControlPlane {
-			x.planes = append(x.planes, n.Name)
+	if x.victims = x.f.OtherNodes(x.Owner.Name); x.Held != nil || len(x.Over) > 0 {
+		x.victims = slices.DeleteFunc(x.victims, func(n string) bool { return x.Held != nil && !x.seen(n) || slices.Contains(x.Over, n) })
+	}
+	for i := range x.f.Nodes {
+		if n := &x.f.Nodes[i]; n.ControlPlane && n.Name != x.Owner.Name {
+			if _, lost := slices.BinarySearch(x.victims, n.Name); lost {
+				x.planes = append(x.planes, n.Name)
+			}
 		}
 	}
 	for _, s := range x.Seen { // a host of which no Node was read
@@ -145,7 +146,9 @@ func (x *takeover) place() {
 			x.victims = append(x.victims, s.Host)
 		}
 	}
-	slices.Sort(x.victims)
+	if x.Held != nil {
+		slices.Sort(x.victims)
+	}
 	slices.Sort(x.planes)
 }
 
