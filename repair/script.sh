@@ -60,22 +60,35 @@ ruled() { rule show 2>/dev/null | grep -q '^0:.*to @PATTERN@ goto 1'; }
 # the local table is never without. A step that fails ends the chain, and all is as before.
 put_rule() {
     [ "@FAMILY@" = -4 ] || return 1 # IPv6 needs a route as well: whohas puts it
-    ruled && return 0
-    # No other rule has the preference of the local table's.
-    [ "$(rule show 2>/dev/null | grep -c '^0:')" = 1 ] && rule show | grep -q '^0:[[:space:]]*from all lookup local *$' || return 1
-    rule add pref 1 type nop protocol kernel 2>/dev/null &&
+    if ruled; then
+        settle
+    else
+        # No other rule has the preference of the local table's.
+        [ "$(rule show 2>/dev/null | grep -c '^0:')" = 1 ] && rule show | grep -q '^0:[[:space:]]*from all lookup local *$' || return 1
+        rule add pref 1 type nop protocol kernel 2>/dev/null
         rule add pref 0 to $ip goto 1 protocol kernel &&
-        rule add pref 0 lookup local protocol boot &&
-        rule del pref 0 lookup local protocol kernel &&
-        rule add pref 0 lookup local protocol kernel &&
-        rule del pref 0 lookup local protocol boot
+            rule add pref 0 lookup local protocol boot &&
+            rule del pref 0 lookup local protocol kernel &&
+            rule add pref 0 lookup local protocol kernel &&
+            rule del pref 0 lookup local protocol boot
+    fi
     case $(ip @FAMILY@ route get $ip 2>/dev/null) in
     "$ip "*) return 0 ;;
     esac
     take_rule
     return 1
 }
+# A run that was killed half way may leave two rules of the local table, or one that is not
+# the kernel's, or one before this script's: now there is one, the kernel's, behind it.
+settle() {
+    rule add pref 0 lookup local protocol static 2>/dev/null
+    ip -d @FAMILY@ rule show 2>/dev/null | grep -q '^0:.*lookup local proto static' || return 1
+    rule del pref 0 lookup local protocol kernel 2>/dev/null
+    rule del pref 0 lookup local protocol boot 2>/dev/null
+    rule add pref 0 lookup local protocol kernel && rule del pref 0 lookup local protocol static
+}
 take_rule() {
+    ruled && settle
     rule del pref 0 to $ip goto 1 2>/dev/null
     rule show 2>/dev/null | grep -q 'goto 1$' || rule del pref 1 type nop 2>/dev/null
 }

@@ -148,6 +148,17 @@ func TestScriptHostile(t *testing.T) {
 	}
 }
 
+// half are the steps of a run that was killed after some of what puts the rule, and a run
+// behind it.
+func half(steps int) string {
+	put := []string{"ip rule add pref 1 type nop protocol kernel && ip rule add pref 0 to " + held + " goto 1 protocol kernel", "ip rule add pref 0 lookup local protocol boot",
+		"ip rule del pref 0 lookup local protocol kernel", "ip rule add pref 0 lookup local protocol kernel"}
+	return strings.Join(put[:steps], " && ") + ` || exit 9
+sh "$DIR/script.sh" & wait_for leads || exit 10
+ip addr del ` + held + `/32 dev kube-ipvs0; wait $! || exit 12
+same || exit 13`
+}
+
 // TestScriptByRule runs the script on a host of its own, in a network namespace: the rule
 // stands while the address does, goes when the address has gone, or has come to a card,
 // and an interrupted run is ended by the next.
@@ -173,6 +184,10 @@ same || exit 13`,
 kill -9 $!; wait $!; leads || exit 11
 ip addr del ` + held + `/32 dev kube-ipvs0; sh "$DIR/script.sh" || exit 12
 same || exit 13`,
+		"killed before it leads":           half(1),
+		"killed with two local rules":      half(2),
+		"killed with one of protocol boot": half(3),
+		"killed before the last step":      half(4),
 		"its own": `sh "$DIR/script.sh" & wait_for leads || exit 10
 ip addr add ` + held + `/24 dev eth0; wait $!; [ $? = 2 ] || exit 12
 same || exit 13`,
