@@ -5,7 +5,8 @@ package dataplane
 import "net/netip"
 
 // Unmap writes IPv4 addresses in IPv6 (::ffff:192.0.2.1) as IPv4, in every field. Whoever
-// makes a Host does that once; nobody behind does.
+// makes a Host does that once; nobody behind does. Where there is none nothing is written:
+// others may read meanwhile.
 func (h *Host) Unmap() {
 	for i := range h.Links {
 		unmap(&h.Links[i].Local, &h.Links[i].Remote)
@@ -46,7 +47,9 @@ func (h *Host) unmapStation() {
 	}
 	for i := range h.Dials {
 		unmap(&h.Dials[i].Local)
-		h.Dials[i].To = netip.AddrPortFrom(h.Dials[i].To.Addr().Unmap(), h.Dials[i].To.Port())
+		if to := &h.Dials[i].To; to.Addr().Is4In6() {
+			*to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
+		}
 	}
 	for i := range h.Sandboxes {
 		unmap(&h.Sandboxes[i].IP)
@@ -58,7 +61,9 @@ func (h *Host) unmapStation() {
 
 func unmap(all ...*netip.Addr) {
 	for _, ip := range all {
-		*ip = ip.Unmap()
+		if ip.Is4In6() {
+			*ip = ip.Unmap()
+		}
 	}
 }
 
@@ -66,7 +71,7 @@ func unmap(all ...*netip.Addr) {
 // none of IPv4 (systemd makes it unreachable).
 func unmapPrefix(all ...*netip.Prefix) {
 	for _, p := range all {
-		if ip := p.Addr().Unmap(); p.IsSingleIP() {
+		if ip := p.Addr().Unmap(); p.Addr().Is4In6() && p.IsSingleIP() {
 			*p = netip.PrefixFrom(ip, ip.BitLen())
 		}
 	}

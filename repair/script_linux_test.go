@@ -4,6 +4,7 @@ package repair_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"whohas/repair"
 )
@@ -204,7 +206,9 @@ ip rule | grep goto && exit 13; ip rule | grep -q 'lookup local' || exit 14`,
 			if err := os.WriteFile(filepath.Join(dir, "script.sh"), []byte(text), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			cmd := exec.Command("unshare", "-n", "sh", "-c", host+steps)
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, "unshare", "-n", "--pid", "--fork", "--kill-child", "sh", "-c", host+steps)
 			cmd.Env = append(os.Environ(), "DIR="+dir)
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Errorf("%v\n%s", err, out)

@@ -413,7 +413,7 @@ func TestNames(t *testing.T) {
 // TestHostileNames: a name from a cluster, a configuration or a kernel stays a text.
 func TestHostileNames(t *testing.T) {
 	w := incident(t, dataplane.IPVS)
-	who := snapshot.Ref{Kind: "Reserved", Name: `a'};host|TCP/1|\n{{${x}` + "\n\x00"}
+	who := snapshot.Ref{Kind: "Reserved", Name: `a'};host|TCP/1|\n{{${x}` + "\n\r\x00"}
 	w.reserved = append(w.reserved, claim.Claim{
 		Range: claim.Single(netip.MustParseAddr("192.168.10.118")), Role: claim.Reserved, Kind: "declared.x", By: who, Owner: who,
 	})
