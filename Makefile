@@ -9,11 +9,14 @@ components := kube-controller-manager kube-proxy kube-proxy-1.25 kubemark kubect
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: ## the program, as bin/kubectl-whohas
+build: ## the programs, as bin/kubectl-whohas and bin/whohas-guard
 	CGO_ENABLED=0 go build -trimpath -o bin/kubectl-whohas ./cmd/whohas
+	CGO_ENABLED=0 go build -trimpath -o bin/whohas-guard ./cmd/whohas-guard
 
-image: ## the container image, as dist/whohas.oci.tar: no registry, no daemon
-	go run -C tools/image . -root $(CURDIR) -o $(CURDIR)/dist/whohas.oci.tar -version $$(git describe --tags --always --dirty 2>/dev/null || echo devel)
+image: ## the container images, as dist/PROGRAM.oci.tar: no registry, no daemon
+	@for p in whohas-guard whohas; do \
+	  go run -C tools/image . -root $(CURDIR) -program $$p -o $(CURDIR)/dist/$$p.oci.tar -version $$(git describe --tags --always --dirty 2>/dev/null || echo devel) || exit 1; \
+	done
 
 check: tools lint test ## what CI runs: everything that must hold
 

@@ -68,10 +68,10 @@ func TestChartOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := containers[0].(map[string]any)
-	if diff := cmp.Diff([]any{"guard", "serve", "--proxy-mode=ipvs", "--config=/config/whohas.yaml", "--log-level=debug"}, c["args"]); diff != "" {
+	if diff := cmp.Diff([]any{"serve", "--proxy-mode=ipvs", "--config=/config/whohas.yaml", "--log-level=debug"}, c["args"]); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff("ghcr.io/whohas/whohas@sha256:"+strings.Repeat("0", 64), c["image"]); diff != "" {
+	if diff := cmp.Diff("ghcr.io/whohas/whohas-guard@sha256:"+strings.Repeat("0", 64), c["image"]); diff != "" {
 		t.Error(diff)
 	}
 	config, _, _ := unstructured.NestedString(find(t, objects, "ConfigMap", "whohas-guard-config").Object, "data", "whohas.yaml")

@@ -27,7 +27,7 @@ type Cluster struct {
 	LocalProxy   LocalProxy        // on every node; zero: none
 	HoldTime     time.Duration     // of BGP
 	VIP          netip.Addr        // a control-plane address that no Node lists; added to the certificate
-	Guard        bool              // whohas guard serve, on the control plane
+	Guard        bool              // whohas-guard serve, on the control plane
 }
 
 // Proxy is kube-proxy: its era and how it is configured.
@@ -67,7 +67,7 @@ var clusterKeys = map[string]form{
 	"server":        {"server HOST ADDRESS:PORT", "where a node looks for the apiserver; the control plane's address without the line"},
 	"local-proxy":   {"local-proxy PORT ADDRESS:PORT...", "on every node's 127.0.0.1, to the first of these that accepts"},
 	"monitor":       {"monitor grace=TIME", "after what silence a Node counts as lost; Kubernetes' own 50 s without the line"},
-	"guard":         {"guard", "whohas guard serve beside the apiserver; it is asked once a step has applied /etc/kubernetes/guard/webhook.yaml. kubectl is there then"},
+	"guard":         {"guard", "whohas-guard serve beside the apiserver; it is asked once a step has applied /etc/kubernetes/guard/webhook.yaml. kubectl is there then"},
 	"vip":           {"vip ADDRESS", "the apiserver's address for the nodes, which no Node lists"},
 }
 

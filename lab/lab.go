@@ -113,7 +113,7 @@ func (s *Scenario) KernelOnly() bool { return s.Cluster.ControlPlane == "" }
 
 // AsksWhohas tells whether a step runs the program that all this is about.
 func (s *Scenario) AsksWhohas() bool {
-	return s.Cluster.Guard || slices.ContainsFunc(s.Steps, func(step Step) bool {
+	return slices.ContainsFunc(s.Steps, func(step Step) bool {
 		return step.Query.What == "diagnose" || slices.ContainsFunc(step.Args, func(a string) bool { return strings.Contains(a, "whohas ") })
 	})
 }

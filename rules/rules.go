@@ -26,3 +26,13 @@ func All() []*rule.Rule {
 	slices.SortFunc(list, func(a, b *rule.Rule) int { return strings.Compare(a.ID, b.ID) })
 	return list
 }
+
+// Find finds a rule by its ID or name; nil if there is none.
+func Find(name string) *rule.Rule {
+	for _, r := range all {
+		if r.ID == name || r.Name == name {
+			return r
+		}
+	}
+	return nil
+}

@@ -325,7 +325,7 @@ func (f *front) remember(question, answer []byte) {
 	})
 }
 
-// guard runs `guard serve` in this process, behind the front, until the function that it
+// guard runs `whohas-guard serve` in this process, behind the front, until the function that it
 // gives is called. It is ready: its register and its facts are the cluster as it is now.
 func (c *apiCluster) guard(t *testing.T, config *rest.Config, mode dataplane.ProxyMode, claims []claim.Claim) (end func()) {
 	t.Helper()

@@ -96,7 +96,7 @@ var sections = []struct{ prefix, title, text string }{
 const preamble = `# What the guard says of known cases
 
 Made by ` + "`go test ./guard/cases -run TestCases -update`" + `, which plays each case into a real
-kube-apiserver: once with ` + "`whohas guard serve`" + ` behind the webhook of deploy/base, once with what
+kube-apiserver: once with ` + "`whohas-guard serve`" + ` behind the webhook of deploy/base, once with what
 ` + "`whohas guard policy --form literal`" + ` prints for the case's cluster. The scenarios are
 rules/testdata/NAME.txtar and examples/incident. All writes are cluster-admin's.
 

@@ -67,6 +67,10 @@ type Input struct {
 	Now        time.Time                // for the expiry of permissions
 }
 
+// DefaultNamespace is where the guard, and with it the ConfigMap of form map-param, lives
+// unless it is told another place.
+const DefaultNamespace = "whohas-system"
+
 // Options are what the operator chooses. The zero Form is chosen by size.
 type Options struct {
 	Form       Form

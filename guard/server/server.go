@@ -43,9 +43,6 @@ import (
 // Name is that of the webhook's configuration, of the report, and the field manager's.
 const Name = "whohas-guard"
 
-// DefaultNamespace is where the guard lives unless it is told another place.
-const DefaultNamespace = "whohas-system"
-
 // Options are what the command line says. Config and Watch must be given.
 type Options struct {
 	Config *rest.Config

@@ -11,14 +11,14 @@ import (
 
 // bencher measures one thing after the other. Only one process runs at a time.
 type bencher struct {
-	runs                int
-	decisions, asking   int // of the guard's: how many, how many seconds
-	root                string
-	sizes               samples
-	temp, kept          string
-	whohas, kubeconform string
-	table               table
-	wrong               []string // what is not merely slow
+	runs                              int
+	decisions, asking                 int // of the guard's: how many, how many seconds
+	root                              string
+	sizes                             samples
+	temp, kept                        string
+	whohas, guardProgram, kubeconform string
+	table                             table
+	wrong                             []string // what is not merely slow
 }
 
 func (b *bencher) all(what []string) error {

@@ -40,7 +40,7 @@ type deciding struct {
 // far the figures can be trusted.
 const decisionParts = 5
 
-// decide makes decisions over a register, kept as `guard serve` keeps it.
+// decide makes decisions over a register, kept as `whohas-guard serve` keeps it.
 func decide(args []string) error {
 	var size fleet.Size
 	if err := json.Unmarshal([]byte(args[0]), &size); err != nil {

@@ -72,7 +72,7 @@ func (b *bencher) deciding() error {
 
 func (b *bencher) serving() error {
 	size := guarded(b.sizes.full.Size)
-	job, err := json.Marshal(servingJob{Whohas: b.whohas, Size: size, Runs: b.few(), Seconds: b.asking})
+	job, err := json.Marshal(servingJob{Guard: b.guardProgram, Size: size, Runs: b.few(), Seconds: b.asking})
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (b *bencher) serving() error {
 	if err := b.part("serve", &s, string(job)); err != nil {
 		return err
 	}
-	b.table.add(row{what: "guard serve: start to ready", size: fmt.Sprintf("%d Nodes, %d Services", size.Nodes, size.Services), unit: seconds, values: s.Ready, goal: goal{below: 10}})
+	b.table.add(row{what: "whohas-guard serve: start to ready", size: fmt.Sprintf("%d Nodes, %d Services", size.Nodes, size.Services), unit: seconds, values: s.Ready, goal: goal{below: 10}})
 	b.table.add(row{what: "  answer over HTTPS, half of them", size: fmt.Sprintf("%d/s, %d at once", perSecond, atOnce), unit: millis, values: s.P50})
 	b.table.add(row{what: "    99 of 100", size: fmt.Sprintf("%d in all", s.Asked), unit: millis, values: s.P99, goal: goal{below: 5}})
 	b.table.add(row{what: "    the slowest", unit: millis, values: s.Most})
@@ -88,9 +88,9 @@ func (b *bencher) serving() error {
 	b.table.add(row{what: "  resident, after the questions", unit: mebibytes, values: s.Loaded, goal: goal{below: 150}})
 	b.table.add(row{what: "    without the program's own file", unit: mebibytes, values: s.Anonymous})
 	b.table.add(row{what: "  resident, the most", unit: mebibytes, values: s.Peak, goal: goal{below: 150}})
-	b.table.verdict("guard serve: a kube-apiserver with %d objects, loaded in %.0f s; %d questions, %d wrong answers", s.Objects, s.Loading, s.Asked, s.Wrong)
+	b.table.verdict("whohas-guard serve: a kube-apiserver with %d objects, loaded in %.0f s; %d questions, %d wrong answers", s.Objects, s.Loading, s.Asked, s.Wrong)
 	if s.Wrong > 0 {
-		b.wrong = append(b.wrong, fmt.Sprintf("guard serve: %d answers, the last of %s", s.Wrong, s.FirstWrong))
+		b.wrong = append(b.wrong, fmt.Sprintf("whohas-guard serve: %d answers, the last of %s", s.Wrong, s.FirstWrong))
 	}
 	return nil
 }

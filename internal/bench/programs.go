@@ -22,18 +22,21 @@ func moduleRoot() (string, error) {
 	return filepath.Dir(mod), nil
 }
 
-// buildPrograms makes whohas as it is released.
+// buildPrograms makes whohas and whohas-guard as they are released.
 func (b *bencher) buildPrograms() (err error) {
 	if b.root, err = moduleRoot(); err != nil {
 		return err
 	}
-	b.whohas = b.tempFile("whohas")
-	saying("building whohas")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", b.whohas, "./cmd/whohas")
-	cmd.Dir, cmd.Stderr = b.root, os.Stderr
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("build whohas: %w", err)
+	b.whohas, b.guardProgram = b.tempFile("whohas"), b.tempFile("whohas-guard")
+	for _, path := range []string{b.whohas, b.guardProgram} {
+		name := filepath.Base(path)
+		saying("building " + name)
+		cmd := exec.Command("go", "build", "-trimpath", "-o", path, "./cmd/"+name)
+		cmd.Dir, cmd.Stderr = b.root, os.Stderr
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("build %s: %w", name, err)
+		}
 	}
 	return nil
 }

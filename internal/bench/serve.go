@@ -23,11 +23,11 @@ import (
 	"whohas/internal/fleet"
 )
 
-// servingJob is what is to be measured, and serving what came of it: `guard serve`, as
+// servingJob is what is to be measured, and serving what came of it: `whohas-guard serve`, as
 // a process, beside a real apiserver.
 type (
 	servingJob struct {
-		Whohas  string
+		Guard   string // the program
 		Size    fleet.Size
 		Runs    int
 		Seconds int // of questions
@@ -89,8 +89,8 @@ func (j servingJob) measure(tb *host, out *serving) error {
 		return err
 	}
 	for run := range j.Runs {
-		saying("guard serve, run %d of %d", run+1, j.Runs)
-		g := &guardProcess{whohas: j.Whohas, kubeconfig: server.Kubeconfig(apiserver.Admin), certificates: certificate, dir: tb.TempDir()}
+		saying("whohas-guard serve, run %d of %d", run+1, j.Runs)
+		g := &guardProcess{program: j.Guard, kubeconfig: server.Kubeconfig(apiserver.Admin), certificates: certificate, dir: tb.TempDir()}
 		err := g.start()
 		if err == nil {
 			err = g.measure(out, writes(c, j.Seconds*perSecond/j.Runs), asker(pool))
@@ -104,11 +104,11 @@ func (j servingJob) measure(tb *host, out *serving) error {
 
 // guardProcess is the program as a cluster runs it.
 type guardProcess struct {
-	whohas, kubeconfig, certificates, dir string
-	listen, metrics, health               string
-	cmd                                   *exec.Cmd
-	ended                                 chan error
-	begun                                 time.Time
+	program, kubeconfig, certificates, dir string
+	listen, metrics, health                string
+	cmd                                    *exec.Cmd
+	ended                                  chan error
+	begun                                  time.Time
 }
 
 func (g *guardProcess) start() error {
@@ -125,7 +125,7 @@ func (g *guardProcess) start() error {
 		return err
 	}
 	defer log.Close()
-	g.cmd = exec.Command(g.whohas, "guard", "serve", "--kubeconfig", g.kubeconfig, "--cert-dir", g.certificates,
+	g.cmd = exec.Command(g.program, "serve", "--kubeconfig", g.kubeconfig, "--cert-dir", g.certificates,
 		"--listen", g.listen, "--metrics-listen", g.metrics, "--health-listen", g.health)
 	g.cmd.Dir, g.cmd.Stdout, g.cmd.Stderr = g.dir, log, log
 	g.cmd.Env = append(os.Environ(), "GOMEMLIMIT=512MiB") // as in deploy/base
@@ -148,11 +148,11 @@ func (g *guardProcess) until(what string, is func() bool) error {
 		select {
 		case err := <-g.ended:
 			g.ended <- err
-			return fmt.Errorf("guard serve ended: %w", err)
+			return fmt.Errorf("whohas-guard serve ended: %w", err)
 		default:
 		}
 		if time.Now().After(end) {
-			return fmt.Errorf("guard serve: not %s after %v", what, readyLimit)
+			return fmt.Errorf("whohas-guard serve: not %s after %v", what, readyLimit)
 		}
 	}
 	return nil
@@ -169,7 +169,7 @@ func (g *guardProcess) stop() error {
 	case err := <-g.ended:
 		return err
 	case <-time.After(30 * time.Second):
-		return errors.Join(errors.New("guard serve does not end"), g.cmd.Process.Kill())
+		return errors.Join(errors.New("whohas-guard serve does not end"), g.cmd.Process.Kill())
 	}
 }
 

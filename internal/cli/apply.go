@@ -19,12 +19,14 @@ import (
 	"whohas/bypass"
 	"whohas/diagnose"
 	"whohas/explain"
+	"whohas/internal/console"
 	"whohas/probe"
 	"whohas/repair"
 	"whohas/repair/heal"
 	"whohas/repair/withdraw"
 	"whohas/report"
 	"whohas/source/host"
+	"whohas/source/kubeconfig"
 	"whohas/source/node"
 )
 
@@ -44,10 +46,10 @@ type applying struct {
 // reaches the owner, and so the apiserver, again; then the claim goes; then it waits
 // until the proxy here has learned of that.
 func (e *env) apply(ctx context.Context, f *repairFlags, seen diagnose.Seen, r *report.Repair, quiet bool) error {
-	a := &applying{env: e, repairFlags: f, seen: seen, report: r, to: e.stdout, now: e.now}
+	a := &applying{env: e, repairFlags: f, seen: seen, report: r, to: e.Stdout, now: e.now}
 	r.Claimed = true
 	if quiet {
-		a.to = e.stderr
+		a.to = e.Stderr
 	}
 	healing, err := a.begin(ctx)
 	if err != nil {
@@ -105,20 +107,20 @@ func (a *applying) begin(ctx context.Context) (*heal.Healing, error) {
 		by = heal.ByHold
 	}
 	if by == heal.ByHold && a.detach {
-		return nil, withHint(errors.New("--detach: this host is healed by holding the address off: "+a.report.Hold), "run it without --detach")
+		return nil, console.WithHint(errors.New("--detach: this host is healed by holding the address off: "+a.report.Hold), "run it without --detach")
 	}
 	h, err := heal.Begin(ctx, heal.Options{Targets: a.report.Targets, By: by, APIServers: a.servers(), DryRun: a.dryRun, Limit: a.limit, Waits: a.waits(),
 		Tell: func(ev heal.Event) { a.tell(ev.Kind, ev.Text) }})
 	switch {
 	case errors.Is(err, heal.ErrHeld):
-		return nil, withHint(err, "wait for it, or look who runs it: pgrep -af whohas")
+		return nil, console.WithHint(err, "wait for it, or look who runs it: pgrep -af whohas")
 	case errors.Is(err, bypass.ErrNoPlace):
-		return nil, withHint(err, "--by hold keeps the address off instead")
+		return nil, console.WithHint(err, "--by hold keeps the address off instead")
 	case err != nil:
 		return nil, err
 	case a.detach && !h.ByRule():
 		h.Close()
-		return nil, withHint(errors.New("--detach: no routing rule could be put, and nobody would keep the address off"), "run it without --detach")
+		return nil, console.WithHint(errors.New("--detach: no routing rule could be put, and nobody would keep the address off"), "run it without --detach")
 	}
 	return h, nil
 }
@@ -200,10 +202,10 @@ func (a *applying) tell(what, text string) {
 
 func (a *applying) withdraw(ctx context.Context, cfg *rest.Config) (withdraw.Outcome, error) {
 	file := cmp.Or(a.undoFile, "whohas-undo-"+a.now().UTC().Format("20060102T150405")+".json")
-	out, err := withdraw.Withdraw(ctx, withdraw.Options{Config: bounded(cfg), Withdrawals: a.report.Withdrawals, UndoFile: file, DryRun: a.dryRun,
+	out, err := withdraw.Withdraw(ctx, withdraw.Options{Config: kubeconfig.Bounded(cfg), Withdrawals: a.report.Withdrawals, UndoFile: file, DryRun: a.dryRun,
 		Tell: func(ev withdraw.Event) { a.tell("withdraw", said(ev)) }})
 	if atFile := (*fs.PathError)(nil); errors.As(err, &atFile) {
-		err = withHint(err, "nothing is patched without a way back: name a file that can be written with --undo-file, such as /dev/shm/whohas-undo.json")
+		err = console.WithHint(err, "nothing is patched without a way back: name a file that can be written with --undo-file, such as /dev/shm/whohas-undo.json")
 	}
 	if err != nil {
 		a.said = append(a.said, "the claim stands")
@@ -331,7 +333,7 @@ func (a *applying) verify(ctx context.Context, cfg *rest.Config, withdrawn withd
 	a.tell("verify", "waiting until the claim is gone and every Node is Ready")
 	ctx, cancel := context.WithTimeout(ctx, a.limit)
 	defer cancel()
-	v, err := withdraw.Verify(ctx, withdraw.VerifyOptions{Config: bounded(cfg), Withdrawals: withdrawn.Withdrawn(),
+	v, err := withdraw.Verify(ctx, withdraw.VerifyOptions{Config: kubeconfig.Bounded(cfg), Withdrawals: withdrawn.Withdrawn(),
 		Tell: func(ev withdraw.Event) { a.tell("verify", said(ev)) }})
 	if err != nil {
 		return err
@@ -413,11 +415,11 @@ func addressList(list []netip.Addr) string {
 // host, where an apiserver has answered. None is no error.
 func (f *repairFlags) credentials(seen diagnose.Seen) (*rest.Config, string, error) {
 	if f.named() {
-		cfg, err := restConfigOf(f.kube)
+		cfg, err := kubeconfig.Named(f.kube, agent())
 		return cfg, "the kubeconfig that was named", err
 	}
 	for _, path := range node.AdminKubeconfigs(f.root) {
-		cfg, err := restConfig(path)
+		cfg, err := clusterOf(path)
 		if err == nil && node.Answered(seen.Host, seen.Host.Dials, cfg.Host) {
 			return cfg, path, nil
 		}
@@ -435,9 +437,9 @@ func (e *env) undo(ctx context.Context, f *repairFlags) error {
 	defer cancel()
 	cfg, err := f.undoConfig()
 	if err != nil {
-		return withHint(fmt.Errorf("read kubeconfig: %w", err), "name the cluster with --kubeconfig or --context")
+		return console.WithHint(fmt.Errorf("read kubeconfig: %w", err), "name the cluster with --kubeconfig or --context")
 	}
-	return withdraw.Undo(ctx, bounded(cfg), f.undo, func(ev withdraw.Event) { fmt.Fprintln(e.stdout, report.Shown(said(ev))) })
+	return withdraw.Undo(ctx, kubeconfig.Bounded(cfg), f.undo, func(ev withdraw.Event) { fmt.Fprintln(e.Stdout, report.Shown(said(ev))) })
 }
 
 // undoConfig is the cluster that the command line names, else an administrator's file
@@ -445,12 +447,12 @@ func (e *env) undo(ctx context.Context, f *repairFlags) error {
 func (f *repairFlags) undoConfig() (*rest.Config, error) {
 	if !f.named() {
 		for _, path := range node.AdminKubeconfigs(f.root) {
-			if cfg, err := restConfig(path); err == nil {
+			if cfg, err := clusterOf(path); err == nil {
 				return cfg, nil
 			}
 		}
 	}
-	return restConfigOf(f.kube)
+	return kubeconfig.Named(f.kube, agent())
 }
 
 // said is an event with the object that it is about.

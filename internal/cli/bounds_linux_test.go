@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"whohas/internal/config"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -145,7 +147,7 @@ func TestSpecialFiles(t *testing.T) {
 		named := filepath.Join(linked, "kubeconfig") // whose certificate is special
 		text := "apiVersion: v1\nkind: Config\ncurrent-context: a\ncontexts: [{name: a, context: {cluster: a, user: a}}]\n" +
 			"clusters: [{name: a, cluster: {server: 'https://127.0.0.1:1'}}]\nusers: [{name: a, user: {client-certificate: " + special + ", client-key: " + special + "}}]\n"
-		if err := errors.Join(os.Symlink(special, filepath.Join(kustomization, "kustomization.yaml")), os.Symlink(special, filepath.Join(linked, configName)),
+		if err := errors.Join(os.Symlink(special, filepath.Join(kustomization, "kustomization.yaml")), os.Symlink(special, filepath.Join(linked, config.Name)),
 			os.WriteFile(named, []byte(text), 0o600)); err != nil {
 			t.Fatal(err)
 		}

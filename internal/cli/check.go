@@ -16,6 +16,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"whohas/check"
+	"whohas/internal/config"
+	"whohas/internal/console"
 	"whohas/report"
 	"whohas/rule"
 	"whohas/rules"
@@ -109,7 +111,7 @@ func (e *env) check(ctx context.Context, f *checkFlags) error {
 type checked struct{ world, required *world }
 
 // checkWorld reads the inputs and checks them, against the base if there is one.
-func (e *env) checkWorld(ctx context.Context, f *checkFlags, cfg *config, list []*rule.Rule) (checked, check.Result, error) {
+func (e *env) checkWorld(ctx context.Context, f *checkFlags, cfg *config.Config, list []*rule.Rule) (checked, check.Result, error) {
 	into := e.end.builder()
 	if len(f.base) > 0 {
 		if err := e.read(ctx, &f.inputs, f.baseSources(), into); err != nil {
@@ -130,7 +132,7 @@ func (e *env) checkWorld(ctx context.Context, f *checkFlags, cfg *config, list [
 	}
 	base := into.Snapshot()
 	e.end.during("asking the rules")
-	c := check.Compare(base, w.snapshot, check.Terms{Mode: mode, ModeFrom: from, Declared: cfg.claims(), Rules: list, Severities: cfg.severities,
+	c := check.Compare(base, w.snapshot, check.Terms{Mode: mode, ModeFrom: from, Declared: cfg.Reserved, Rules: list, Severities: cfg.Severities,
 		Ended: func() bool { return ctx.Err() != nil }})
 	before := &world{snapshot: base, facts: c.Before.Facts, register: c.Before.View}
 	after := &world{snapshot: snapshot.Over(base, w.snapshot), facts: c.After.Facts, register: c.After.View}
@@ -138,15 +140,15 @@ func (e *env) checkWorld(ctx context.Context, f *checkFlags, cfg *config, list [
 }
 
 // checkInput is the questions; once ctx is done no more are asked.
-func (e *env) checkInput(ctx context.Context, w *world, cfg *config, list []*rule.Rule) check.Input {
+func (e *env) checkInput(ctx context.Context, w *world, cfg *config.Config, list []*rule.Rule) check.Input {
 	e.end.during("asking the rules")
-	return check.Input{Ended: func() bool { return ctx.Err() != nil }, View: w.register, Facts: w.facts, Objects: w.snapshot, Coverage: w.snapshot.Coverage, Rules: list, Severities: cfg.severities}
+	return check.Input{Ended: func() bool { return ctx.Err() != nil }, View: w.register, Facts: w.facts, Objects: w.snapshot, Coverage: w.snapshot.Coverage, Rules: list, Severities: cfg.Severities}
 }
 
 // allows are the permissions of the configuration and of the objects; where there is
 // a base, an object's count as far as the base's object bears them.
-func (e *env) allows(f *checkFlags, cfg *config, s, base *snapshot.Snapshot) []rule.Allow {
-	allows := cfg.allows
+func (e *env) allows(f *checkFlags, cfg *config.Config, s, base *snapshot.Snapshot) []rule.Allow {
+	allows := cfg.Allows
 	switch {
 	case f.noInlineAllow:
 	case base == nil:
@@ -159,7 +161,7 @@ func (e *env) allows(f *checkFlags, cfg *config, s, base *snapshot.Snapshot) []r
 
 func newReport(w *world, res check.Result, base bool) *report.Report {
 	r := &report.Report{
-		Tool: Version(), Findings: res.Findings, Hidden: res.Hidden, Coverage: check.Coverage(w.snapshot, w.register, w.facts),
+		Tool: console.Version(), Findings: res.Findings, Hidden: res.Hidden, Coverage: check.Coverage(w.snapshot, w.register, w.facts),
 		Facts: w.facts, Objects: w.snapshot.Count(), Addresses: addresses(w), Base: base,
 	}
 	for _, a := range res.Allowed {
@@ -195,16 +197,16 @@ func (e *env) complain(s *snapshot.Snapshot) {
 		if c.Line > 0 {
 			place = fmt.Sprintf("%s:%d", c.Source, c.Line)
 		}
-		e.note("error: %s: %s", place, c.Detail)
+		e.Note("error: %s: %s", place, c.Detail)
 		if c.Source == "cluster" {
-			e.hint(hintSources)
+			e.Hint(hintSources)
 		} else if info, err := os.Stat(c.Source); err == nil && c.Detail == "binary file" && isSnapshot(c.Source, info) {
-			e.hint("a snapshot is read with --bundle")
+			e.Hint("a snapshot is read with --bundle")
 		}
 	}
 	for _, source := range slices.Sorted(maps.Keys(told)) {
 		if more := told[source] - mostComplaints; more > 0 {
-			e.note("error: %s: %d more faults (-o json lists them)", source, more)
+			e.Note("error: %s: %d more faults (-o json lists them)", source, more)
 		}
 	}
 }
@@ -231,9 +233,9 @@ func chosenRules(names []string) ([]*rule.Rule, error) {
 	}
 	var list []*rule.Rule
 	for _, n := range names {
-		r := findRule(n)
+		r := rules.Find(n)
 		if r == nil {
-			return nil, withHint(fmt.Errorf("--rule %q: no such rule", n), "whohas rules lists them")
+			return nil, console.WithHint(fmt.Errorf("--rule %q: no such rule", n), "whohas rules lists them")
 		}
 		list = append(list, r)
 	}
@@ -254,7 +256,7 @@ func parseOutputs(texts, known []string) ([]output, error) {
 	for _, t := range texts {
 		format, file, toFile := strings.Cut(t, "=")
 		if !contains(known, format) {
-			return nil, withHint(fmt.Errorf("-o %q: no such format", t), "one of %s", strings.Join(known, ", "))
+			return nil, console.WithHint(fmt.Errorf("-o %q: no such format", t), "one of %s", strings.Join(known, ", "))
 		}
 		if toFile && file == "" {
 			return nil, fmt.Errorf("-o %q: no file after =", t)
@@ -265,7 +267,7 @@ func parseOutputs(texts, known []string) ([]output, error) {
 		out = append(out, output{format, file})
 	}
 	if stdout > 1 {
-		return nil, withHint(fmt.Errorf("-o: more than one format for stdout"), "write the others to files: -o json=FILE")
+		return nil, console.WithHint(fmt.Errorf("-o: more than one format for stdout"), "write the others to files: -o json=FILE")
 	}
 	if stdout == 0 {
 		out = append(out, output{format: "text"})
@@ -308,7 +310,7 @@ func joined(errs []error) error {
 func (e *env) writeOutput(ctx context.Context, o output, write func(io.Writer) error) error {
 	if o.file == "" {
 		e.end.during("writing to stdout")
-		return through(ctx, e.stdout, write)
+		return through(ctx, e.Stdout, write)
 	}
 	e.end.during("writing " + o.file)
 	if err := e.writeFile(ctx, o.file, write); err != nil {

@@ -7,20 +7,20 @@ package cli
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"time"
 
+	"whohas/internal/console"
+	"whohas/internal/pace"
+	"whohas/source/kubeconfig"
+
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
-
-	"whohas/report"
-	"whohas/snapshot"
+	"k8s.io/client-go/rest"
 )
 
 // The exit statuses of the contract.
@@ -33,11 +33,11 @@ const (
 // Main runs the command line and gives the exit status. A run that does not end when
 // it is told to is left behind.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	e := &env{stdin: stdin, stdout: stdout, stderr: stderr, now: time.Now, status: exitOK, end: newEnding()}
+	e := &env{Console: console.Console{Program: "whohas", Stdin: stdin, Stdout: stdout, Stderr: stderr}, now: time.Now, status: exitOK, end: newEnding()}
 	ctx, stop := e.end.obey(context.Background())
 	defer stop()
-	e.pace.alive = e.end.alive
-	defer e.pace.start()()
+	collector := pace.Pacer{Alive: e.end.alive}
+	defer collector.Start()()
 	done := make(chan int, 1)
 	go func() { done <- e.run(ctx, args) }()
 	select {
@@ -53,11 +53,11 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 func (e *env) run(ctx context.Context, args []string) int {
 	root := e.root(filepath.Base(args[0]))
 	root.SetArgs(args[1:])
-	root.SetIn(e.stdin)
-	root.SetOut(e.stdout)
-	root.SetErr(e.stderr)
+	root.SetIn(e.Stdin)
+	root.SetOut(e.Stdout)
+	root.SetErr(e.Stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
-		e.fail(err)
+		e.Fail(err)
 		return cmp.Or(e.status, exitFailed) // findings weigh more
 	}
 	return e.status
@@ -67,7 +67,7 @@ func (e *env) run(ctx context.Context, args []string) int {
 func (e *env) lastWords(cause error) {
 	said := make(chan struct{})
 	go func() {
-		e.fail(e.end.why(cause))
+		e.Fail(e.end.why(cause))
 		close(said)
 	}()
 	select {
@@ -78,40 +78,10 @@ func (e *env) lastWords(cause error) {
 
 // env is what a command may touch of the world around it.
 type env struct {
-	stdin          io.Reader
-	stdout, stderr io.Writer
-	now            func() time.Time
-	status         int
-	end            *ending
-	pace           pacer
-}
-
-// hinted is an error with advice.
-type hinted struct {
-	error
-	hint string
-}
-
-func (h hinted) Unwrap() error { return h.error }
-
-func withHint(err error, format string, args ...any) error {
-	return hinted{err, fmt.Sprintf(format, args...)}
-}
-
-func (e *env) fail(err error) {
-	e.note("error: %v", err)
-	var h hinted
-	if errors.As(err, &h) {
-		e.hint(h.hint)
-	}
-}
-
-func (e *env) hint(text string) { e.note("hint: %s", text) }
-
-// note writes one line about the run. Names of files and a parser's words come
-// from others: they are shown and not obeyed, and what is secret of a URL is left out.
-func (e *env) note(format string, args ...any) {
-	fmt.Fprintf(e.stderr, "whohas: %s\n", report.Shown(snapshot.WithoutSecrets(fmt.Sprintf(format, args...))))
+	console.Console
+	now    func() time.Time
+	status int
+	end    *ending
 }
 
 // terminal tells whether a stream is one, and how wide.
@@ -136,20 +106,6 @@ func color(w io.Writer) bool {
 	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
-// version is set by the release build; a plain build takes the module's.
-var version = ""
-
-// Version is the tool's version.
-func Version() string {
-	if version != "" {
-		return version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		return info.Main.Version
-	}
-	return "devel"
-}
-
 func (e *env) root(name string) *cobra.Command {
 	who := &whoFlags{}
 	root := &cobra.Command{
@@ -170,13 +126,13 @@ for conflicts in everything that was read: manifests, dumps, a live cluster.`,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if name := givenOf(cmd.Flags()); len(args) == 0 && name != "" {
-				return withHint(fmt.Errorf("--%s, and neither an address nor a command", name), "see whohas --help")
+				return console.WithHint(fmt.Errorf("--%s, and neither an address nor a command", name), "see whohas --help")
 			}
 			if len(args) == 0 {
 				return cmd.Help()
 			}
 			if !looksLikeAddress(args[0]) {
-				return withHint(fmt.Errorf("unknown command %q", args[0]), "an address, a CIDR, or one of the commands of whohas --help")
+				return console.WithHint(fmt.Errorf("unknown command %q", args[0]), "an address, a CIDR, or one of the commands of whohas --help")
 			}
 			return e.who(cmd, who, args)
 		},
@@ -185,12 +141,12 @@ for conflicts in everything that was read: manifests, dumps, a live cluster.`,
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl whohas"}
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return withHint(err, "see %s --help", cmd.CommandPath())
+		return console.WithHint(err, "see %s --help", cmd.CommandPath())
 	})
 	who.register(root)
 	root.AddCommand(e.whoCommand(), e.checkCommand(), e.rulesCommand(), e.snapshotCommand(), e.diagnoseCommand(), e.repairCommand(), e.shieldCommand(), e.guardCommand(), e.versionCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
-	strict(root)
+	console.Strict(root)
 	return root
 }
 
@@ -205,8 +161,14 @@ func (e *env) versionCommand() *cobra.Command {
 		Example: "  whohas version",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(e.stdout, "whohas %s\n", Version())
+			_, err := fmt.Fprintf(e.Stdout, "whohas %s\n", console.Version())
 			return err
 		},
 	}
 }
+
+// agent is what an apiserver's log calls us.
+func agent() string { return "whohas/" + console.Version() }
+
+// clusterOf is the cluster that one kubeconfig names.
+func clusterOf(path string) (*rest.Config, error) { return kubeconfig.File(path, agent()) }

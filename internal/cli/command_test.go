@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"whohas/internal/console"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -16,13 +18,16 @@ import (
 // TestEveryCommand: whoever asks for help is told what a command is for, how it
 // is called, with an example, and what each flag does.
 func TestEveryCommand(t *testing.T) {
-	e := &env{stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard}
+	e := &env{Console: console.Console{Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard}}
 	seen := 0
 	var each func(c *cobra.Command, path []string)
 	each = func(c *cobra.Command, path []string) {
 		seen++
 		t.Run(strings.Join(path, " "), func(t *testing.T) { testCommand(t, c, path) })
 		for _, sub := range c.Commands() {
+			if sub.Hidden { // it says where something went
+				continue
+			}
 			each(sub, append(slices.Clone(path), sub.Name()))
 		}
 	}
@@ -83,7 +88,7 @@ func testExamples(t *testing.T, c *cobra.Command) {
 
 // TestOwnFlagsAreSeen: kubectl's many connection flags work, and do not bury ours.
 func TestOwnFlagsAreSeen(t *testing.T) {
-	e := &env{stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard}
+	e := &env{Console: console.Console{Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard}}
 	check, _, err := e.root("whohas").Find([]string{"check"})
 	if err != nil {
 		t.Fatal(err)

@@ -23,6 +23,8 @@ import (
 	"whohas/command"
 	"whohas/dataplane"
 	"whohas/diagnose"
+	"whohas/internal/config"
+	"whohas/internal/console"
 	"whohas/report"
 	"whohas/rules"
 	"whohas/snapshot"
@@ -145,7 +147,7 @@ func (e *env) diagnose(ctx context.Context, f *hostFlags) error {
 		return err
 	}
 	d := diagnose.Run(x.Seen)
-	r := &report.Diagnosis{Diagnosis: d, Tool: Version(), Coverage: check.Coverage(x.Snapshot, x.View, x.Facts)}
+	r := &report.Diagnosis{Diagnosis: d, Tool: console.Version(), Coverage: check.Coverage(x.Snapshot, x.View, x.Facts)}
 	var errs []error
 	for _, o := range outputs {
 		errs = append(errs, e.writeOutput(ctx, o, func(w io.Writer) error { return diagnosisFormat(o.format, w)(w, r) }))
@@ -186,7 +188,7 @@ func diagnosisFormat(name string, w io.Writer) func(io.Writer, *report.Diagnosis
 type looked struct {
 	snapshot *snapshot.Snapshot
 	owners   []claim.Claim
-	config   *config
+	config   *config.Config
 	node     string // the host that is meant
 	captured bool   // it is not this one
 }
@@ -203,7 +205,7 @@ func (e *env) look(ctx context.Context, f *hostFlags, until time.Time) (looked, 
 	if err != nil {
 		return looked{}, err
 	}
-	owners = append(owners, cfg.claims()...)
+	owners = append(owners, cfg.Reserved...)
 	if len(in.bundles) == 0 { // this host is in the outage, and so is this process
 		hurry()
 	}
@@ -211,7 +213,7 @@ func (e *env) look(ctx context.Context, f *hostFlags, until time.Time) (looked, 
 	if in.hasFiles() { // which may hold the host that is meant
 		if given, err = e.readGiven(ctx, in, until); err != nil || len(given.Hosts) > 0 {
 			if err == nil && in.flags.Changed("root") {
-				err = withHint(errors.New("--root with a captured host"), "it says where this host's files are")
+				err = console.WithHint(errors.New("--root with a captured host"), "it says where this host's files are")
 			}
 			return looked{given, owners, cfg, f.node, true}, err
 		}
@@ -228,7 +230,7 @@ func (e *env) look(ctx context.Context, f *hostFlags, until time.Time) (looked, 
 	if slices.ContainsFunc(own.Coverage, func(c snapshot.Coverage) bool {
 		return c.Status == snapshot.StatusDenied && strings.HasPrefix(c.Source, "host ")
 	}) {
-		e.hint("not everything could be read without root: run it with sudo")
+		e.Hint("not everything could be read without root: run it with sudo")
 	}
 	if given, err = waiting(); err != nil {
 		return looked{}, err
@@ -240,19 +242,19 @@ func (e *env) look(ctx context.Context, f *hostFlags, until time.Time) (looked, 
 func (e *env) readNode(ctx context.Context, f *stationFlags, owners []claim.Claim, until time.Time) *snapshot.Snapshot {
 	p := e.progress()
 	defer p.done()
-	return node.Read(ctx, node.Options{Name: f.node, Root: f.root, Owners: owners, Silent: f.silent, Until: until, Now: e.now, Show: p.show, Client: restConfig})
+	return node.Read(ctx, node.Options{Name: f.node, Root: f.root, Owners: owners, Silent: f.silent, Until: until, Now: e.now, Show: p.show, Client: clusterOf})
 }
 
 // stationConfig reads the configuration that is named, and no other: whoever stands
 // as root in some folder must not be told by a file in it whose an address is. What a
 // configuration excuses is wrong all the same in an outage.
-func (e *env) stationConfig(in *inputs) (*config, error) {
+func (e *env) stationConfig(in *inputs) (*config.Config, error) {
 	if in.config == "" {
-		return &config{}, nil
+		return &config.Config{}, nil
 	}
-	cfg, err := loadConfig(in.config)
-	if err == nil && len(cfg.severities)+len(cfg.allows) > 0 {
-		e.note("note: of %s only reserved and proxyMode count here: severities and allow excuse nothing on a host", in.config)
+	cfg, err := config.Load(in.config)
+	if err == nil && len(cfg.Severities)+len(cfg.Allows) > 0 {
+		e.Note("note: of %s only reserved and proxyMode count here: severities and allow excuse nothing on a host", in.config)
 	}
 	return cfg, err
 }
@@ -332,13 +334,13 @@ func theHost(s *snapshot.Snapshot, node string) (*dataplane.Host, error) {
 	}
 	switch {
 	case len(names) == 0:
-		return nil, withHint(errors.New("no host was read"), "run it on a node as root, or name a snapshot of one with --bundle")
+		return nil, console.WithHint(errors.New("no host was read"), "run it on a node as root, or name a snapshot of one with --bundle")
 	case node == "" && len(names) == 1:
 		return &s.Hosts[0], nil
 	case node == "":
-		return nil, withHint(fmt.Errorf("%d hosts were read: which one is meant?", len(names)), "--node %s", strings.Join(quoted(names), " | "))
+		return nil, console.WithHint(fmt.Errorf("%d hosts were read: which one is meant?", len(names)), "--node %s", strings.Join(quoted(names), " | "))
 	}
-	return nil, withHint(fmt.Errorf("--node %s: no such host was read", node), "one of %s", strings.Join(names, ", "))
+	return nil, console.WithHint(fmt.Errorf("--node %s: no such host was read", node), "one of %s", strings.Join(names, ", "))
 }
 
 // quoted are names as a shell takes them.
@@ -356,7 +358,7 @@ func declaredOwners(texts []string) ([]claim.Claim, error) {
 	for _, text := range texts {
 		ip, err := netip.ParseAddr(text)
 		if err != nil {
-			return nil, withHint(fmt.Errorf("--owner %q: not an address", text), "like --owner 192.168.10.114")
+			return nil, console.WithHint(fmt.Errorf("--owner %q: not an address", text), "like --owner 192.168.10.114")
 		}
 		ref := snapshot.Ref{Kind: "Declared", Name: "another host"}
 		out = append(out, claim.Claim{Range: claim.Single(ip.Unmap()), Kind: "declared.another host", Role: claim.Reserved, By: ref, Owner: ref,

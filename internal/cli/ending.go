@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"whohas/internal/console"
 	"whohas/snapshot"
 )
 
@@ -35,15 +36,14 @@ var errInterrupted = errors.New("interrupted")
 // cannot be told so, a Read or a Write that blocks, a rule, kustomize, is left behind:
 // the process ends without it. It is safe for concurrent use.
 type ending struct {
-	mu      sync.Mutex
-	phase   string
-	limit   time.Duration // of the run; zero: none
-	until   time.Time     // when reading ends
-	patient bool          // a server, which ends in its own time
-	budget  *snapshot.Budget
-	kept    int64
-	begun   []string   // files that are not whole yet
-	left    chan error // why the run is left behind
+	mu     sync.Mutex
+	phase  string
+	limit  time.Duration // of the run; zero: none
+	until  time.Time     // when reading ends
+	budget *snapshot.Budget
+	kept   int64
+	begun  []string   // files that are not whole yet
+	left   chan error // why the run is left behind
 }
 
 func newEnding() *ending { return &ending{phase: "beginning", left: make(chan error, 1)} }
@@ -106,11 +106,11 @@ func (e *ending) why(cause error) error {
 	defer e.mu.Unlock()
 	switch {
 	case errors.Is(cause, context.DeadlineExceeded) && e.limit > 0:
-		return withHint(fmt.Errorf("timed out after %v while %s", e.limit, e.phase), "--timeout bounds the whole run")
+		return console.WithHint(fmt.Errorf("timed out after %v while %s", e.limit, e.phase), "--timeout bounds the whole run")
 	case errors.Is(cause, errInterrupted), errors.Is(cause, context.Canceled):
 		return fmt.Errorf("interrupted while %s", e.phase)
 	case errors.Is(cause, errMemory):
-		return withHint(fmt.Errorf("took more than %d MiB of memory while %s", e.kept*overhead>>20, e.phase), "give it more with --memory, or name less")
+		return console.WithHint(fmt.Errorf("took more than %d MiB of memory while %s", e.kept*overhead>>20, e.phase), "give it more with --memory, or name less")
 	}
 	return cause
 }
@@ -159,12 +159,7 @@ func (e *ending) obey(ctx context.Context) (_ context.Context, stop func()) {
 			case first.IsZero():
 				first = time.Now()
 				cancel(errInterrupted)
-				e.mu.Lock()
-				patient := e.patient
-				e.mu.Unlock()
-				if !patient {
-					time.AfterFunc(spare, func() { e.leave(errInterrupted) })
-				}
+				time.AfterFunc(spare, func() { e.leave(errInterrupted) })
 			case time.Since(first) > twice:
 				e.leave(errInterrupted)
 			}
@@ -175,13 +170,6 @@ func (e *ending) obey(ctx context.Context) (_ context.Context, stop func()) {
 		close(done)
 		cancel(nil)
 	}
-}
-
-// wait has a server end in its own time.
-func (e *ending) wait() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.patient = true
 }
 
 // own takes note of a file that is not whole yet; whole or gone, disown forgets it.

@@ -6,50 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
-	"github.com/spf13/cobra"
+	"whohas/internal/console"
+
 	"github.com/spf13/pflag"
 )
-
-// strict lets every flag of a command and of those below it say what it is given:
-// an empty name names nothing, and of a flag that is given twice only one counts.
-func strict(cmd *cobra.Command) {
-	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		v := &strictValue{Value: f.Value, mayBeEmpty: strings.Contains(f.Usage, "empty: ")} // where the help says what that means
-		switch v.Type() {
-		case "stringArray", "stringSlice":
-			v.list = true
-			f.DefValue = "" // that of a list without items, "[]", would stand in the help
-		}
-		f.Value = v
-	})
-	for _, c := range cmd.Commands() {
-		strict(c)
-	}
-}
-
-type strictValue struct {
-	pflag.Value
-	list, given, mayBeEmpty bool
-}
-
-var (
-	errEmptyFlag = errors.New("it is empty")
-	errTwice     = errors.New("it is given twice, and only one can count")
-)
-
-// Set implements pflag.Value.
-func (v *strictValue) Set(text string) error {
-	switch {
-	case !v.mayBeEmpty && strings.HasPrefix(v.Type(), "string") && strings.Trim(text, " \t,") == "":
-		return errEmptyFlag
-	case v.given && !v.list:
-		return errTwice
-	}
-	v.given = true
-	return v.Value.Set(text)
-}
 
 // givenOf is the first of the flags, in the order of their names, that the command
 // line sets and that is not excepted.
@@ -76,7 +37,7 @@ func anyOf(flags *pflag.FlagSet, names ...string) string {
 // alone refuses every other flag beside one that uses none.
 func alone(flags *pflag.FlagSet, name, why string, except ...string) error {
 	if other := givenOf(flags, append(except, name)...); other != "" {
-		return withHint(fmt.Errorf("--%s with --%s", name, other), "%s", why)
+		return console.WithHint(fmt.Errorf("--%s with --%s", name, other), "%s", why)
 	}
 	return nil
 }
@@ -99,15 +60,15 @@ func (in *inputs) effective(live bool) error {
 	files := len(in.files)+len(in.kustomize)+len(in.bundles) > 0
 	switch c := anyOf(in.flags, connection...); {
 	case in.recursive && len(in.files) == 0:
-		return withHint(errors.New("--recursive without -f"), "it says how the folders of -f are read")
+		return console.WithHint(errors.New("--recursive without -f"), "it says how the folders of -f are read")
 	case in.complete && !files:
-		return withHint(errors.New("--complete without files"), "it is about the files of -f, -k and --bundle; of a live cluster it is known")
+		return console.WithHint(errors.New("--complete without files"), "it is about the files of -f, -k and --bundle; of a live cluster it is known")
 	case c != "" && !live:
-		return withHint(fmt.Errorf("--%s beside files: no cluster is read", c), "--live reads it, too")
+		return console.WithHint(fmt.Errorf("--%s beside files: no cluster is read", c), "--live reads it, too")
 	case in.flags.Changed("client-key") != in.flags.Changed("client-certificate"):
-		return withHint(errors.New("--client-key and --client-certificate: one without the other"), "a key proves a certificate, and is not used without")
+		return console.WithHint(errors.New("--client-key and --client-certificate: one without the other"), "a key proves a certificate, and is not used without")
 	case in.flags.Changed("namespace") && !live && !files:
-		return withHint(errors.New("--namespace, and no objects are read"), "name files, or a cluster with --live")
+		return console.WithHint(errors.New("--namespace, and no objects are read"), "name files, or a cluster with --live")
 	}
 	return nil
 }

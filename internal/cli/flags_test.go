@@ -160,9 +160,6 @@ func shieldCases() map[string]flagCase {
 	return cases
 }
 
-// elsewhere says where the flags of a command are asked that serves until it is ended.
-var elsewhere = map[string]string{"whohas guard serve": "testdata/script/guard_serve.txtar; deploy", "whohas guard certify": "guard/certificate, deploy"}
-
 // TestFlags: each flag in a command's help, the hidden ones too, changes what the
 // command does, says or asks, in some case. One without a case fails.
 func TestFlags(t *testing.T) {
@@ -170,9 +167,6 @@ func TestFlags(t *testing.T) {
 	e := &env{}
 	eachCommand(e.root("whohas"), func(cmd *cobra.Command) {
 		path := cmd.CommandPath()
-		if elsewhere[path] != "" {
-			return
-		}
 		own := ownCases[path]
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {
 			c, ok := own[f.Name]

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"whohas/internal/console"
+
 	"github.com/spf13/pflag"
 )
 
@@ -18,7 +20,7 @@ func TestGrace(t *testing.T) {
 		args []string
 		late bool
 	}{{nil, true}, {[]string{"--timeout", "30s"}, false}} {
-		e := &env{end: newEnding(), now: time.Now, stderr: io.Discard}
+		e := &env{end: newEnding(), now: time.Now, Console: console.Console{Stderr: io.Discard}}
 		f, set := &hostFlags{}, pflag.NewFlagSet("diagnose", pflag.ContinueOnError)
 		f.register(set, diagnoseTimeout)
 		if err := set.Parse(append([]string{"--bundle", "../../lab/recorded/incident-1.36/during.snapshot", "--node", "cdev02"}, test.args...)); err != nil {

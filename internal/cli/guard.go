@@ -12,20 +12,38 @@ import (
 	"github.com/spf13/cobra"
 
 	"whohas/guard/policy"
-	"whohas/guard/server"
+	"whohas/internal/config"
+	"whohas/internal/console"
 	"whohas/rules"
 )
 
 func (e *env) guardCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "guard",
-		Short:   "Refuse claims on addresses that are somebody else's, before they do harm",
+		Use:   "guard",
+		Short: "Refuse claims on addresses that are somebody else's, before they do harm",
+		Long: `Guard refuses claims on addresses that are somebody else's. The policy runs inside the
+apiserver. The webhook, with the whole register and an audit, is a program of its own:
+whohas-guard (docs/guard-install.md).`,
 		Example: "  whohas guard policy | kubectl apply -f -",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(e.guardPolicyCommand(), e.guardServeCommand(), e.guardCertifyCommand())
+	cmd.AddCommand(e.guardPolicyCommand(), moved("serve"), moved("certify"))
 	return cmd
+}
+
+// moved is a command that the program in the cluster has now (decision 0027).
+func moved(name string) *cobra.Command {
+	return &cobra.Command{
+		Use:                name,
+		Short:              "Moved: whohas-guard " + name,
+		Hidden:             true,
+		DisableFlagParsing: true,
+		RunE: func(*cobra.Command, []string) error {
+			return console.WithHint(fmt.Errorf("guard %s is whohas-guard %s now, a program of its own", name, name),
+				"its flags are the same; its image is ghcr.io/whohas/whohas-guard (docs/guard-install.md)")
+		},
+	}
 }
 
 type guardPolicyFlags struct {
@@ -72,7 +90,7 @@ Exit status: 2 if it could not be made, and then nothing is printed; else 0.`,
 	flags := cmd.Flags()
 	f.registerJudged(flags)
 	flags.StringVar(&f.form, "form", "", "node-params, literal or map-param (default: by the cluster's size)")
-	flags.StringVar(&f.namespace, "guard-namespace", server.DefaultNamespace, "the namespace of the ConfigMap of form map-param")
+	flags.StringVar(&f.namespace, "guard-namespace", policy.DefaultNamespace, "the namespace of the ConfigMap of form map-param")
 	flags.BoolVar(&f.audit, "audit", false, "warn and record, refuse nothing")
 	flags.BoolVar(&f.failClosed, "fail-closed", false, "refuse what the policy cannot evaluate (form literal)")
 	flags.BoolVar(&f.static, "static", false, "as a manifest that the apiserver reads from its own disk (form literal)")
@@ -84,7 +102,7 @@ func (e *env) guardPolicy(ctx context.Context, f *guardPolicyFlags) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := loadConfig(f.config)
+	cfg, err := config.Load(f.config)
 	if err != nil {
 		return err
 	}
@@ -97,7 +115,7 @@ func (e *env) guardPolicy(ctx context.Context, f *guardPolicyFlags) error {
 	if e.settle(&f.inputs, w); e.status != exitOK {
 		return nil // half of the addresses would look like a whole guard
 	}
-	in := policy.Input{Claims: w.register, Facts: w.facts, Rules: rules.All(), Allows: cfg.allows, Severities: cfg.severities, Now: e.now()}
+	in := policy.Input{Claims: w.register, Facts: w.facts, Rules: rules.All(), Allows: cfg.Allows, Severities: cfg.Severities, Now: e.now()}
 	m, err := policy.Make(in, o)
 	if err != nil {
 		return advised(err)
@@ -106,9 +124,9 @@ func (e *env) guardPolicy(ctx context.Context, f *guardPolicyFlags) error {
 	if err != nil {
 		return err
 	}
-	e.note("form %s, proxy mode %s (%s)", m.Form, w.facts.Mode, w.facts.ModeFrom)
+	e.Note("form %s, proxy mode %s (%s)", m.Form, w.facts.Mode, w.facts.ModeFrom)
 	e.end.during("writing to stdout")
-	err = through(ctx, e.stdout, func(w io.Writer) error {
+	err = through(ctx, e.Stdout, func(w io.Writer) error {
 		_, err := w.Write(text)
 		return err
 	})
@@ -137,11 +155,11 @@ func (f *guardPolicyFlags) options() (policy.Options, error) {
 func advised(err error) error {
 	switch {
 	case errors.Is(err, policy.ErrMode):
-		return withHint(err, "say it with --proxy-mode ipvs, iptables, nftables or ebpf")
+		return console.WithHint(err, "say it with --proxy-mode ipvs, iptables, nftables or ebpf")
 	case errors.Is(err, policy.ErrEmpty):
-		return withHint(err, "read the cluster, or a snapshot or dump of it that holds its Nodes")
+		return console.WithHint(err, "read the cluster, or a snapshot or dump of it that holds its Nodes")
 	case errors.Is(err, policy.ErrLimits):
-		return withHint(err, "--form map-param has no such limit")
+		return console.WithHint(err, "--form map-param has no such limit")
 	}
 	return err
 }

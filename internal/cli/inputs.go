@@ -15,6 +15,8 @@ import (
 	"whohas/claimants"
 	"whohas/cluster"
 	"whohas/dataplane"
+	"whohas/internal/config"
+	"whohas/internal/console"
 	"whohas/snapshot"
 )
 
@@ -71,7 +73,7 @@ type world struct {
 }
 
 // gather reads all inputs into one world.
-func (e *env) gather(ctx context.Context, in *inputs, cfg *config) (*world, error) {
+func (e *env) gather(ctx context.Context, in *inputs, cfg *config.Config) (*world, error) {
 	into := e.end.builder()
 	if err := e.read(ctx, in, in.sources(), into); err != nil {
 		return nil, err
@@ -80,21 +82,21 @@ func (e *env) gather(ctx context.Context, in *inputs, cfg *config) (*world, erro
 	return e.world(into.Snapshot(), in, cfg)
 }
 
-func (e *env) world(s *snapshot.Snapshot, in *inputs, cfg *config) (*world, error) {
+func (e *env) world(s *snapshot.Snapshot, in *inputs, cfg *config.Config) (*world, error) {
 	mode, from, err := in.override(cfg)
 	if err != nil {
 		return nil, err
 	}
-	return &world{snapshot: s, facts: cluster.Draw(s, mode, from), register: claimants.View(s, cfg.claims()...)}, nil
+	return &world{snapshot: s, facts: cluster.Draw(s, mode, from), register: claimants.View(s, cfg.Reserved...)}, nil
 }
 
 // override is the proxy mode that the flag or the configuration sets.
-func (in *inputs) override(cfg *config) (dataplane.ProxyMode, string, error) {
+func (in *inputs) override(cfg *config.Config) (dataplane.ProxyMode, string, error) {
 	if in.proxyMode != "" {
 		mode, err := dataplane.ParseProxyMode(in.proxyMode)
 		return mode, "--proxy-mode", err
 	}
-	return cfg.mode, cfg.file, nil
+	return cfg.Mode, cfg.File, nil
 }
 
 // requirements are what --require can ask for.
@@ -109,17 +111,17 @@ var requirements = map[string]func(*world) bool{
 func (in *inputs) validate() error {
 	for _, r := range in.require {
 		if requirements[r] == nil {
-			return withHint(fmt.Errorf("--require %q: no such requirement", r), "nodes, services, hosts or proxy-mode")
+			return console.WithHint(fmt.Errorf("--require %q: no such requirement", r), "nodes, services, hosts or proxy-mode")
 		}
 	}
-	if _, _, err := in.override(&config{}); err != nil {
+	if _, _, err := in.override(&config.Config{}); err != nil {
 		return fmt.Errorf("--proxy-mode: %w", err)
 	}
 	if err := in.parseMemory(); err != nil {
 		return err
 	}
 	if in.timeout <= 0 {
-		return withHint(fmt.Errorf("--timeout %v: no time to read anything", in.timeout), "like 30s or 2m")
+		return console.WithHint(fmt.Errorf("--timeout %v: no time to read anything", in.timeout), "like 30s or 2m")
 	}
 	return nil
 }
@@ -152,8 +154,8 @@ func (e *env) required(in *inputs, w *world) bool {
 		}
 	}
 	if len(missing) > 0 {
-		e.note("error: not read: %s", strings.Join(missing, ", "))
-		e.hint("--require asks for it; add a source that holds it")
+		e.Note("error: not read: %s", strings.Join(missing, ", "))
+		e.Hint("--require asks for it; add a source that holds it")
 	}
 	return len(missing) == 0
 }

@@ -9,6 +9,7 @@ import (
 
 	"whohas/dataplane"
 	"whohas/diagnose"
+	"whohas/internal/config"
 	"whohas/report"
 	"whohas/snapshot"
 	"whohas/source/node"
@@ -51,7 +52,7 @@ func BenchmarkLargeHost(b *testing.B) {
 		wire := node.WireTargets(&h, nil)
 		into := &snapshot.Builder{}
 		into.AddHost(h)
-		seen, err := (&env{end: newEnding()}).judged(b.Context(), looked{snapshot: into.Snapshot(), config: &config{}, node: "cdev02"}, &inputs{})
+		seen, err := (&env{end: newEnding()}).judged(b.Context(), looked{snapshot: into.Snapshot(), config: &config.Config{}, node: "cdev02"}, &inputs{})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -25,8 +25,8 @@ type progress struct {
 
 func (e *env) progress() *progress {
 	p := &progress{now: e.now, begun: e.now()}
-	if _, ok := terminal(e.stderr); ok {
-		p.w = e.stderr
+	if _, ok := terminal(e.Stderr); ok {
+		p.w = e.Stderr
 	}
 	return p
 }

@@ -16,11 +16,13 @@ import (
 	"sync/atomic"
 
 	"whohas/check"
+	"whohas/internal/console"
 	"whohas/snapshot"
 	"whohas/source/bundle"
 	"whohas/source/capture"
 	"whohas/source/document"
 	"whohas/source/file"
+	"whohas/source/kubeconfig"
 	"whohas/source/live"
 	"whohas/source/manifest"
 )
@@ -49,7 +51,7 @@ func (e *env) read(ctx context.Context, in *inputs, s sources, into *snapshot.Bu
 	if err != nil {
 		return err
 	}
-	o := manifest.Options{Recursive: in.recursive, Stdin: e.stdin, Reads: keep, Namespace: *in.kube.Namespace, Complete: in.complete}
+	o := manifest.Options{Recursive: in.recursive, Stdin: e.Stdin, Reads: keep, Namespace: *in.kube.Namespace, Complete: in.complete}
 	p := e.progress()
 	defer p.done()
 	e.end.during("reading " + s.names())
@@ -85,7 +87,7 @@ func (e *env) read(ctx context.Context, in *inputs, s sources, into *snapshot.Bu
 	if ended := e.end.ended(whole); ended != nil || !cut.Load() {
 		return cmp.Or(ended, err)
 	}
-	return withHint(fmt.Errorf("%w: there was more to come", e.end.why(context.DeadlineExceeded)), "nothing is said of a part; --timeout gives it more time")
+	return console.WithHint(fmt.Errorf("%w: there was more to come", e.end.why(context.DeadlineExceeded)), "nothing is said of a part; --timeout gives it more time")
 }
 
 // names says what is read, in a few words.
@@ -239,15 +241,14 @@ func readSnapshot(ctx context.Context, name string, reads snapshot.Reads, into *
 const hintSources = "name files with -f, a snapshot or dump with --bundle, or a cluster with --kubeconfig and --context"
 
 func (e *env) readLive(ctx context.Context, in *inputs, s sources, keep snapshot.Reads, into *snapshot.Builder, p *progress) error {
-	cfg, err := restConfigOf(in.kube)
+	cfg, err := kubeconfig.Named(in.kube, agent())
 	if err != nil && len(s.files)+len(s.kustomize)+len(s.bundles) > 0 { // they are checked all the same
 		into.Cover(snapshot.Coverage{Source: "cluster", Status: snapshot.StatusUnreadable, Detail: "read kubeconfig: " + err.Error(), Failed: true})
 		return nil
 	}
 	if err != nil {
-		return withHint(fmt.Errorf("read kubeconfig: %w", err), hintSources)
+		return console.WithHint(fmt.Errorf("read kubeconfig: %w", err), hintSources)
 	}
-	cfg.UserAgent = "whohas/" + Version()
 	o := live.Options{Config: cfg, Reads: keep, Progress: p.kind}
 	if ns := *in.kube.Namespace; ns != "" {
 		o.Namespaces = []string{ns}

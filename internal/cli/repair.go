@@ -15,6 +15,7 @@ import (
 
 	"whohas/check"
 	"whohas/diagnose"
+	"whohas/internal/console"
 	"whohas/kubeproxy"
 	"whohas/repair"
 	"whohas/repair/heal"
@@ -93,13 +94,13 @@ func (f *repairFlags) validate() error {
 	}
 	switch {
 	case f.dryRun && !f.apply:
-		return withHint(errors.New("--dry-run without --apply"), "without --apply nothing is done anyway")
+		return console.WithHint(errors.New("--dry-run without --apply"), "without --apply nothing is done anyway")
 	case f.undo != "" && f.apply:
-		return withHint(errors.New("--undo with --apply"), "one after the other")
+		return console.WithHint(errors.New("--undo with --apply"), "one after the other")
 	case f.limit <= 0:
-		return withHint(fmt.Errorf("--limit %v: no time to do anything", f.limit), "like 10m")
+		return console.WithHint(fmt.Errorf("--limit %v: no time to do anything", f.limit), "like 10m")
 	case f.apply && len(f.bundles)+len(f.files)+len(f.kustomize) > 0:
-		return withHint(errors.New("--apply with files: a captured host cannot be repaired"), "run it on the host itself, without --bundle and -f")
+		return console.WithHint(errors.New("--apply with files: a captured host cannot be repaired"), "run it on the host itself, without --bundle and -f")
 	}
 	return f.inputs.validate()
 }
@@ -111,19 +112,19 @@ func (f *repairFlags) combined() error {
 	}
 	if f.printScript {
 		if x := anyOf(f.flags, "output", "apply", "dry-run", "limit", "undo-file", "by", "detach"); x != "" {
-			return withHint(fmt.Errorf("--print-script with --%s", x), "the script goes to stdout, and nothing is done")
+			return console.WithHint(fmt.Errorf("--print-script with --%s", x), "the script goes to stdout, and nothing is done")
 		}
 	}
 	switch {
 	case !slices.Contains([]string{"", string(heal.ByRule), string(heal.ByHold)}, f.by):
-		return withHint(fmt.Errorf("--by %q", f.by), "rule, or hold")
+		return console.WithHint(fmt.Errorf("--by %q", f.by), "rule, or hold")
 	case f.detach && f.by == string(heal.ByHold):
-		return withHint(errors.New("--detach with --by hold"), "nobody would keep the address off")
+		return console.WithHint(errors.New("--detach with --by hold"), "nobody would keep the address off")
 	case f.detach && f.flags.Changed("limit"):
-		return withHint(errors.New("--detach with --limit"), "it does not wait")
+		return console.WithHint(errors.New("--detach with --limit"), "it does not wait")
 	}
 	if x := anyOf(f.flags, "by", "detach", "limit", "undo-file"); x != "" && !f.apply {
-		return withHint(fmt.Errorf("--%s without --apply", x), "without --apply nothing is done")
+		return console.WithHint(fmt.Errorf("--%s without --apply", x), "without --apply nothing is done")
 	}
 	return nil
 }
@@ -161,7 +162,7 @@ func (e *env) repair(ctx context.Context, f *repairFlags) error {
 	if f.apply && !x.whole {
 		return errors.New("nothing was done: not all that --require asks for was read")
 	}
-	r := &report.Repair{Plan: plan, Tool: Version(), Coverage: check.Coverage(seen.Snapshot, seen.View, seen.Facts), Applied: f.apply, DryRun: f.dryRun}
+	r := &report.Repair{Plan: plan, Tool: console.Version(), Coverage: check.Coverage(seen.Snapshot, seen.View, seen.Facts), Applied: f.apply, DryRun: f.dryRun}
 	if f.apply {
 		release() // --timeout bounds the diagnosis
 		e.end.during("repairing")
@@ -210,9 +211,9 @@ func repairStatus(d diagnose.Diagnosis, r *report.Repair, blind bool) int {
 // script needs an address to write about.
 func (e *env) script(ctx context.Context, plan repair.Plan) error {
 	if !plan.Address.IsValid() {
-		return withHint(errors.New("no address to write a script about: "+plan.Title), "--owner ADDRESS names one that this host holds and that is another's")
+		return console.WithHint(errors.New("no address to write a script about: "+plan.Title), "--owner ADDRESS names one that this host holds and that is another's")
 	}
-	return through(ctx, e.stdout, func(w io.Writer) error {
+	return through(ctx, e.Stdout, func(w io.Writer) error {
 		_, err := io.WriteString(w, repair.Script(plan))
 		return err
 	})

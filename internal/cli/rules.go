@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"whohas/internal/console"
 	"whohas/rule"
 	"whohas/rules"
 )
@@ -23,13 +24,13 @@ func (e *env) rulesCommand() *cobra.Command {
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return listRules(e.stdout)
+				return listRules(e.Stdout)
 			}
-			r := findRule(args[0])
+			r := rules.Find(args[0])
 			if r == nil {
-				return withHint(fmt.Errorf("no rule %q", args[0]), "whohas rules lists them")
+				return console.WithHint(fmt.Errorf("no rule %q", args[0]), "whohas rules lists them")
 			}
-			return describeRule(e.stdout, r)
+			return describeRule(e.Stdout, r)
 		},
 	}
 }

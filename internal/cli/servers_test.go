@@ -40,15 +40,15 @@ func startServers(t *testing.T) (kubeconfigs, urls map[string]string) {
 		t.Cleanup(s.Close)
 		urls[name] = s.URL
 	}
-	kubeconfigs = map[string]string{"several": kubeconfig(map[string]string{"good": urls["cluster"], "bad": urls["nowhere"]})}
+	kubeconfigs = map[string]string{"several": kubeconfigFor(map[string]string{"good": urls["cluster"], "bad": urls["nowhere"]})}
 	for name, url := range urls {
-		kubeconfigs[name] = kubeconfig(map[string]string{name: url})
+		kubeconfigs[name] = kubeconfigFor(map[string]string{name: url})
 	}
 	return kubeconfigs, urls
 }
 
-// kubeconfig has one context for each server; the first is the current one.
-func kubeconfig(servers map[string]string) string {
+// kubeconfigFor has one context for each server; the first is the current one.
+func kubeconfigFor(servers map[string]string) string {
 	names := slices.Sorted(maps.Keys(servers))
 	var b strings.Builder
 	fmt.Fprintf(&b, "apiVersion: v1\nkind: Config\ncurrent-context: %s\nusers: [{name: u, user: {}}]\n", names[0])

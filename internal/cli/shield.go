@@ -17,6 +17,7 @@ import (
 	"whohas/bypass"
 	"whohas/bypass/rtnetlink"
 	"whohas/check"
+	"whohas/internal/console"
 	"whohas/report"
 	"whohas/shield"
 	"whohas/shield/watch"
@@ -80,10 +81,10 @@ func (f *shieldFlags) validate() error {
 		}
 	}
 	if does > 1 {
-		return withHint(errors.New("--apply, --remove, --status, --watch: more than one of them"), "one after the other")
+		return console.WithHint(errors.New("--apply, --remove, --status, --watch: more than one of them"), "one after the other")
 	}
 	if f.watch && len(f.outputs) > 0 {
-		return withHint(errors.New("--watch with --output"), "it tells what it does, line by line")
+		return console.WithHint(errors.New("--watch with --output"), "it tells what it does, line by line")
 	}
 	return f.inputs.validate()
 }
@@ -102,9 +103,9 @@ func (e *env) shield(ctx context.Context, f *shieldFlags) error {
 		return err
 	}
 	if does := anyOf(f.flags, "apply", "remove", "watch"); does != "" && x.captured {
-		return withHint(fmt.Errorf("--%s with a captured host", does), "run it on the host itself")
+		return console.WithHint(fmt.Errorf("--%s with a captured host", does), "run it on the host itself")
 	}
-	r := &report.Shield{Plan: shield.Make(x.Seen), Tool: Version(), Coverage: check.Coverage(x.Snapshot, x.View, x.Facts), Done: f.deed()}
+	r := &report.Shield{Plan: shield.Make(x.Seen), Tool: console.Version(), Coverage: check.Coverage(x.Snapshot, x.View, x.Facts), Done: f.deed()}
 	if !x.whole && (f.apply || f.watch) {
 		return errors.New("nothing was done: not all that --require asks for was read")
 	}
@@ -145,7 +146,7 @@ func (e *env) putShield(ctx context.Context, f *shieldFlags, r *report.Shield) e
 	case f.remove:
 		_, err = conn.Take(ctx, bypass.Shield)
 	case r.Refused != "":
-		return withHint(errors.New(r.Refused), "nothing was done")
+		return console.WithHint(errors.New(r.Refused), "nothing was done")
 	default: // what stands beside stays: in an outage the evidence for it may be out of reach
 		_, err = conn.Put(ctx, bypass.Shield, r.Addresses()...)
 	}
@@ -169,22 +170,22 @@ func (e *env) watchShield(ctx context.Context, r *report.Shield) error {
 	addresses := append(r.Addresses(), r.Own...)
 	switch {
 	case len(addresses) == 0:
-		return withHint(errors.New("there is no address to shield here"), "--owner ADDRESS names one that is another host's")
+		return console.WithHint(errors.New("there is no address to shield here"), "--owner ADDRESS names one that is another host's")
 	case r.Refused != "":
 		return errors.New(r.Refused)
 	}
 	for _, ip := range addresses {
-		fmt.Fprintf(e.stdout, "%s  shielding %s\n", e.now().Format(time.TimeOnly), ip)
+		fmt.Fprintf(e.Stdout, "%s  shielding %s\n", e.now().Format(time.TimeOnly), ip)
 	}
 	err := watch.Run(ctx, watch.Options{Addresses: addresses, Tell: func(ev watch.Event) {
 		text := ev.Text
 		if ev.IP.IsValid() {
 			text = ev.IP.String() + ": " + text
 		}
-		fmt.Fprintf(e.stdout, "%s  %s\n", ev.At.Format(time.TimeOnly), report.Shown(text))
+		fmt.Fprintf(e.Stdout, "%s  %s\n", ev.At.Format(time.TimeOnly), report.Shown(text))
 	}})
 	if errors.Is(err, context.Canceled) {
-		fmt.Fprintln(e.stdout, "ended; the rules stand (whohas shield --remove takes them)")
+		fmt.Fprintln(e.Stdout, "ended; the rules stand (whohas shield --remove takes them)")
 		return nil
 	}
 	return err

@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"whohas/internal/config"
+	"whohas/internal/console"
 	"whohas/snapshot"
 	"whohas/source/bundle"
 	"whohas/source/capture"
@@ -66,17 +68,17 @@ func (e *env) takeSnapshot(ctx context.Context, f *snapshotFlags) error {
 		if err := alone(f.flags, "print-script", "the script is always the same, and goes to stdout"); err != nil {
 			return err
 		}
-		_, err := io.WriteString(e.stdout, capture.Script())
+		_, err := io.WriteString(e.Stdout, capture.Script())
 		return err
 	}
 	if f.file == "" {
-		return withHint(errors.New("no file to write"), "whohas snapshot -o FILE")
+		return console.WithHint(errors.New("no file to write"), "whohas snapshot -o FILE")
 	}
 	if err := f.validate(); err != nil {
 		return err
 	}
 	if f.node != "" && !f.host {
-		return withHint(errors.New("--node without --host"), "whohas snapshot --host --node NAME -o FILE")
+		return console.WithHint(errors.New("--node without --host"), "whohas snapshot --host --node NAME -o FILE")
 	}
 	if err := f.effective(f.sources().live && !f.host || f.live); err != nil {
 		return err
@@ -89,7 +91,7 @@ func (e *env) takeSnapshot(ctx context.Context, f *snapshotFlags) error {
 	}
 	if s.Count() == 0 && s.Failed() {
 		e.settle(&f.inputs, &world{snapshot: s})
-		return withHint(errors.New("nothing was read: no snapshot is written"), "an older file is left as it is")
+		return console.WithHint(errors.New("nothing was read: no snapshot is written"), "an older file is left as it is")
 	}
 	if err := e.writeSnapshot(ctx, f.file, s); err != nil {
 		return cmp.Or(e.end.ended(ctx), fmt.Errorf("%s: %w", f.file, err))
@@ -97,13 +99,13 @@ func (e *env) takeSnapshot(ctx context.Context, f *snapshotFlags) error {
 	w := &world{snapshot: s}
 	if len(f.require) > 0 {
 		var err error
-		if w, err = e.world(s, &f.inputs, &config{}); err != nil {
+		if w, err = e.world(s, &f.inputs, &config.Config{}); err != nil {
 			return err
 		}
 	}
 	e.settle(&f.inputs, w)
 	if f.file != "-" {
-		e.note("%s written to %s", contents(s), f.file)
+		e.Note("%s written to %s", contents(s), f.file)
 	}
 	return nil
 }
@@ -153,14 +155,14 @@ func (e *env) readHost(ctx context.Context, f *snapshotFlags, into *snapshot.Bui
 	closed := 0
 	for _, c := range coverage {
 		if !c.Complete && !c.Failed { // of what has failed settle tells
-			e.note("%s: %s", c.Source, c.Detail)
+			e.Note("%s: %s", c.Source, c.Detail)
 		}
 		if c.Status == snapshot.StatusDenied {
 			closed++
 		}
 	}
 	if closed > 0 {
-		e.hint("run it as root: sudo whohas snapshot --host -o FILE")
+		e.Hint("run it as root: sudo whohas snapshot --host -o FILE")
 	}
 	return nil
 }
@@ -168,9 +170,9 @@ func (e *env) readHost(ctx context.Context, f *snapshotFlags, into *snapshot.Bui
 // writeSnapshot leaves an older file alone until the new one is whole.
 func (e *env) writeSnapshot(ctx context.Context, path string, s *snapshot.Snapshot) error {
 	e.end.during("writing " + path)
-	write := func(w io.Writer) error { return bundle.Write(w, s, Version()) }
+	write := func(w io.Writer) error { return bundle.Write(w, s, console.Version()) }
 	if path == "-" {
-		return through(ctx, e.stdout, write)
+		return through(ctx, e.Stdout, write)
 	}
 	return e.writeFile(ctx, path, write)
 }

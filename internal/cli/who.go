@@ -13,6 +13,8 @@ import (
 
 	"whohas/check"
 	"whohas/claim"
+	"whohas/internal/config"
+	"whohas/internal/console"
 	"whohas/report"
 	"whohas/rules"
 	"whohas/who"
@@ -71,7 +73,7 @@ func (e *env) who(cmd *cobra.Command, f *whoFlags, args []string) error {
 		return err
 	}
 	if f.flags.Changed("most") && !f.free {
-		return withHint(errors.New("--most without --free"), "it says how many addresses --free proposes")
+		return console.WithHint(errors.New("--most without --free"), "it says how many addresses --free proposes")
 	}
 	if f.most <= 0 {
 		return fmt.Errorf("--most %d: that proposes nothing", f.most)
@@ -80,7 +82,7 @@ func (e *env) who(cmd *cobra.Command, f *whoFlags, args []string) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := loadConfig(f.config)
+	cfg, err := config.Load(f.config)
 	if err != nil {
 		return err
 	}
@@ -113,16 +115,16 @@ func parseAsked(args []string) ([]claim.Range, error) {
 	for _, a := range args {
 		r, err := claim.ParseRange(a)
 		if err != nil {
-			return nil, withHint(err, "an address, a CIDR, or FROM-TO")
+			return nil, console.WithHint(err, "an address, a CIDR, or FROM-TO")
 		}
 		asked = append(asked, r)
 	}
 	return asked, nil
 }
 
-func (e *env) answers(ctx context.Context, w *world, cfg *config, f *whoFlags, asked []claim.Range) *report.Who {
+func (e *env) answers(ctx context.Context, w *world, cfg *config.Config, f *whoFlags, asked []claim.Range) *report.Who {
 	coverage := check.Coverage(w.snapshot, w.register, w.facts)
-	r := &report.Who{Tool: Version(), Coverage: coverage, Facts: w.facts, Complete: (&report.Report{Coverage: coverage}).Complete()}
+	r := &report.Who{Tool: console.Version(), Coverage: coverage, Facts: w.facts, Complete: (&report.Report{Coverage: coverage}).Complete()}
 	if f.free {
 		for _, a := range asked {
 			r.Free = append(r.Free, who.FreeIn(a, f.most, w.register, w.facts))

@@ -65,6 +65,7 @@ var may = map[string][]string{
 	"source/bundle":        {"snapshot", "dataplane"},
 	"source/file":          {},
 	"source/monitor":       {},
+	"source/kubeconfig":    {"source/file", "source/live"},
 	"source/node":          {"source/host", "source/live", "probe", "rule", "claimants", "claim", "cluster", "snapshot", "kubeproxy", "dataplane"},
 	"source/host":          {"source/file", "dataplane/netfilter", "kubeproxy", "dataplane", "snapshot"},
 	"source/capture":       {"source/file", "dataplane/netfilter", "dataplane", "snapshot"},
@@ -72,6 +73,11 @@ var may = map[string][]string{
 
 	"claim/internal/slow": {"claim", "snapshot"},
 	"cmd/whohas":          {"internal/cli"},
+	"cmd/whohas-guard":    {"internal/guardcli"},
+	"internal/guardcli":   {"internal/config", "internal/console", "internal/pace", "guard/server", "guard/watch", "guard/policy", "guard/certificate", "check", "rules", "dataplane", "source/kubeconfig"},
+	"internal/config":     {"internal/console", "rules", "rule", "claim", "snapshot", "dataplane", "source/file"},
+	"internal/console":    {"report", "snapshot"},
+	"internal/pace":       {},
 	"internal/scenario":   {"check", "rule", "claimants", "claim", "cluster", "snapshot", "dataplane", "source/document"},
 	"internal/ruledoc":    {"internal/scenario", "rules", "rule", "dataplane"},
 	"internal/newrule":    {"rules", "rule"},
@@ -103,11 +109,12 @@ var anything = []string{"internal/cli"}
 // cluster either, but what it writes are Kubernetes' objects, and it compiles them with
 // the apiserver's own compiler before anybody applies them. The lab's own
 // package, which reads scenarios and compares runs, is none of them.
-var edges = []string{"source/", "bypass/rtnetlink", "shield/watch", "repair/withdraw", "repair/heal", "guard/policy", "guard/webhook", "guard/audit", "guard/certificate", "guard/server", "internal/cli", "lab/prober", "lab/kernel", "lab/site", "lab/component", "lab/director", "lab/runner", "lab/cmd"}
+var edges = []string{"source/", "bypass/rtnetlink", "shield/watch", "repair/withdraw", "repair/heal", "guard/policy", "guard/webhook", "guard/audit", "guard/certificate", "guard/server", "internal/cli", "internal/guardcli", "lab/prober", "lab/kernel", "lab/site", "lab/component", "lab/director", "lab/runner", "lab/cmd"}
 
 // except are what single packages may import all the same.
 var except = map[string][]string{
 	"internal/apiserver": {"net/http"},
+	"internal/console":   {"github.com/spf13/"},
 	"internal/bench":     {"net/http"},         // it fills an apiserver, and asks the guard as one
 	"internal/netns":     {"golang.org/x/sys"}, // the kernel that tests run on
 	"internal/scenario":  {"github.com/rogpeppe/go-internal"},

@@ -30,7 +30,7 @@ const (
 	GuardWebhook = "/lab/guard-webhook.yaml"
 )
 
-// guard is `whohas guard serve` beside the apiserver. Nothing asks it before a scenario
+// guard is `whohas-guard serve` beside the apiserver. Nothing asks it before a scenario
 // applies the webhook's configuration, which is written next to its certificate.
 func (c *Cluster) guard(h *site.Host) (string, []string, error) {
 	manifest, err := os.ReadFile(GuardWebhook)
@@ -46,8 +46,8 @@ func (c *Cluster) guard(h *site.Host) (string, []string, error) {
 			return "", nil, err
 		}
 	}
-	return "/lab/whohas", []string{
-		"guard", "serve", "--kubeconfig=/etc/kubernetes/admin.conf", "--listen=" + guardServes, "--health-listen=" + guardHealth, "--metrics-listen=0",
+	return "/lab/whohas-guard", []string{
+		"serve", "--kubeconfig=/etc/kubernetes/admin.conf", "--listen=" + guardServes, "--health-listen=" + guardHealth, "--metrics-listen=0",
 		"--cert-dir=" + guardFolder, "--lease=",
 	}, nil
 }

@@ -27,7 +27,7 @@ func install(ctx context.Context, work *kernel.Work, o Options, scenarios []*lab
 		return nil, err
 	}
 	if slices.ContainsFunc(scenarios, (*lab.Scenario).AsksWhohas) {
-		if err := installWhohas(ctx, work, o); err != nil {
+		if err := installOurs(ctx, work, o, "whohas"); err != nil {
 			return nil, err
 		}
 	}
@@ -51,6 +51,9 @@ func install(ctx context.Context, work *kernel.Work, o Options, scenarios []*lab
 		versions["bird"] = strings.TrimPrefix(strings.TrimSpace(string(out)), "BIRD version ")
 	}
 	if slices.ContainsFunc(scenarios, func(s *lab.Scenario) bool { return s.Cluster.Guard }) {
+		if err := installOurs(ctx, work, o, "whohas-guard"); err != nil {
+			return nil, err
+		}
 		if err := work.Install("guard-webhook.yaml", filepath.Join(root(o), "deploy", "base", "webhook.yaml")); err != nil {
 			return nil, err
 		}
@@ -61,20 +64,20 @@ func install(ctx context.Context, work *kernel.Work, o Options, scenarios []*lab
 // root is the module's: tools/build stands in it.
 func root(o Options) string { return filepath.Dir(filepath.Dir(o.Tools)) }
 
-// installWhohas builds the program as it stands in the tree.
-func installWhohas(ctx context.Context, work *kernel.Work, o Options) error {
+// installOurs builds a program as it stands in the tree.
+func installOurs(ctx context.Context, work *kernel.Work, o Options, name string) error {
 	dir, err := os.MkdirTemp("", "whohas-")
 	if err != nil {
-		return fmt.Errorf("build whohas: %w", err)
+		return fmt.Errorf("build %s: %w", name, err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	path := filepath.Join(dir, "whohas")
-	build := exec.CommandContext(ctx, "go", "build", "-o", path, "whohas/cmd/whohas")
+	path := filepath.Join(dir, name)
+	build := exec.CommandContext(ctx, "go", "build", "-o", path, "whohas/cmd/"+name)
 	build.Dir = root(o)
 	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build whohas: %w: %s", err, out)
+		return fmt.Errorf("build %s: %w: %s", name, err, out)
 	}
-	return work.Install("whohas", path)
+	return work.Install(name, path)
 }
 
 // components are the programs that scenarios need, by tools/build's names.

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Image builds the container image of whohas as a file, an OCI image layout in a tar: with
-// no registry, no daemon and no base image. The same source gives the same bytes.
+// Image builds the container image of one of our programs as a file, an OCI image layout in
+// a tar: with no registry, no daemon and no base image. The same source gives the same bytes.
 //
-//	go run -C tools/image . -root ../.. -o ../../dist/whohas.oci.tar
+//	go run -C tools/image . -root ../.. -program whohas-guard -o ../../dist/whohas-guard.oci.tar
 package main
 
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -45,14 +46,17 @@ func main() {
 func run(args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("image", flag.ContinueOnError)
 	root := flags.String("root", ".", "the repository")
-	out := flags.String("o", "whohas.oci.tar", "the file to write")
-	name := flags.String("name", "ghcr.io/whohas/whohas:dev", "the image's name, for those who load it")
+	program := flags.String("program", "whohas-guard", "which of cmd/ is in it")
+	out := flags.String("o", "", "the file to write (default: PROGRAM.oci.tar)")
+	name := flags.String("name", "", "the image's name, for those who load it (default: ghcr.io/whohas/PROGRAM:dev)")
 	version := flags.String("version", "devel", "what the program says of itself")
 	platforms := flags.String("platforms", "linux/amd64,linux/arm64", "what to build for")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	made, err := index(*root, *name, *version, strings.Split(*platforms, ","))
+	*out = cmp.Or(*out, *program+".oci.tar")
+	*name = cmp.Or(*name, "ghcr.io/whohas/"+*program+":dev")
+	made, err := source{*root, *program, *version}.index(strings.Split(*platforms, ","))
 	if err != nil {
 		return err
 	}
@@ -67,19 +71,23 @@ func run(args []string, stdout io.Writer) error {
 	return err
 }
 
+// source is what an image is made of: a program of the repository at root, and what it says
+// of itself.
+type source struct{ root, program, version string }
+
 // index is one image for each platform.
-func index(root, name, version string, platforms []string) (v1.ImageIndex, error) {
+func (s source) index(platforms []string) (v1.ImageIndex, error) {
 	made := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, text := range platforms {
 		p, err := v1.ParsePlatform(text)
 		if err != nil {
 			return nil, err
 		}
-		program, err := compile(root, version, *p)
+		program, err := s.compile(*p)
 		if err != nil {
 			return nil, err
 		}
-		img, err := image(program, version, *p)
+		img, err := s.image(program, *p)
 		if err != nil {
 			return nil, err
 		}
@@ -89,15 +97,15 @@ func index(root, name, version string, platforms []string) (v1.ImageIndex, error
 }
 
 // compile builds the program with nothing in it of where and when that was done.
-func compile(root, version string, p v1.Platform) ([]byte, error) {
+func (s source) compile(p v1.Platform) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "whohas-image-")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, "whohas")
-	cmd := exec.Command("go", "build", "-C", root, "-mod=readonly", "-trimpath", "-buildvcs=false",
-		"-ldflags", "-s -w -buildid= -X whohas/internal/cli.version="+version, "-o", path, "./cmd/whohas")
+	path := filepath.Join(dir, s.program)
+	cmd := exec.Command("go", "build", "-C", s.root, "-mod=readonly", "-trimpath", "-buildvcs=false",
+		"-ldflags", "-s -w -buildid= -X whohas/internal/console.version="+s.version, "-o", path, "./cmd/"+s.program)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=", "GOOS="+p.OS, "GOARCH="+p.Architecture, "GOAMD64=v1", "GOARM64=v8.0")
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err != nil {
@@ -108,15 +116,15 @@ func compile(root, version string, p v1.Platform) ([]byte, error) {
 
 // image holds the program and nothing else: no shell, no libraries, no certificates, since
 // the guard talks to the apiserver alone, whose authority each Pod is given.
-func image(program []byte, version string, p v1.Platform) (v1.Image, error) {
-	layer, err := layerOf(program)
+func (s source) image(program []byte, p v1.Platform) (v1.Image, error) {
+	layer, err := layerOf(s.program, program)
 	if err != nil {
 		return nil, err
 	}
 	img := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
 	img, err = mutate.Append(img, mutate.Addendum{
 		Layer: layer, MediaType: types.OCILayer,
-		History: v1.History{Created: v1.Time{Time: epoch}, CreatedBy: "tools/image", Comment: "whohas " + version},
+		History: v1.History{Created: v1.Time{Time: epoch}, CreatedBy: "tools/image", Comment: s.program + " " + s.version},
 	})
 	if err != nil {
 		return nil, err
@@ -128,19 +136,19 @@ func image(program []byte, version string, p v1.Platform) (v1.Image, error) {
 	config = config.DeepCopy()
 	config.OS, config.Architecture, config.Variant, config.Created = p.OS, p.Architecture, p.Variant, v1.Time{Time: epoch}
 	config.Config = v1.Config{
-		User: user, Entrypoint: []string{"/whohas"}, WorkingDir: "/",
+		User: user, Entrypoint: []string{"/" + s.program}, WorkingDir: "/",
 		Labels: map[string]string{
-			"org.opencontainers.image.title": "whohas", "org.opencontainers.image.licenses": "Apache-2.0",
-			"org.opencontainers.image.version": version,
+			"org.opencontainers.image.title": s.program, "org.opencontainers.image.licenses": "Apache-2.0",
+			"org.opencontainers.image.version": s.version,
 		},
 	}
 	return mutate.ConfigFile(img, config)
 }
 
-func layerOf(program []byte) (v1.Layer, error) {
+func layerOf(name string, program []byte) (v1.Layer, error) {
 	var text bytes.Buffer
 	w := tar.NewWriter(&text)
-	h := &tar.Header{Typeflag: tar.TypeReg, Name: "whohas", Size: int64(len(program)), Mode: 0o555, ModTime: epoch, Format: tar.FormatUSTAR}
+	h := &tar.Header{Typeflag: tar.TypeReg, Name: name, Size: int64(len(program)), Mode: 0o555, ModTime: epoch, Format: tar.FormatUSTAR}
 	if err := w.WriteHeader(h); err != nil {
 		return nil, err
 	}

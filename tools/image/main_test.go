@@ -19,14 +19,14 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 )
 
-// repository is a module with a program where whohas has its own.
+// repository is a module with a program where the guard has its own.
 func repository(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	for path, text := range map[string]string{
-		"go.mod":               "module whohas\n\ngo 1.26.0\n",
-		"cmd/whohas/main.go":   "package main\n\nimport \"whohas/internal/cli\"\n\nfunc main() { cli.Main() }\n",
-		"internal/cli/main.go": "package cli\n\nvar version string\n\nfunc Main() { println(version) }\n",
+		"go.mod":                      "module whohas\n\ngo 1.26.0\n",
+		"cmd/whohas-guard/main.go":    "package main\n\nimport \"whohas/internal/console\"\n\nfunc main() { console.Main() }\n",
+		"internal/console/console.go": "package console\n\nvar version string\n\nfunc Main() { println(version) }\n",
 	} {
 		path = filepath.Join(dir, path)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -110,7 +110,7 @@ func look(t *testing.T, img v1.Image, p v1.Platform) {
 		t.Fatal(err)
 	}
 	text, _ := json.Marshal(c.Config)
-	if c.Config.User != "65532:65532" || strings.Join(c.Config.Entrypoint, " ") != "/whohas" || c.Config.Cmd != nil || !c.Created.Equal(epoch) ||
+	if c.Config.User != "65532:65532" || strings.Join(c.Config.Entrypoint, " ") != "/whohas-guard" || c.Config.Cmd != nil || !c.Created.Equal(epoch) ||
 		c.OS != p.OS || c.Architecture != p.Architecture || c.Config.Labels["org.opencontainers.image.version"] != "v9" {
 		t.Errorf("%s: %s of %s, %s/%s", p, text, c.Created, c.OS, c.Architecture)
 	}
@@ -128,7 +128,7 @@ func look(t *testing.T, img v1.Image, p v1.Platform) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h.Name != "whohas" || h.Mode != 0o555 || h.Uid != 0 || !h.ModTime.Equal(epoch) {
+	if h.Name != "whohas-guard" || h.Mode != 0o555 || h.Uid != 0 || !h.ModTime.Equal(epoch) {
 		t.Errorf("%s: %+v", p, h)
 	}
 	program, err := io.ReadAll(files)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package cli
+package guardcli
 
 import (
 	"cmp"
@@ -16,10 +16,13 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"whohas/guard/certificate"
+	"whohas/guard/policy"
 	"whohas/guard/server"
+	"whohas/internal/console"
+	"whohas/source/kubeconfig"
 )
 
-type guardCertifyFlags struct {
+type certifyFlags struct {
 	certificate.Options
 	kube    *genericclioptions.ConfigFlags
 	service string
@@ -27,8 +30,8 @@ type guardCertifyFlags struct {
 	timeout time.Duration
 }
 
-func (e *env) guardCertifyCommand() *cobra.Command {
-	f := &guardCertifyFlags{kube: genericclioptions.NewConfigFlags(true)}
+func (e *env) certifyCommand() *cobra.Command {
+	f := &certifyFlags{kube: genericclioptions.NewConfigFlags(true)}
 	cmd := &cobra.Command{
 		Use:   "certify",
 		Short: "Make the webhook's certificate, and write its authority into the webhook's configuration",
@@ -41,15 +44,15 @@ The guard cannot do it itself: whoever may change that configuration sees, and s
 every write of the cluster. With cert-manager it is not needed.
 
 Exit status: 0 as it should be; 2 it could not work.`,
-		Example: `  whohas guard certify                  # in a Pod, as deploy/base does
-  whohas guard certify --context lab    # from outside`,
+		Example: `  whohas-guard certify                  # in a Pod, as deploy/base does
+  whohas-guard certify --context lab    # from outside`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return e.guardCertify(cmd.Context(), f) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return e.certify(cmd.Context(), f) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(f.kube.KubeConfig, "kubeconfig", "", "the cluster, outside a Pod")
 	flags.StringVar(f.kube.Context, "context", "", "the context of the kubeconfig")
-	flags.StringVar(&f.Namespace, "namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), server.DefaultNamespace), "the guard's namespace")
+	flags.StringVar(&f.Namespace, "namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), policy.DefaultNamespace), "the guard's namespace")
 	flags.StringVar(&f.service, "service", server.Name, "the Service by which apiservers reach the webhook")
 	flags.StringArrayVar(&f.names, "name", nil, "another name by which it is reached; repeatable")
 	flags.StringVar(&f.Secret, "secret", server.Name+"-cert", "the Secret, which must be there")
@@ -58,16 +61,16 @@ Exit status: 0 as it should be; 2 it could not work.`,
 	return cmd
 }
 
-func (e *env) guardCertify(ctx context.Context, f *guardCertifyFlags) error {
-	cfg, err := restConfigOf(f.kube)
+func (e *env) certify(ctx context.Context, f *certifyFlags) error {
+	cfg, err := kubeconfig.Named(f.kube, agent())
 	if err != nil {
-		return withHint(fmt.Errorf("read kubeconfig: %w", err), "name the cluster with --kubeconfig, or run it in a Pod")
+		return console.WithHint(fmt.Errorf("read kubeconfig: %w", err), "name the cluster with --kubeconfig, or run it in a Pod")
 	}
-	if strings.HasSuffix(cfg.Host, "localhost:8080") { // see guard serve
-		return withHint(errors.New("no cluster is named"), "name it with --kubeconfig, or run it in a Pod")
+	if strings.HasSuffix(cfg.Host, "localhost:8080") { // see serve
+		return console.WithHint(errors.New("no cluster is named"), "name it with --kubeconfig, or run it in a Pod")
 	}
 	o := f.Options
-	if o.Client, err = kubernetes.NewForConfig(bounded(cfg)); err != nil {
+	if o.Client, err = kubernetes.NewForConfig(kubeconfig.Bounded(cfg)); err != nil {
 		return fmt.Errorf("connect to the cluster: %w", err)
 	}
 	o.Webhook, o.Names = server.Name, append([]string{f.service + "." + f.Namespace + ".svc"}, f.names...)
@@ -81,10 +84,10 @@ func (e *env) guardCertify(ctx context.Context, f *guardCertifyFlags) error {
 	if r.Made {
 		text = "a certificate was made, good"
 	}
-	fmt.Fprintf(e.stdout, "%s until %s", text, r.Until.UTC().Format(time.DateOnly))
+	fmt.Fprintf(e.Stdout, "%s until %s", text, r.Until.UTC().Format(time.DateOnly))
 	if r.Written {
-		fmt.Fprintf(e.stdout, "; its authority was written into the webhook %s", o.Webhook)
+		fmt.Fprintf(e.Stdout, "; its authority was written into the webhook %s", o.Webhook)
 	}
-	fmt.Fprintln(e.stdout)
+	fmt.Fprintln(e.Stdout)
 	return nil
 }

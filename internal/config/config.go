@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package cli
+// Package config reads .whohas.yaml: what a user says of a cluster that it does not say
+// itself, and which findings are expected.
+package config
 
 import (
 	"bytes"
@@ -16,25 +18,27 @@ import (
 
 	"whohas/claim"
 	"whohas/dataplane"
+	"whohas/internal/console"
 	"whohas/rule"
 	"whohas/rules"
 	"whohas/snapshot"
 	"whohas/source/file"
 )
 
-const configName = ".whohas.yaml"
+// Name is what the file is called in the working folder.
+const Name = ".whohas.yaml"
 
-// config is what .whohas.yaml says.
-type config struct {
-	file       string
-	mode       dataplane.ProxyMode
-	reserved   []claim.Claim
-	severities map[string]rule.Severity
-	allows     []rule.Allow
+// Config is what the file says. The zero value says nothing.
+type Config struct {
+	File       string // where it was read from
+	Mode       dataplane.ProxyMode
+	Reserved   []claim.Claim            // addresses that are kept for something, as claims like any other
+	Severities map[string]rule.Severity // by the rule's ID or name
+	Allows     []rule.Allow
 }
 
-// configFile is the file's own form. Nodes keep their lines for messages.
-type configFile struct {
+// form is the file's own form. Nodes keep their lines for messages.
+type form struct {
 	ProxyMode  yaml.Node            `yaml:"proxyMode"`
 	Reserved   []reservedEntry      `yaml:"reserved"`
 	Severities map[string]yaml.Node `yaml:"severities"`
@@ -43,7 +47,7 @@ type configFile struct {
 
 // entries gives the entries of the lists their lines, for those that lack the
 // field which would have one.
-func (f *configFile) entries(data []byte) {
+func (f *form) entries(data []byte) {
 	var lists struct{ Reserved, Allow []yaml.Node }
 	if yaml.Unmarshal(data, &lists) != nil || len(lists.Reserved) != len(f.Reserved) || len(lists.Allow) != len(f.Allow) {
 		return
@@ -68,36 +72,36 @@ type allowEntry struct {
 	Until   string    `yaml:"until"`
 }
 
-// loadConfig reads the configuration; the default file may be absent.
-func loadConfig(path string) (*config, error) {
+// Load reads the configuration; the default file may be absent.
+func Load(path string) (*Config, error) {
 	named := path != ""
 	if !named {
-		path = configName
+		path = Name
 	}
 	data, err := file.Read(path, file.Small)
 	if errors.Is(err, fs.ErrNotExist) && !named {
-		return &config{}, nil
+		return &Config{}, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}
-	return parseConfig(path, data)
+	return parse(path, data)
 }
 
-func parseConfig(path string, data []byte) (*config, error) {
-	var f configFile
+func parse(path string, data []byte) (*Config, error) {
+	var f form
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	dec.KnownFields(true)
 	if err := dec.Decode(&f); err != nil && !errors.Is(err, io.EOF) {
-		return nil, withHint(configFault(path, err), "fields are proxyMode, reserved, severities and allow")
+		return nil, console.WithHint(faultOf(path, err), "fields are proxyMode, reserved, severities and allow")
 	}
 	var more yaml.Node
 	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%s:%d: only one document can stand in it", path, max(more.Line, 1))
 	}
 	f.entries(data)
-	c := &config{file: path, severities: map[string]rule.Severity{}}
-	for _, part := range []func(*configFile) error{c.setMode, c.setReserved, c.setSeverities, c.setAllows} {
+	c := &Config{File: path, Severities: map[string]rule.Severity{}}
+	for _, part := range []func(*form) error{c.setMode, c.setReserved, c.setSeverities, c.setAllows} {
 		if err := part(&f); err != nil {
 			return nil, err
 		}
@@ -107,8 +111,8 @@ func parseConfig(path string, data []byte) (*config, error) {
 
 // The decoder's own words name Go's types and put the line in the middle.
 var (
-	configLine  = regexp.MustCompile(`^(?:yaml: )?line (\d+): `)
-	configWords = []struct {
+	faultLine  = regexp.MustCompile(`^(?:yaml: )?line (\d+): `)
+	faultWords = []struct {
 		from *regexp.Regexp
 		to   string
 	}{
@@ -119,8 +123,8 @@ var (
 	}
 )
 
-// configFault gives each of a decoder's messages its place.
-func configFault(path string, err error) error {
+// faultOf gives each of a decoder's messages its place.
+func faultOf(path string, err error) error {
 	faults := []string{err.Error()}
 	var types *yaml.TypeError
 	if errors.As(err, &types) {
@@ -128,10 +132,10 @@ func configFault(path string, err error) error {
 	}
 	for i, text := range faults {
 		place := path
-		if m := configLine.FindStringSubmatch(text); m != nil {
+		if m := faultLine.FindStringSubmatch(text); m != nil {
 			place, text = path+":"+m[1], text[len(m[0]):]
 		}
-		for _, w := range configWords {
+		for _, w := range faultWords {
 			text = w.from.ReplaceAllString(text, w.to)
 		}
 		faults[i] = place + ": " + strings.TrimPrefix(text, "yaml: ")
@@ -139,14 +143,14 @@ func configFault(path string, err error) error {
 	return errors.New(strings.Join(faults, "; "))
 }
 
-func (c *config) at(n yaml.Node, field string, err error) error {
+func (c *Config) at(n yaml.Node, field string, err error) error {
 	if n.Line == 0 {
-		return fmt.Errorf("%s: %s: %w", c.file, field, err)
+		return fmt.Errorf("%s: %s: %w", c.File, field, err)
 	}
-	return fmt.Errorf("%s:%d: %s: %w", c.file, n.Line, field, err)
+	return fmt.Errorf("%s:%d: %s: %w", c.File, n.Line, field, err)
 }
 
-func (c *config) setMode(f *configFile) error {
+func (c *Config) setMode(f *form) error {
 	if f.ProxyMode.IsZero() || f.ProxyMode.Tag == "!!null" {
 		return nil
 	}
@@ -154,11 +158,11 @@ func (c *config) setMode(f *configFile) error {
 	if err != nil {
 		return c.at(f.ProxyMode, "proxyMode", err)
 	}
-	c.mode = mode
+	c.Mode = mode
 	return nil
 }
 
-func (c *config) setReserved(f *configFile) error {
+func (c *Config) setReserved(f *form) error {
 	for i, r := range f.Reserved {
 		rg, err := claim.ParseRange(r.Range.Value)
 		if r.Range.Value == "" {
@@ -171,37 +175,37 @@ func (c *config) setReserved(f *configFile) error {
 		if what == "" {
 			what = "reserved"
 		}
-		c.reserved = append(c.reserved, claim.Claim{
+		c.Reserved = append(c.Reserved, claim.Claim{
 			Range: rg, Text: r.Range.Value, Kind: claim.Kind("declared." + what), Role: claim.Reserved,
 			By:     snapshot.Ref{Kind: "Reserved", Name: what},
 			Owner:  snapshot.Ref{Kind: "Reserved", Name: what},
-			Origin: snapshot.Origin{File: c.file, Line: r.Range.Line, Field: fmt.Sprintf("reserved[%d].range", i)},
+			Origin: snapshot.Origin{File: c.File, Line: r.Range.Line, Field: fmt.Sprintf("reserved[%d].range", i)},
 		})
 	}
 	return nil
 }
 
-func (c *config) setSeverities(f *configFile) error {
+func (c *Config) setSeverities(f *form) error {
 	for id, n := range f.Severities {
-		if findRule(id) == nil {
+		if rules.Find(id) == nil {
 			return c.at(n, "severities."+id, fmt.Errorf("no such rule"))
 		}
 		s, err := rule.ParseSeverity(n.Value)
 		if err != nil {
 			return c.at(n, "severities."+id, err)
 		}
-		c.severities[id] = s
+		c.Severities[id] = s
 	}
 	return nil
 }
 
-func (c *config) setAllows(f *configFile) error {
+func (c *Config) setAllows(f *form) error {
 	for i, a := range f.Allow {
 		field := fmt.Sprintf("allow[%d]", i)
 		if a.Rule.Value == "" {
 			return c.at(a.Rule, field+".rule", errors.New("names no rule"))
 		}
-		if findRule(a.Rule.Value) == nil {
+		if rules.Find(a.Rule.Value) == nil {
 			return c.at(a.Rule, field+".rule", fmt.Errorf("no such rule: %q", a.Rule.Value))
 		}
 		if a.Address.Value != "" {
@@ -209,23 +213,10 @@ func (c *config) setAllows(f *configFile) error {
 				return c.at(a.Address, field+".address", err)
 			}
 		}
-		c.allows = append(c.allows, rule.Allow{
+		c.Allows = append(c.Allows, rule.Allow{
 			Rule: a.Rule.Value, Place: a.Address.Value, Reason: a.Reason, Until: a.Until,
-			Origin: snapshot.Origin{File: c.file, Line: a.Rule.Line, Field: field},
+			Origin: snapshot.Origin{File: c.File, Line: a.Rule.Line, Field: field},
 		})
-	}
-	return nil
-}
-
-// claims are the reserved addresses, as claims like any other.
-func (c *config) claims() []claim.Claim { return c.reserved }
-
-// findRule finds a rule by ID or name.
-func findRule(name string) *rule.Rule {
-	for _, r := range rules.All() {
-		if r.ID == name || r.Name == name {
-			return r
-		}
 	}
 	return nil
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package cli
+package pace
 
 import (
 	"runtime/debug"
@@ -14,8 +14,8 @@ import (
 func TestPacer(t *testing.T) {
 	t.Setenv("GOGC", "")
 	defer debug.SetGCPercent(100)
-	p := &pacer{alive: func(uint64) {}}
-	defer p.start()()
+	p := &Pacer{}
+	defer p.Start()()
 	percent := func(is func(uint64) bool) bool {
 		s := []metrics.Sample{{Name: "/gc/gogc:percent"}}
 		for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
@@ -25,7 +25,7 @@ func TestPacer(t *testing.T) {
 		}
 		return false
 	}
-	one, other := p.save(), p.save()
+	one, other := p.Save(), p.Save()
 	one()
 	if !percent(func(n uint64) bool { return n == thrifty }) {
 		t.Error("it is not thrifty")

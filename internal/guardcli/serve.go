@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package cli
+package guardcli
 
 import (
 	"cmp"
@@ -20,12 +20,16 @@ import (
 
 	"whohas/check"
 	"whohas/dataplane"
+	"whohas/guard/policy"
 	"whohas/guard/server"
 	"whohas/guard/watch"
+	"whohas/internal/config"
+	"whohas/internal/console"
 	"whohas/rules"
+	"whohas/source/kubeconfig"
 )
 
-type guardServeFlags struct {
+type serveFlags struct {
 	server.Options
 	kube      *genericclioptions.ConfigFlags
 	config    string
@@ -34,8 +38,8 @@ type guardServeFlags struct {
 	secret    string
 }
 
-func (e *env) guardServeCommand() *cobra.Command {
-	f := &guardServeFlags{kube: genericclioptions.NewConfigFlags(true)}
+func (e *env) serveCommand() *cobra.Command {
+	f := &serveFlags{kube: genericclioptions.NewConfigFlags(true)}
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "The guard as a webhook, with the whole register, and the continuous audit",
@@ -50,7 +54,7 @@ the webhook, is told by Events on the objects, by metrics, and by a report objec
 (ClusterReport of openreports.io, or ClusterPolicyReport of wgpolicyk8s.io, if one of
 them is installed). It keeps the ConfigMap of the policy's form map-param.
 
-The certificate is another's work: whohas guard certify, or cert-manager. It is taken
+The certificate is another's work: whohas-guard certify, or cert-manager. It is taken
 from --cert-dir, a renewed one, too. Deploy it with deploy/.
 
 With failurePolicy Fail it looks whether two replicas are ready, on different nodes, with
@@ -59,11 +63,11 @@ configuration and by the metric whohas_guard_fail_closed_unsafe. It serves all t
 
 To switch the webhook off in an emergency:
   ` + server.SwitchOff,
-		Example: `  whohas guard serve                                       # in a Pod, as deploy/base does
-  whohas guard serve --proxy-mode ipvs                     # where the mode cannot be read
-  whohas guard serve --cert-dir /certificates              # where a Secret is mounted`,
+		Example: `  whohas-guard serve                                       # in a Pod, as deploy/base does
+  whohas-guard serve --proxy-mode ipvs                     # where the mode cannot be read
+  whohas-guard serve --cert-dir /certificates              # where a Secret is mounted`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return e.guardServe(cmd.Context(), f) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return e.serve(cmd.Context(), f) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(f.kube.KubeConfig, "kubeconfig", "", "the cluster, outside a Pod")
@@ -73,8 +77,8 @@ To switch the webhook off in an emergency:
 	flags.StringVar(&f.Listen, "listen", ":9443", "where the webhook is served")
 	flags.StringVar(&f.MetricsListen, "metrics-listen", ":8080", "where metrics are served; 0: nowhere")
 	flags.StringVar(&f.HealthListen, "health-listen", ":8081", "where /healthz and /readyz are served; 0: nowhere")
-	flags.StringVar(&f.Namespace, "namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), server.DefaultNamespace), "the guard's own namespace")
-	flags.StringVar(&f.secret, "secret", "", "must be empty: whohas guard certify makes the certificate")
+	flags.StringVar(&f.Namespace, "namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), policy.DefaultNamespace), "the guard's own namespace")
+	flags.StringVar(&f.secret, "secret", "", "must be empty: whohas-guard certify makes the certificate")
 	_ = flags.MarkHidden("secret") // an old command line says that somebody else makes the certificate, which is so
 	flags.StringVar(&f.CertDir, "cert-dir", "/certificates", "where the certificate's Secret is mounted: tls.crt and tls.key")
 	flags.StringVar(&f.Callers.CA, "client-ca-file", "", "authorities of the certificates by which apiservers are known (docs/guard-install.md); empty: they show none")
@@ -88,28 +92,27 @@ To switch the webhook off in an emergency:
 	return cmd
 }
 
-func (e *env) guardServe(ctx context.Context, f *guardServeFlags) error {
+func (e *env) serve(ctx context.Context, f *serveFlags) error {
 	o, err := f.options(e)
 	if err != nil {
 		return err
 	}
-	e.end.wait() // requests that are under way are answered
 	return server.Run(ctx, o)
 }
 
-func (f *guardServeFlags) options(e *env) (server.Options, error) {
+func (f *serveFlags) options(e *env) (server.Options, error) {
 	o := f.Options
 	if f.secret != "" {
-		return o, withHint(fmt.Errorf("--secret %s: the guard makes no certificate", f.secret), "whohas guard certify does")
+		return o, console.WithHint(fmt.Errorf("--secret %s: the guard makes no certificate", f.secret), "whohas-guard certify does")
 	}
 	if reports := []string{"auto", "openreports", "policyreport", "none"}; !slices.Contains(reports, f.Reports) {
-		return o, withHint(fmt.Errorf("--reports %q: no such form", f.Reports), "one of %s", strings.Join(reports, ", "))
+		return o, console.WithHint(fmt.Errorf("--reports %q: no such form", f.Reports), "one of %s", strings.Join(reports, ", "))
 	}
-	cfg, err := loadConfig(f.config)
+	cfg, err := config.Load(f.config)
 	if err != nil {
 		return o, err
 	}
-	o.Watch = watch.Options{Rules: rules.All(), Mode: cfg.mode, ModeFrom: cfg.file, Claims: cfg.claims(), Severities: cfg.severities, Allows: cfg.allows}
+	o.Watch = watch.Options{Rules: rules.All(), Mode: cfg.Mode, ModeFrom: cfg.File, Claims: cfg.Reserved, Severities: cfg.Severities, Allows: cfg.Allows}
 	if f.proxyMode != "" {
 		if o.Watch.Mode, err = dataplane.ParseProxyMode(f.proxyMode); err != nil {
 			return o, fmt.Errorf("--proxy-mode: %w", err)
@@ -121,19 +124,18 @@ func (f *guardServeFlags) options(e *env) (server.Options, error) {
 	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(f.logLevel)); err != nil {
-		return o, withHint(fmt.Errorf("--log-level %q: no such level", f.logLevel), "debug, info, warn or error")
+		return o, console.WithHint(fmt.Errorf("--log-level %q: no such level", f.logLevel), "debug, info, warn or error")
 	}
-	o.Thrifty = e.pace.save
-	o.Log = slog.New(slog.NewJSONHandler(e.stderr, &slog.HandlerOptions{Level: level}))
+	o.Thrifty = e.collector.Save
+	o.Log = slog.New(slog.NewJSONHandler(e.Stderr, &slog.HandlerOptions{Level: level}))
 	ctrl.SetLogger(logr.FromSlogHandler(o.Log.Handler())) // what the library logs goes the same way
-	if o.Config, err = restConfigOf(f.kube); err != nil {
-		return o, withHint(fmt.Errorf("read kubeconfig: %w", err), "name the cluster with --kubeconfig, or run it in a Pod")
+	if o.Config, err = kubeconfig.Named(f.kube, agent()); err != nil {
+		return o, console.WithHint(fmt.Errorf("read kubeconfig: %w", err), "name the cluster with --kubeconfig, or run it in a Pod")
 	}
 	// kubectl's default where nothing names a cluster (cli-runtime
 	// pkg/genericclioptions/client_config.go).
 	if strings.HasSuffix(o.Config.Host, "localhost:8080") {
-		return o, withHint(errors.New("no cluster is named"), "name it with --kubeconfig, or run it in a Pod")
+		return o, console.WithHint(errors.New("no cluster is named"), "name it with --kubeconfig, or run it in a Pod")
 	}
-	o.Config.UserAgent = "whohas-guard/" + Version()
 	return o, nil
 }

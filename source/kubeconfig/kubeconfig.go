@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package cli
+// Package kubeconfig finds the cluster that a command line or a file names, and refuses
+// files that client-go would wait for or that would fill the memory.
+package kubeconfig
 
 import (
 	"errors"
@@ -21,16 +23,17 @@ const (
 	mostAnswer     = 64 << 20 // of an apiserver to one question that is not streamed
 )
 
-// restConfigOf is the cluster that the flags, or the kubeconfigs that kubectl takes, name.
+// Named is the cluster that the flags, or the kubeconfigs that kubectl takes, name.
 // client-go opens what it is given, a pipe too, which would wait: so each file is
 // looked at before.
-func restConfigOf(kube *genericclioptions.ConfigFlags) (*rest.Config, error) {
+// The agent is what the apiserver's log calls us.
+func Named(kube *genericclioptions.ConfigFlags, agent string) (*rest.Config, error) {
 	names, explicit := []string{*kube.KubeConfig}, *kube.KubeConfig != ""
 	if !explicit {
 		names = clientcmd.NewDefaultClientConfigLoadingRules().GetLoadingPrecedence()
 	}
 	for _, name := range names {
-		_, err := readKubeconfig(name)
+		_, err := read(name)
 		if errors.Is(err, fs.ErrNotExist) && !explicit {
 			continue
 		}
@@ -41,11 +44,11 @@ func restConfigOf(kube *genericclioptions.ConfigFlags) (*rest.Config, error) {
 	if err := smallFiles(*kube.CAFile, *kube.CertFile, *kube.KeyFile); err != nil {
 		return nil, err
 	}
-	return kube.ToRESTConfig()
+	return named(agent)(kube.ToRESTConfig())
 }
 
-// readKubeconfig reads one file, and sees that those which it names can be read.
-func readKubeconfig(path string) (*api.Config, error) {
+// read reads one file, and sees that those which it names can be read.
+func read(path string) (*api.Config, error) {
 	text, err := file.Read(path, mostKubeconfig)
 	if err != nil {
 		return nil, err
@@ -95,21 +98,27 @@ func smallFiles(names ...string) error {
 	return nil
 }
 
-// restConfig is the cluster that one kubeconfig names.
-func restConfig(path string) (*rest.Config, error) {
-	config, err := readKubeconfig(path)
+// File is the cluster that one kubeconfig names.
+func File(path, agent string) (*rest.Config, error) {
+	config, err := read(path)
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := clientcmd.NewDefaultClientConfig(*config, nil).ClientConfig()
-	if err == nil {
-		cfg.UserAgent = "whohas/" + Version()
-	}
-	return cfg, err
+	return named(agent)(clientcmd.NewDefaultClientConfig(*config, nil).ClientConfig())
 }
 
-// bounded has no answer of an apiserver fill the memory; for what reads answers whole.
-func bounded(cfg *rest.Config) *rest.Config {
+// named gives a cluster's configuration the name that we ask by.
+func named(agent string) func(*rest.Config, error) (*rest.Config, error) {
+	return func(cfg *rest.Config, err error) (*rest.Config, error) {
+		if err == nil {
+			cfg.UserAgent = agent
+		}
+		return cfg, err
+	}
+}
+
+// Bounded has no answer of an apiserver fill the memory; for what reads answers whole.
+func Bounded(cfg *rest.Config) *rest.Config {
 	cfg = rest.CopyConfig(cfg)
 	cfg.Wrap(live.Bounded(mostAnswer))
 	return cfg

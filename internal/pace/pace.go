@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package cli
+// Package pace keeps the garbage collector at the pace that fits what is alive.
+package pace
 
 import (
 	"os"
@@ -23,14 +24,15 @@ var paces = []struct {
 // beside the guard's register.
 const thrifty = 8
 
-// pacer keeps the collector at the pace that fits until it is stopped. GOGC in the
-// environment beats it. It is safe for concurrent use.
-type pacer struct {
-	alive func(bytes uint64) // told each time how much is alive
+// Pacer keeps the collector at the pace that fits until it is stopped. GOGC in the
+// environment beats it. The zero value is ready; it is safe for concurrent use.
+type Pacer struct {
+	Alive func(bytes uint64) // told each time how much is alive; may be nil
 	saves atomic.Int32       // who wants to be thrifty now
 }
 
-func (p *pacer) start() (stop func()) {
+// Start begins, until stop is called.
+func (p *Pacer) Start() (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		tick := time.NewTicker(10 * time.Millisecond)
@@ -40,13 +42,13 @@ func (p *pacer) start() (stop func()) {
 	return func() { close(done) }
 }
 
-func (p *pacer) keep(tick <-chan time.Time, done <-chan struct{}) {
+func (p *Pacer) keep(tick <-chan time.Time, done <-chan struct{}) {
 	paced := os.Getenv("GOGC") == ""
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	for now := 0; ; {
 		metrics.Read(live)
-		if v := live[0].Value; v.Kind() == metrics.KindUint64 {
-			p.alive(v.Uint64())
+		if v := live[0].Value; p.Alive != nil && v.Kind() == metrics.KindUint64 {
+			p.Alive(v.Uint64())
 		}
 		want := pace(live[0].Value)
 		if p.saves.Load() > 0 {
@@ -64,8 +66,8 @@ func (p *pacer) keep(tick <-chan time.Time, done <-chan struct{}) {
 	}
 }
 
-// save lets little garbage stand until it is ended.
-func (p *pacer) save() (end func()) {
+// Save lets little garbage stand until it is ended.
+func (p *Pacer) Save() (end func()) {
 	p.saves.Add(1)
 	return func() { p.saves.Add(-1) }
 }
