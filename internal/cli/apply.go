@@ -415,7 +415,7 @@ func addressList(list []netip.Addr) string {
 // host, where an apiserver has answered. None is no error.
 func (f *repairFlags) credentials(seen diagnose.Seen) (*rest.Config, string, error) {
 	if f.named() {
-		cfg, err := kubeconfig.Named(f.kube, agent())
+		cfg, err := kubeconfig.Named(&f.kube, agent())
 		return cfg, "the kubeconfig that was named", err
 	}
 	for _, path := range node.AdminKubeconfigs(f.root) {
@@ -452,7 +452,7 @@ func (f *repairFlags) undoConfig() (*rest.Config, error) {
 			}
 		}
 	}
-	return kubeconfig.Named(f.kube, agent())
+	return kubeconfig.Named(&f.kube, agent())
 }
 
 // said is an event with the object that it is about.

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
-	"k8s.io/cli-runtime/pkg/genericclioptions"
 
 	"whohas/claim"
 	"whohas/claimants"
@@ -18,6 +17,7 @@ import (
 	"whohas/internal/config"
 	"whohas/internal/console"
 	"whohas/snapshot"
+	"whohas/source/kubeconfig"
 )
 
 // inputs are the flags that say where a cluster's state comes from: the same for
@@ -29,7 +29,7 @@ type inputs struct {
 	timeout                         time.Duration
 	require                         []string
 	config                          string
-	kube                            *genericclioptions.ConfigFlags
+	kube                            kubeconfig.Flags
 	flags                           *pflag.FlagSet
 	memory                          string
 	kept                            int64 // what --memory says, once it is validated
@@ -44,9 +44,7 @@ func (in *inputs) register(flags *pflag.FlagSet) {
 	flags.DurationVar(&in.timeout, "timeout", time.Minute, "bounds the whole run")
 	flags.StringVar(&in.memory, "memory", defaultMemory, "bounds what is kept of everything that is read, like 1Gi")
 	flags.StringSliceVar(&in.require, "require", nil, "exit 2 unless these were read: nodes, services, hosts, proxy-mode")
-	in.kube = genericclioptions.NewConfigFlags(true)
-	in.kube.CacheDir = nil // nothing is kept of what a cluster says
-	in.kube.AddFlags(flags)
+	in.kube.Add(flags)
 	for _, name := range hiddenFlags { // they work, but would bury our own
 		flags.Lookup(name).Hidden = true
 	}

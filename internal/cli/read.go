@@ -51,7 +51,7 @@ func (e *env) read(ctx context.Context, in *inputs, s sources, into *snapshot.Bu
 	if err != nil {
 		return err
 	}
-	o := manifest.Options{Recursive: in.recursive, Stdin: e.Stdin, Reads: keep, Namespace: *in.kube.Namespace, Complete: in.complete}
+	o := manifest.Options{Recursive: in.recursive, Stdin: e.Stdin, Reads: keep, Namespace: in.kube.Overrides.Context.Namespace, Complete: in.complete}
 	p := e.progress()
 	defer p.done()
 	e.end.during("reading " + s.names())
@@ -241,7 +241,7 @@ func readSnapshot(ctx context.Context, name string, reads snapshot.Reads, into *
 const hintSources = "name files with -f, a snapshot or dump with --bundle, or a cluster with --kubeconfig and --context"
 
 func (e *env) readLive(ctx context.Context, in *inputs, s sources, keep snapshot.Reads, into *snapshot.Builder, p *progress) error {
-	cfg, err := kubeconfig.Named(in.kube, agent())
+	cfg, err := kubeconfig.Named(&in.kube, agent())
 	if err != nil && len(s.files)+len(s.kustomize)+len(s.bundles) > 0 { // they are checked all the same
 		into.Cover(snapshot.Coverage{Source: "cluster", Status: snapshot.StatusUnreadable, Detail: "read kubeconfig: " + err.Error(), Failed: true})
 		return nil
@@ -250,7 +250,7 @@ func (e *env) readLive(ctx context.Context, in *inputs, s sources, keep snapshot
 		return console.WithHint(fmt.Errorf("read kubeconfig: %w", err), hintSources)
 	}
 	o := live.Options{Config: cfg, Reads: keep, Progress: p.kind}
-	if ns := *in.kube.Namespace; ns != "" {
+	if ns := in.kube.Overrides.Context.Namespace; ns != "" {
 		o.Namespaces = []string{ns}
 	}
 	return live.Read(ctx, o, into)

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/kubernetes"
 
 	"whohas/guard/certificate"
@@ -24,14 +23,14 @@ import (
 
 type certifyFlags struct {
 	certificate.Options
-	kube    *genericclioptions.ConfigFlags
+	kube    kubeconfig.Flags
 	service string
 	names   []string
 	timeout time.Duration
 }
 
 func (e *env) certifyCommand() *cobra.Command {
-	f := &certifyFlags{kube: genericclioptions.NewConfigFlags(true)}
+	f := &certifyFlags{}
 	cmd := &cobra.Command{
 		Use:   "certify",
 		Short: "Make the webhook's certificate, and write its authority into the webhook's configuration",
@@ -50,8 +49,7 @@ Exit status: 0 as it should be; 2 it could not work.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return e.certify(cmd.Context(), f) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(f.kube.KubeConfig, "kubeconfig", "", "the cluster, outside a Pod")
-	flags.StringVar(f.kube.Context, "context", "", "the context of the kubeconfig")
+	f.kube.AddChoice(flags)
 	flags.StringVar(&f.Namespace, "namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), policy.DefaultNamespace), "the guard's namespace")
 	flags.StringVar(&f.service, "service", server.Name, "the Service by which apiservers reach the webhook")
 	flags.StringArrayVar(&f.names, "name", nil, "another name by which it is reached; repeatable")
@@ -62,7 +60,7 @@ Exit status: 0 as it should be; 2 it could not work.`,
 }
 
 func (e *env) certify(ctx context.Context, f *certifyFlags) error {
-	cfg, err := kubeconfig.Named(f.kube, agent())
+	cfg, err := kubeconfig.Named(&f.kube, agent())
 	if err != nil {
 		return console.WithHint(fmt.Errorf("read kubeconfig: %w", err), "name the cluster with --kubeconfig, or run it in a Pod")
 	}

@@ -13,7 +13,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"k8s.io/cli-runtime/pkg/genericclioptions"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/go-logr/logr"
@@ -31,7 +30,7 @@ import (
 
 type serveFlags struct {
 	server.Options
-	kube      *genericclioptions.ConfigFlags
+	kube      kubeconfig.Flags
 	config    string
 	proxyMode string
 	logLevel  string
@@ -39,7 +38,7 @@ type serveFlags struct {
 }
 
 func (e *env) serveCommand() *cobra.Command {
-	f := &serveFlags{kube: genericclioptions.NewConfigFlags(true)}
+	f := &serveFlags{}
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "The guard as a webhook, with the whole register, and the continuous audit",
@@ -70,8 +69,7 @@ To switch the webhook off in an emergency:
 		RunE: func(cmd *cobra.Command, _ []string) error { return e.serve(cmd.Context(), f) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(f.kube.KubeConfig, "kubeconfig", "", "the cluster, outside a Pod")
-	flags.StringVar(f.kube.Context, "context", "", "the context of the kubeconfig")
+	f.kube.AddChoice(flags)
 	flags.StringVar(&f.config, "config", "", "a file as .whohas.yaml: reserved addresses, severities, permissions")
 	flags.StringVar(&f.proxyMode, "proxy-mode", "", "ipvs, iptables, nftables or ebpf: beats what the cluster shows")
 	flags.StringVar(&f.Listen, "listen", ":9443", "where the webhook is served")
@@ -129,11 +127,11 @@ func (f *serveFlags) options(e *env) (server.Options, error) {
 	o.Thrifty = e.collector.Save
 	o.Log = slog.New(slog.NewJSONHandler(e.Stderr, &slog.HandlerOptions{Level: level}))
 	ctrl.SetLogger(logr.FromSlogHandler(o.Log.Handler())) // what the library logs goes the same way
-	if o.Config, err = kubeconfig.Named(f.kube, agent()); err != nil {
+	if o.Config, err = kubeconfig.Named(&f.kube, agent()); err != nil {
 		return o, console.WithHint(fmt.Errorf("read kubeconfig: %w", err), "name the cluster with --kubeconfig, or run it in a Pod")
 	}
-	// kubectl's default where nothing names a cluster (cli-runtime
-	// pkg/genericclioptions/client_config.go).
+	// kubectl's default where nothing names a cluster (client-go tools/clientcmd
+	// client_config.go, DefaultClientConfig).
 	if strings.HasSuffix(o.Config.Host, "localhost:8080") {
 		return o, console.WithHint(errors.New("no cluster is named"), "name it with --kubeconfig, or run it in a Pod")
 	}

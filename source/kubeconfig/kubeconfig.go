@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"path/filepath"
 
-	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/clientcmd/api"
@@ -27,8 +26,8 @@ const (
 // client-go opens what it is given, a pipe too, which would wait: so each file is
 // looked at before.
 // The agent is what the apiserver's log calls us.
-func Named(kube *genericclioptions.ConfigFlags, agent string) (*rest.Config, error) {
-	names, explicit := []string{*kube.KubeConfig}, *kube.KubeConfig != ""
+func Named(f *Flags, agent string) (*rest.Config, error) {
+	names, explicit := []string{f.Path}, f.Path != ""
 	if !explicit {
 		names = clientcmd.NewDefaultClientConfigLoadingRules().GetLoadingPrecedence()
 	}
@@ -41,10 +40,10 @@ func Named(kube *genericclioptions.ConfigFlags, agent string) (*rest.Config, err
 			return nil, err
 		}
 	}
-	if err := smallFiles(*kube.CAFile, *kube.CertFile, *kube.KeyFile); err != nil {
+	if err := smallFiles(f.Overrides.ClusterInfo.CertificateAuthority, f.Overrides.AuthInfo.ClientCertificate, f.Overrides.AuthInfo.ClientKey); err != nil {
 		return nil, err
 	}
-	return named(agent)(kube.ToRESTConfig())
+	return named(agent)(f.client())
 }
 
 // read reads one file, and sees that those which it names can be read.

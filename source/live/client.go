@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
-	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 )
@@ -22,7 +21,7 @@ const dialTimeout = 5 * time.Second
 
 // connect makes the two clients, on one pool of connections. It talks to
 // nobody yet.
-func connect(given *rest.Config) (*rest.RESTClient, *discovery.DiscoveryClient, error) {
+func connect(given *rest.Config) (client, finder *rest.RESTClient, err error) {
 	if given == nil {
 		return nil, nil, errors.New("no configuration")
 	}
@@ -33,11 +32,11 @@ func connect(given *rest.Config) (*rest.RESTClient, *discovery.DiscoveryClient, 
 	}
 	asking, finding := *httpClient, *httpClient
 	asking.Transport, finding.Transport = Bounded(0)(transportOf(httpClient)), Bounded(mostDiscovery)(transportOf(httpClient))
-	client, err := rest.UnversionedRESTClientForConfigAndClient(c, &asking)
+	client, err = rest.UnversionedRESTClientForConfigAndClient(c, &asking)
 	if err != nil {
 		return nil, nil, err
 	}
-	finder, err := discovery.NewDiscoveryClientForConfigAndClient(c, &finding)
+	finder, err = rest.UnversionedRESTClientForConfigAndClient(c, &finding)
 	return client, finder, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"whohas/source/live"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 )
@@ -234,6 +236,7 @@ func TestRealServer(t *testing.T) {
 			t.Errorf("failed: %+v", s.Coverage)
 		}
 	})
+	t.Run("as client-go", func(t *testing.T) { asClientGo(t, config(t, server, apiserver.Admin)) })
 	t.Run("unknown user", func(t *testing.T) {
 		s := read(t, live.Options{Config: config(t, server, "nobody"), Reads: reads(t)})
 		if diff := cmp.Diff([]snapshot.Coverage{{Source: "cluster", Status: snapshot.StatusUnreadable, Detail: "not authenticated", Failed: true}}, s.Coverage); diff != "" {
@@ -250,6 +253,44 @@ func TestRealServer(t *testing.T) {
 			t.Errorf("coverage: %+v", s.Coverage)
 		}
 	})
+}
+
+// asClientGo: a server serves what the library says that it serves, asked in both ways.
+func asClientGo(t *testing.T, c *rest.Config) {
+	finder, err := discovery.NewDiscoveryClientForConfig(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	groups, lists, err := finder.ServerGroupsAndResources()
+	if err != nil {
+		t.Fatal(err)
+	}
+	preferred := map[string]bool{}
+	var kinds []snapshot.Kind
+	for _, g := range groups {
+		preferred[g.PreferredVersion.GroupVersion] = true
+		kinds = append(kinds, snapshot.Kind{Group: g.Name})
+	}
+	var want []string
+	for _, l := range lists {
+		for _, r := range l.APIResources {
+			if slices.Contains(r.Verbs, "list") {
+				want = append(want, fmt.Sprintf("%s preferred=%t %s %s %t", l.GroupVersion, preferred[l.GroupVersion], r.Kind, r.Name, r.Namespaced))
+			}
+		}
+	}
+	slices.Sort(want)
+	older := rest.CopyConfig(c)
+	older.Wrap(func(rt http.RoundTripper) http.RoundTripper { return plainAccept{rt} })
+	for name, c := range map[string]*rest.Config{"together": c, "group by group": older} {
+		got, err := live.Served(t.Context(), c, kinds)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" || len(got) < 50 {
+			t.Errorf("%s: %d kinds\n-want +got:\n%s", name, len(got), diff)
+		}
+	}
 }
 
 type plainAccept struct{ http.RoundTripper }

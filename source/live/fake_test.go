@@ -223,7 +223,7 @@ func TestBrokenAggregated(t *testing.T) {
 		want := snapshot.Coverage{Source: "ipaddresspools.metallb.io", Status: snapshot.StatusRead, Count: 1, Complete: true}
 		if freshness == "Stale" {
 			want = snapshot.Coverage{Source: "ipaddresspools.metallb.io", Status: snapshot.StatusUnreadable, Failed: true,
-				Detail: "discovery of metallb.io/v1beta1: stale GroupVersion discovery: metallb.io/v1beta1"}
+				Detail: "discovery of metallb.io/v1beta1: the server is not current: what serves it does not answer"}
 		}
 		if diff := cmp.Diff([]snapshot.Coverage{want}, only(s, "ipaddresspools.metallb.io")); diff != "" {
 			t.Errorf("%s: -want +got:\n%s", freshness, diff)
@@ -316,7 +316,7 @@ func TestNoCluster(t *testing.T) {
 		{"not authenticated", serve(t, status(401, "Unauthorized", "Unauthorized", "")), "not authenticated"},
 		{"forbidden", serve(t, status(403, "Forbidden", `forbidden: User "system:anonymous" cannot get path "/api"`, "")), `forbidden: User "system:anonymous" cannot get path "/api"`},
 		{"broken", serve(t, status(500, "InternalError", "panic", "")), "server error 500: panic"},
-		{"another server", serve(t, body("<html>Welcome to nginx</html>")), "invalid character '<' looking for beginning of value"},
+		{"another server", serve(t, body("<html>Welcome to nginx</html>")), "/api: invalid character '<' looking for beginning of value"},
 		{"nothing", serve(t, fake{}), "not found"},
 		{"another API", serve(t, body("{}")), "the server serves no API group"},
 	} {

@@ -13,7 +13,6 @@ import (
 
 	"whohas/snapshot"
 
-	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 )
@@ -75,7 +74,7 @@ type running struct {
 }
 
 // keepUp asks now and then which kinds are served, and follows those.
-func (f *following) keepUp(ctx context.Context, finder *discovery.DiscoveryClient) {
+func (f *following) keepUp(ctx context.Context, finder *rest.RESTClient) {
 	for wait := time.Second; ; wait = min(2*wait, cmp.Or(f.Rediscover, rediscover)) {
 		r := &reader{Options: f.Options}
 		targets, err := r.discover(ctx, finder)

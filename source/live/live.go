@@ -19,7 +19,6 @@ import (
 
 	"whohas/snapshot"
 
-	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 )
 
@@ -88,7 +87,7 @@ type reader struct {
 
 // discover finds the kinds, first what there is most of: its pages come one
 // after the other, and everything else is read beside them.
-func (r *reader) discover(ctx context.Context, finder *discovery.DiscoveryClient) ([]target, error) {
+func (r *reader) discover(ctx context.Context, finder *rest.RESTClient) ([]target, error) {
 	kinds := slices.DeleteFunc(slices.Clone(r.Reads.Kinds()), fileOnly)
 	slices.SortStableFunc(kinds, func(a, b snapshot.Kind) int { return numerous(b) - numerous(a) })
 	if r.Known && !slices.ContainsFunc(kinds, func(k snapshot.Kind) bool { return k.Group != "" }) {
