@@ -63,7 +63,7 @@ func (p *parser) checkPlaces(s *Scenario, step Step) {
 
 // checkNeeds looks whether what a step speaks of is there at all.
 func (p *parser) checkNeeds(s *Scenario, step Step) {
-	if s.KernelOnly() && (slices.Contains([]Verb{Apply, Delete, Patch, Start, Stop, Restart}, step.Verb) || slices.Contains(ofComponents, step.Query.What)) {
+	if s.KernelOnly() && (step.Verb.NeedsCluster() || step.Query.NeedsCluster()) {
 		p.fail(step.Line, "%s: this scenario has no cluster: want a section cluster", step)
 	}
 	if step.Query.Subject == cluster && !slices.Contains(s.Cluster.Nodes, step.Query.Args[0]) {

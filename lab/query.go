@@ -4,6 +4,7 @@ package lab
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -56,6 +57,12 @@ var queries = map[string]form{
 // ofComponents are the questions to what runs on a host.
 var ofComponents = []string{"bgp", "component", "mode", "node", "lease"}
 
+// NeedsCluster reports whether the question is about a cluster.
+func (q Query) NeedsCluster() bool { return slices.Contains(ofComponents, q.What) }
+
+// Questions lists what can be asked, sorted.
+func Questions() []string { return slices.Sorted(maps.Keys(queries)) }
+
 // query reads "SUBJECT WHAT ARGS... [= WANT | WANT...]".
 func (p *parser) query(line int, words []string) Query {
 	var q Query
@@ -75,7 +82,7 @@ func (p *parser) query(line int, words []string) Query {
 	q.Subject, q.What, q.Args = words[0], words[1], words[2:]
 	known, ok := queries[q.What]
 	if !ok {
-		p.fail(line, "%s: no such question; want one of %s", q.What, strings.Join(questionNames(), ", "))
+		p.fail(line, "%s: no such question; want one of %s", q.What, strings.Join(Questions(), ", "))
 		return q
 	}
 	p.queryArgs(line, known, q)

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -151,5 +150,3 @@ func verbNames() []string {
 	slices.Sort(names)
 	return names
 }
-
-func questionNames() []string { return slices.Sorted(maps.Keys(queries)) }

@@ -2,6 +2,11 @@
 
 package lab
 
+import (
+	"maps"
+	"slices"
+)
+
 // Verb is what a step does.
 type Verb string
 
@@ -63,6 +68,19 @@ var verbs = map[Verb]form{
 var bare = map[Verb][]form{
 	Check: {{"QUERY", "asked once, and put on record"}, {"QUERY = WANT | WANT...", "asked once, put on record, and one of these"}},
 	Exec:  {{"HOST$ COMMAND", "a real command on a host or Pod; it must succeed"}, {"HOST! COMMAND", "one that must fail"}},
+}
+
+// ofClusters are the verbs that a scenario without a cluster cannot have.
+var ofClusters = []Verb{Apply, Delete, Patch, Start, Stop, Restart}
+
+// NeedsCluster reports whether the verb is about a cluster.
+func (v Verb) NeedsCluster() bool { return slices.Contains(ofClusters, v) }
+
+// Verbs lists all verbs, sorted.
+func Verbs() []Verb {
+	all := slices.AppendSeq(slices.Collect(maps.Keys(verbs)), maps.Keys(bare))
+	slices.Sort(all)
+	return all
 }
 
 // components are what can be started on a host.

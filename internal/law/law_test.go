@@ -90,14 +90,13 @@ var may = map[string][]string{
 
 	"internal/fleet/cmd/fleet": {"internal/fleet"},
 
-	"lab":           {"dataplane"},
-	"lab/prober":    {},
-	"lab/kernel":    {"lab"},
-	"lab/site":      {"lab"},
-	"lab/component": {"lab/site", "lab", "source/host", "dataplane"},
-	"lab/director":  {"lab/component", "lab/kernel", "lab/prober", "lab/site", "lab", "claimants", "cluster", "snapshot", "dataplane", "source/bundle", "source/host", "source/live"},
-	"lab/runner":    {"lab/kernel", "lab", "snapshot", "dataplane", "source/bundle"},
-	"lab/cmd/lab":   {"lab/director", "lab/runner", "lab/kernel", "lab"},
+	"lab":         {"dataplane"},
+	"lab/prober":  {},
+	"lab/kernel":  {"lab"},
+	"lab/site":    {"lab"},
+	"lab/guest":   {"lab/kernel", "lab/prober", "lab/site", "lab", "claimants", "cluster", "snapshot", "dataplane", "source/bundle", "source/host", "source/live"},
+	"lab/runner":  {"lab/kernel", "lab", "snapshot", "dataplane", "source/bundle"},
+	"lab/cmd/lab": {"lab/guest", "lab/runner", "lab/kernel", "lab"},
 }
 
 // anything marks the packages that may import everything of ours: the edge.
@@ -109,7 +108,7 @@ var anything = []string{"internal/cli"}
 // cluster either, but what it writes are Kubernetes' objects, and it compiles them with
 // the apiserver's own compiler before anybody applies them. The lab's own
 // package, which reads scenarios and compares runs, is none of them.
-var edges = []string{"source/", "bypass/rtnetlink", "shield/watch", "repair/withdraw", "repair/heal", "guard/policy", "guard/webhook", "guard/audit", "guard/certificate", "guard/server", "internal/cli", "internal/guardcli", "lab/prober", "lab/kernel", "lab/site", "lab/component", "lab/director", "lab/runner", "lab/cmd"}
+var edges = []string{"source/", "bypass/rtnetlink", "shield/watch", "repair/withdraw", "repair/heal", "guard/policy", "guard/webhook", "guard/audit", "guard/certificate", "guard/server", "internal/cli", "internal/guardcli", "lab/prober", "lab/kernel", "lab/site", "lab/guest", "lab/runner", "lab/cmd"}
 
 // except are what single packages may import all the same.
 var except = map[string][]string{

@@ -19,7 +19,7 @@ import (
 
 	"whohas/dataplane"
 	"whohas/lab"
-	"whohas/lab/director"
+	"whohas/lab/guest"
 	"whohas/lab/kernel"
 	"whohas/snapshot"
 	"whohas/source/bundle"
@@ -32,8 +32,8 @@ func TestMain(m *testing.M) {
 		os.Exit(kernel.Confine(os.Args[2]))
 	}
 	if len(os.Args) > 2 && os.Args[1] == Inside {
-		if err := director.Main(os.Args[2]); err != nil {
-			fmt.Fprintln(os.Stderr, "director:", err)
+		if err := guest.Main(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, "guest:", err)
 			os.Exit(2)
 		}
 		os.Exit(0)

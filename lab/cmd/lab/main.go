@@ -19,7 +19,7 @@ import (
 	"time"
 
 	"whohas/lab"
-	"whohas/lab/director"
+	"whohas/lab/guest"
 	"whohas/lab/kernel"
 	"whohas/lab/runner"
 )
@@ -38,7 +38,7 @@ func main() {
 		os.Exit(kernel.Confine(os.Args[2]))
 	}
 	if len(os.Args) > 2 && os.Args[1] == runner.Inside {
-		fail(director.Main(os.Args[2]))
+		fail(guest.Main(os.Args[2]))
 		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)

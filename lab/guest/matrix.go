@@ -2,7 +2,7 @@
 
 //go:build linux
 
-package director
+package guest
 
 import (
 	"context"

@@ -2,11 +2,11 @@
 
 //go:build linux
 
-// Package director is the first process of a lab kernel: it prepares the
-// machine, builds the hosts of each scenario, starts their components, takes
-// the steps, asks the questions, and halts. It talks to the runner by events
-// on standard output.
-package director
+// Package guest is what runs inside a lab kernel, as its first process: it prepares the
+// machine, builds the hosts of each scenario, starts the real etcd, kube-apiserver, kubelet,
+// kube-proxy, BIRD and the guard on them, takes the steps, asks the questions, and halts. It
+// talks to the runner by events on standard output.
+package guest
 
 import (
 	"context"

@@ -2,7 +2,7 @@
 
 //go:build linux
 
-package component
+package guest
 
 import (
 	"context"
@@ -82,7 +82,7 @@ func (c *Cluster) commandLine(name string, h *site.Host) (program string, args [
 	case "guard":
 		return c.guard(h)
 	}
-	return "", nil, fmt.Errorf("no component %s: want etcd, kube-apiserver, kube-controller-manager, kubelet, kube-proxy, bird or guard", name)
+	return "", nil, fmt.Errorf("no component %s", name)
 }
 
 // Stop stops a component on a host.
@@ -136,8 +136,8 @@ func (c *Cluster) Close() {
 	}
 }
 
-// pollInterval is the pause between two looks at whether something is ready.
-const pollInterval = 500 * time.Millisecond
+// lookInterval is the pause between two looks at whether something is ready.
+const lookInterval = 500 * time.Millisecond
 
 // await waits until a component is ready; it fails at once if it died.
 func (c *Cluster) await(ctx context.Context, name, host string, ready func(context.Context) error) error {
@@ -158,7 +158,7 @@ func (c *Cluster) await(ctx context.Context, name, host string, ready func(conte
 				last = p.Tail(15)
 			}
 			return fmt.Errorf("%s on %s: %w\n%s", name, host, errors.Join(context.Cause(ctx), err), last)
-		case <-time.After(pollInterval):
+		case <-time.After(lookInterval):
 		}
 	}
 }

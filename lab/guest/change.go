@@ -2,7 +2,7 @@
 
 //go:build linux
 
-package director
+package guest
 
 import (
 	"context"
@@ -38,28 +38,25 @@ var resources = map[string]struct {
 // manager is who the apiserver says has written a field.
 const manager = "lab"
 
-// change applies, deletes or patches an object.
-func (p *player) change(ctx context.Context, s lab.Step) error {
-	if p.cluster == nil {
-		return errNoCluster
-	}
-	switch s.Verb {
-	case lab.Apply:
-		return p.apply(ctx, p.scenario.Files[s.Args[0]])
-	case lab.Delete:
-		at, name, _, err := p.find(s.Args[0], s.Args[1])
-		if err != nil {
-			return err
-		}
-		return at.Delete(ctx, name, metav1.DeleteOptions{})
-	default:
-		at, name, sub, err := p.find(s.Args[0], s.Args[1])
-		if err != nil {
-			return err
-		}
-		_, err = at.Patch(ctx, name, types.MergePatchType, []byte(strings.Join(s.Args[2:], " ")), metav1.PatchOptions{FieldManager: manager}, sub...)
+func (p *player) applySection(ctx context.Context, s lab.Step) error {
+	return p.apply(ctx, p.scenario.Files[s.Args[0]])
+}
+
+func (p *player) delete(ctx context.Context, s lab.Step) error {
+	at, name, _, err := p.find(s.Args[0], s.Args[1])
+	if err != nil {
 		return err
 	}
+	return at.Delete(ctx, name, metav1.DeleteOptions{})
+}
+
+func (p *player) patch(ctx context.Context, s lab.Step) error {
+	at, name, sub, err := p.find(s.Args[0], s.Args[1])
+	if err != nil {
+		return err
+	}
+	_, err = at.Patch(ctx, name, types.MergePatchType, []byte(strings.Join(s.Args[2:], " ")), metav1.PatchOptions{FieldManager: manager}, sub...)
+	return err
 }
 
 // find gives the way to an object: "Service/status", "demo/tomcat".

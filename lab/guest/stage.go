@@ -2,7 +2,7 @@
 
 //go:build linux
 
-package director
+package guest
 
 import (
 	"context"
@@ -11,7 +11,6 @@ import (
 	"reflect"
 
 	"whohas/lab"
-	"whohas/lab/component"
 	"whohas/lab/site"
 )
 
@@ -32,7 +31,7 @@ func (p *player) build(ctx context.Context) error {
 	if p.scenario.KernelOnly() {
 		return nil
 	}
-	p.cluster = component.New(p.scenario.Cluster, p.site)
+	p.cluster = New(p.scenario.Cluster, p.site)
 	if err := p.cluster.Begin(ctx, p.note); err != nil {
 		return err
 	}
@@ -92,30 +91,26 @@ func (p *player) bringLogs() error {
 	return errors.Join(errs...)
 }
 
-// operate starts, stops or restarts a component, or a whole host.
-func (p *player) operate(s lab.Step) error {
-	if s.Verb == lab.Reboot {
-		return p.reboot(s.Host)
+func (p *player) start(_ context.Context, s lab.Step) error {
+	return p.cluster.Start(s.Args[0], s.Host)
+}
+
+func (p *player) stop(_ context.Context, s lab.Step) error {
+	return p.cluster.Stop(s.Args[0], s.Host)
+}
+
+func (p *player) restart(ctx context.Context, s lab.Step) error {
+	if err := p.stop(ctx, s); err != nil {
+		return err
 	}
-	if p.cluster == nil {
-		return errNoCluster
-	}
-	name := s.Args[0]
-	if s.Verb != lab.Start {
-		if err := p.cluster.Stop(name, s.Host); err != nil {
-			return err
-		}
-	}
-	if s.Verb != lab.Stop {
-		return p.cluster.Start(name, s.Host)
-	}
-	return nil
+	return p.start(ctx, s)
 }
 
 var errNoCluster = errors.New("this scenario has no cluster")
 
 // reboot ends what runs on a host, takes its kernel state, and starts all again.
-func (p *player) reboot(host string) error {
+func (p *player) reboot(_ context.Context, s lab.Step) error {
+	host := s.Host
 	var names []string
 	if p.cluster != nil {
 		for _, x := range p.cluster.On(host) {

@@ -2,9 +2,7 @@
 
 //go:build linux
 
-// Package component runs the real programs of a cluster on the hosts of a site:
-// etcd, kube-apiserver, kube-controller-manager, kubelets, kube-proxy, BIRD.
-package component
+package guest
 
 import (
 	"bytes"

@@ -2,7 +2,7 @@
 
 //go:build linux
 
-package director
+package guest
 
 import (
 	"bytes"
@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"whohas/lab"
 	"whohas/lab/site"
 )
 
@@ -25,7 +26,7 @@ const Whohas = "/lab/whohas"
 // diagnose runs whohas diagnose on a host, as an operator would, and gives its
 // verdict with the cause's rule and address. How long it took is noted, and not part
 // of the answer.
-func (p *player) diagnose(ctx context.Context, h *site.Host) (string, error) {
+func (p *player) diagnose(ctx context.Context, h *site.Host, _ lab.Query) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandLimit)
 	defer cancel()
 	cmd := &exec.Cmd{Path: Whohas, Args: []string{"whohas", "diagnose", "--node", h.Name, "-o", "json=/run/diagnosis.json"}}

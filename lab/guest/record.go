@@ -2,7 +2,7 @@
 
 //go:build linux
 
-package director
+package guest
 
 import (
 	"bytes"
@@ -38,7 +38,8 @@ func (p *player) settle(ctx context.Context) {
 
 // record reads the kernel of every host and the cluster's objects with the
 // product's own sources, into a snapshot that the product reads.
-func (p *player) record(ctx context.Context, name string) error {
+func (p *player) record(ctx context.Context, s lab.Step) error {
+	name := s.Args[0]
 	ctx, cancel := context.WithTimeout(ctx, recordLimit)
 	defer cancel()
 	p.settle(ctx)

@@ -2,7 +2,7 @@
 
 //go:build linux
 
-package component
+package guest
 
 import (
 	"context"

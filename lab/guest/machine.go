@@ -2,7 +2,7 @@
 
 //go:build linux
 
-package director
+package guest
 
 import (
 	"fmt"
@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"whohas/lab"
-	"whohas/lab/component"
 	"whohas/lab/site"
 )
 
@@ -30,7 +29,7 @@ type machine struct {
 	// The last scenario's, which may carry the next one.
 	topology lab.Topology
 	site     *site.Site
-	cluster  *component.Cluster
+	cluster  *Cluster
 }
 
 // prepare gives the first process a root in memory. That nothing of the real machine

@@ -2,7 +2,7 @@
 
 //go:build linux
 
-package director
+package guest
 
 import (
 	"bytes"
@@ -20,6 +20,7 @@ import (
 
 	"whohas/lab"
 	"whohas/lab/prober"
+	"whohas/lab/site"
 )
 
 // player plays one scenario once.
@@ -47,7 +48,7 @@ func (p *player) play(ctx context.Context) error {
 	}
 	p.tell(lab.Event{Kind: lab.Versions, Text: p.versions()})
 	for _, step := range p.scenario.Steps {
-		if err := p.step(ctx, step); err != nil {
+		if err := p.take(ctx, step); err != nil {
 			return fmt.Errorf("line %d: %s: %w", step.Line, step, errors.Join(err, context.Cause(ctx)))
 		}
 		if err := p.alive(); err != nil {
@@ -55,52 +56,6 @@ func (p *player) play(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-func (p *player) step(ctx context.Context, s lab.Step) error {
-	switch s.Verb {
-	case lab.Phase:
-		p.phase = s.Args[0]
-		p.note("--- " + p.phase)
-		return nil
-	case lab.Check:
-		return p.check(ctx, s)
-	case lab.Wait:
-		return p.wait(ctx, s)
-	case lab.Hold:
-		return p.hold(ctx, s)
-	case lab.Matrix:
-		return p.matrix(ctx, s)
-	case lab.Record:
-		return p.record(ctx, s.Args[0])
-	}
-	p.tell(lab.Event{Kind: lab.Did, Line: s.Line, Text: s.String()})
-	return p.act(ctx, s)
-}
-
-// act takes a step that changes something.
-func (p *player) act(ctx context.Context, s lab.Step) error {
-	switch s.Verb {
-	case lab.Sleep:
-		return pause(ctx, s.For)
-	case lab.Exec:
-		return p.run(ctx, s)
-	case lab.Begin:
-		return p.beginCommand(s)
-	case lab.End:
-		return p.endCommand(s.Args[0])
-	case lab.Finish:
-		return p.finishCommand(ctx, s)
-	case lab.Listen:
-		return p.listen(s)
-	case lab.Connect:
-		return p.connect(s)
-	case lab.Apply, lab.Delete, lab.Patch:
-		return p.change(ctx, s)
-	case lab.Start, lab.Stop, lab.Restart, lab.Reboot:
-		return p.operate(s)
-	}
-	return fmt.Errorf("%s: no such verb", s.Verb)
 }
 
 func pause(ctx context.Context, d time.Duration) error {
@@ -139,7 +94,7 @@ type behind struct {
 }
 
 // beginCommand starts "begin NAME HOST COMMAND" in a group of its own.
-func (p *player) beginCommand(s lab.Step) error {
+func (p *player) beginCommand(_ context.Context, s lab.Step) error {
 	b := &behind{Cmd: exec.Command("/bin/sh", "-c", s.Args[1])}
 	b.Stdout, b.Stderr = &b.said, &b.said
 	if err := p.site.Host(s.Host).Start(b.Cmd); err != nil {
@@ -152,7 +107,9 @@ func (p *player) beginCommand(s lab.Step) error {
 	return nil
 }
 
-func (p *player) endCommand(name string) error {
+func (p *player) endCommand(_ context.Context, s lab.Step) error { return p.kill(s.Args[0]) }
+
+func (p *player) kill(name string) error {
 	b := p.behind[name]
 	if b == nil {
 		return fmt.Errorf("nothing began as %s", name)
@@ -181,7 +138,7 @@ func (p *player) finishCommand(ctx context.Context, s lab.Step) error {
 	return errors.Join(ctx.Err(), err)
 }
 
-func (p *player) listen(s lab.Step) error {
+func (p *player) listen(_ context.Context, s lab.Step) error {
 	var port uint16
 	if _, err := fmt.Sscan(s.Args[0], &port); err != nil {
 		return fmt.Errorf("port %s: %w", s.Args[0], err)
@@ -190,7 +147,7 @@ func (p *player) listen(s lab.Step) error {
 }
 
 // connect opens connections, in the place of those to the same port from before.
-func (p *player) connect(s lab.Step) error {
+func (p *player) connect(_ context.Context, s lab.Step) error {
 	to, err := netip.ParseAddrPort(s.Args[0])
 	if err != nil {
 		return err
@@ -220,7 +177,7 @@ func (p *player) connect(s lab.Step) error {
 // aliveWait is how long many connections are waited for.
 const aliveWait = 10 * time.Second
 
-func (p *player) connections(q lab.Query) (string, error) {
+func (p *player) connections(_ context.Context, _ *site.Host, q lab.Query) (string, error) {
 	c := p.open[q.Subject+" "+q.Args[0]]
 	if c == nil {
 		return "", fmt.Errorf("%s is not connected to %s", q.Subject, q.Args[0])
@@ -232,7 +189,7 @@ func (p *player) connections(q lab.Query) (string, error) {
 // where no other scenario can use it.
 func (p *player) clear() {
 	for name := range p.behind {
-		_ = p.endCommand(name)
+		_ = p.kill(name)
 	}
 	for _, c := range p.open {
 		c.Close()
