@@ -46,10 +46,10 @@ lint: ## formatting, vet, linters, and that modules and rule pages are fresh
 
 bench: ## speed and memory of whole commands on a large cluster, and of the guard
 	@tools/build kubeconform >/dev/null
-	go run ./internal/bench
+	go run ./bench
 
 bench-guard: ## speed and memory of the guard alone
-	go run ./internal/bench guard
+	go run ./bench guard
 
 docs: ## the rule pages, from the rules
 	go run ./internal/ruledoc

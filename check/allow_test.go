@@ -12,11 +12,11 @@ import (
 
 	"whohas/check"
 	"whohas/dataplane"
-	"whohas/internal/scenario"
-	"whohas/internal/worlds"
 	"whohas/rule"
 	"whohas/rules"
 	"whohas/snapshot"
+	"whohas/testkit/randcluster"
+	"whohas/testkit/scenario"
 )
 
 func TestParseAllows(t *testing.T) {
@@ -117,10 +117,10 @@ func TestFault(t *testing.T) {
 // TestConfigurationAllows: a permission of the configuration covers a finding
 // alone, where its place covers the finding's.
 func TestConfigurationAllows(t *testing.T) {
-	w := worlds.World{Mode: dataplane.IPVS, Objects: []worlds.Thing{
-		{Kind: "Node", Name: "n1", Claims: []worlds.Stake{{Field: "InternalIP", Text: "10.0.0.1"}}},
-		{Kind: "Service", Name: "a", Traits: map[string]string{"ports": "80/TCP", "namespace": "default"}, Claims: []worlds.Stake{{Field: "externalIP", Text: "10.0.0.1"}}},
-		{Kind: "Service", Name: "b", Traits: map[string]string{"ports": "443/TCP", "namespace": "default"}, Claims: []worlds.Stake{{Field: "externalIP", Text: "10.0.0.1"}}},
+	w := randcluster.Cluster{Mode: dataplane.IPVS, Objects: []randcluster.Object{
+		{Kind: "Node", Name: "n1", Claims: []randcluster.Claim{{Field: "InternalIP", Text: "10.0.0.1"}}},
+		{Kind: "Service", Name: "a", Traits: map[string]string{"ports": "80/TCP", "namespace": "default"}, Claims: []randcluster.Claim{{Field: "externalIP", Text: "10.0.0.1"}}},
+		{Kind: "Service", Name: "b", Traits: map[string]string{"ports": "443/TCP", "namespace": "default"}, Claims: []randcluster.Claim{{Field: "externalIP", Text: "10.0.0.1"}}},
 	}}
 	const found = "WH101 critical 10.0.0.1 | Node n1, Service default/a, Service default/b"
 	const stale = "WH902 warning - |"
@@ -161,7 +161,7 @@ func service(name string) snapshot.Ref {
 
 // TestAllowedCause: a symptom is not hidden behind a cause that is not shown.
 func TestAllowedCause(t *testing.T) {
-	in := worlds.World{}.Input(t)
+	in := randcluster.Cluster{}.Input(t)
 	cause, symptom := rules.VIPIsClusterIP, rules.VIPInServiceCIDR
 	run := check.Result{
 		Findings: []rule.Finding{finding(cause, rule.Critical, "10.0.0.1", "a", "b")},

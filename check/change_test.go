@@ -10,9 +10,9 @@ import (
 	"pgregory.net/rapid"
 
 	"whohas/check"
-	"whohas/internal/worlds"
 	"whohas/rule"
 	"whohas/rules"
+	"whohas/testkit/randcluster"
 )
 
 // TestChangeCannotExcuseItself: whatever else a change brings beside its own claims,
@@ -20,12 +20,12 @@ import (
 func TestChangeCannotExcuseItself(t *testing.T) {
 	found := 0
 	rapid.Check(t, func(t *rapid.T) {
-		base, other := worlds.Random().Draw(t, "base"), worlds.Random().Draw(t, "change")
+		base, other := randcluster.Random().Draw(t, "base"), randcluster.Random().Draw(t, "change")
 		alone, more := other, other
-		alone.Objects = slices.DeleteFunc(slices.Clone(other.Objects), func(o worlds.Thing) bool {
+		alone.Objects = slices.DeleteFunc(slices.Clone(other.Objects), func(o randcluster.Object) bool {
 			return !slices.Contains([]string{"Service", "IPAddressPool", "Gateway", "EndpointSlice"}, o.Kind)
 		})
-		worse := func(w worlds.World) []rule.Finding {
+		worse := func(w randcluster.Cluster) []rule.Finding {
 			change := w.Snapshot(t)
 			r := check.Compare(base.Snapshot(t), change, check.Terms{Mode: base.Mode, Rules: rules.All()}).Worse
 			return slices.Concat(r.Findings, r.Hidden)

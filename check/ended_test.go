@@ -10,13 +10,13 @@ import (
 	"pgregory.net/rapid"
 
 	"whohas/check"
-	"whohas/internal/worlds"
+	"whohas/testkit/randcluster"
 )
 
 // TestEnded: each key is a chance to end, and after the end no rule is asked.
 func TestEnded(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		in := worlds.Random().Draw(t, "world").Input(t)
+		in := randcluster.Random().Draw(t, "world").Input(t)
 		run := func(most int) (asked, findings int) {
 			var n atomic.Int64
 			in.Ended = func() bool { return n.Add(1) > int64(most) }

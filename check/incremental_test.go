@@ -14,9 +14,9 @@ import (
 
 	"whohas/check"
 	"whohas/claim"
-	"whohas/internal/worlds"
 	"whohas/rule"
 	"whohas/snapshot"
+	"whohas/testkit/randcluster"
 )
 
 // TestIncrementalEqualsRebuilt changes one world into another object by object,
@@ -24,7 +24,7 @@ import (
 // what is found, in every word.
 func TestIncrementalEqualsRebuilt(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		old, now := worlds.Random().Draw(t, "old").Input(t), worlds.Random().Draw(t, "new").Input(t)
+		old, now := randcluster.Random().Draw(t, "old").Input(t), randcluster.Random().Draw(t, "new").Input(t)
 		want := check.Run(now)
 
 		register := copied(old.View)

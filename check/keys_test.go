@@ -11,16 +11,16 @@ import (
 
 	"whohas/check"
 	"whohas/claim"
-	"whohas/internal/scenario"
-	"whohas/internal/worlds"
 	"whohas/rules"
+	"whohas/testkit/randcluster"
+	"whohas/testkit/scenario"
 )
 
 // TestKeysAreEnough changes one object of a world, by what the rules look at, and
 // compares what all keys say is worse with what the touched keys say.
 func TestKeysAreEnough(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := worlds.Random().Draw(t, "world")
+		w := randcluster.Random().Draw(t, "world")
 		var guarded []int
 		for i, o := range w.Objects {
 			if slices.Contains([]string{"Service", "IPAddressPool", "IPPool", "ServiceCIDR", "Gateway"}, o.Kind) {
@@ -32,7 +32,7 @@ func TestKeysAreEnough(t *testing.T) {
 		}
 		at := rapid.SampledFrom(guarded).Draw(t, "object")
 		old := w.Objects[at]
-		next := worlds.Any(old.Kind, 0).Draw(t, "now")
+		next := randcluster.Any(old.Kind, 0).Draw(t, "now")
 		next.Name = old.Name
 		if next.Kind == "Service" {
 			next.Traits["namespace"] = old.Traits["namespace"]

@@ -18,10 +18,10 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"whohas/check"
-	"whohas/internal/scenario"
-	"whohas/internal/worlds"
 	"whohas/rule"
 	"whohas/rules"
+	"whohas/testkit/randcluster"
+	"whohas/testkit/scenario"
 )
 
 // expanders write a scenario's manifests in another way that means the same: in
@@ -195,7 +195,7 @@ func TestNothingComesTwice(t *testing.T) {
 	f := finding(rules.PoolOverlap, rule.Error, "10.0.0.1", "a", "b")
 	ask := *rules.PoolOverlap
 	ask.On, ask.Check = rule.OnCluster, func(p *rule.Pass) { p.Report(f); p.Report(f) }
-	in := worlds.World{}.Input(t)
+	in := randcluster.Cluster{}.Input(t)
 	in.Rules = []*rule.Rule{&ask}
 	if res := check.Finish(in, check.Run(in), nil, time.Time{}); len(res.Findings) != 1 {
 		t.Errorf("%d findings, want 1", len(res.Findings))

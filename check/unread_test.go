@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"whohas/check"
-	"whohas/internal/worlds"
 	"whohas/rule"
 	"whohas/rules"
 	"whohas/snapshot"
+	"whohas/testkit/randcluster"
 )
 
 // TestUnread: what could not be read is a finding, which names the rules that
@@ -29,7 +29,7 @@ func TestUnread(t *testing.T) {
 		"absent":     {snapshot.Coverage{Source: "nodes", Status: snapshot.StatusAbsent}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			in := worlds.World{}.Input(t)
+			in := randcluster.Cluster{}.Input(t)
 			in.Coverage = []snapshot.Coverage{tt.coverage}
 			res := check.Finish(in, check.Run(in), nil, time.Time{})
 			if tt.want == nil {
@@ -53,7 +53,7 @@ func TestUnread(t *testing.T) {
 // TestUnsure: a rule that could not tell is a finding too.
 func TestUnsure(t *testing.T) {
 	ask := rule.Rule{ID: "WH999", On: rule.OnCluster, Check: func(p *rule.Pass) { p.Unsure("every Node") }}
-	in := worlds.World{}.Input(t)
+	in := randcluster.Cluster{}.Input(t)
 	in.Rules = []*rule.Rule{rules.NotRead}
 	res := check.Result{Unsure: []rule.Doubt{{Rule: &ask, Need: "every Node"}}}
 	res = check.Finish(in, res, nil, time.Time{})

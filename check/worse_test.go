@@ -14,11 +14,11 @@ import (
 	"whohas/check"
 	"whohas/claim"
 	"whohas/dataplane"
-	"whohas/internal/scenario"
-	"whohas/internal/worlds"
 	"whohas/rule"
 	"whohas/rules"
 	"whohas/snapshot"
+	"whohas/testkit/randcluster"
+	"whohas/testkit/scenario"
 )
 
 // finding makes a finding for tables: intruders, then owners.
@@ -181,8 +181,8 @@ func TestWorse(t *testing.T) {
 // and the repair.
 func TestRemovingMakesNothingWorse(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := worlds.Random().Draw(t, "world")
-		if !slices.ContainsFunc(w.Objects, func(o worlds.Thing) bool { return o.Kind != "Host" }) {
+		w := randcluster.Random().Draw(t, "world")
+		if !slices.ContainsFunc(w.Objects, func(o randcluster.Object) bool { return o.Kind != "Host" }) {
 			t.Skip("nothing to remove")
 		}
 		after := removal(t, w)
@@ -230,45 +230,45 @@ func known(was, is check.Input, f *rule.Finding) bool {
 // TestKnownWorse shows what known leaves out, each with the removal that brings
 // it to light. One that no longer does is mended: it goes from both places.
 func TestKnownWorse(t *testing.T) {
-	svc := func(name, proxy, field string) worlds.Thing {
-		return worlds.Thing{Kind: "Service", Name: name, Traits: map[string]string{"ports": "80/TCP", "namespace": "default", "proxy": proxy}, Claims: []worlds.Stake{{Field: field, Text: "10.0.0.1"}}}
+	svc := func(name, proxy, field string) randcluster.Object {
+		return randcluster.Object{Kind: "Service", Name: name, Traits: map[string]string{"ports": "80/TCP", "namespace": "default", "proxy": proxy}, Claims: []randcluster.Claim{{Field: field, Text: "10.0.0.1"}}}
 	}
-	node := worlds.Thing{Kind: "Node", Name: "n1", Claims: []worlds.Stake{{Field: "InternalIP", Text: "10.0.0.1"}}}
-	other := worlds.Thing{Kind: "Node", Name: "n2", Claims: []worlds.Stake{{Field: "InternalIP", Text: "10.0.0.9"}}}
-	hostPod := worlds.Thing{Kind: "Pod", Name: "p", Traits: map[string]string{"hostNetwork": "yes", "node": "n1"}, Claims: []worlds.Stake{{Field: "podIP", Text: "10.0.0.1"}}}
+	node := randcluster.Object{Kind: "Node", Name: "n1", Claims: []randcluster.Claim{{Field: "InternalIP", Text: "10.0.0.1"}}}
+	other := randcluster.Object{Kind: "Node", Name: "n2", Claims: []randcluster.Claim{{Field: "InternalIP", Text: "10.0.0.9"}}}
+	hostPod := randcluster.Object{Kind: "Pod", Name: "p", Traits: map[string]string{"hostNetwork": "yes", "node": "n1"}, Claims: []randcluster.Claim{{Field: "podIP", Text: "10.0.0.1"}}}
 	web := svc("web", "", "externalIP")
 	own := svc("web", "", "externalIP")
-	own.Claims = append(own.Claims, worlds.Stake{Field: "clusterIP", Text: "10.0.0.1"})
+	own.Claims = append(own.Claims, randcluster.Claim{Field: "clusterIP", Text: "10.0.0.1"})
 	for name, tt := range map[string]struct {
-		world worlds.World
-		less  func(worlds.World) worlds.World
+		world randcluster.Cluster
+		less  func(randcluster.Cluster) randcluster.Cluster
 		want  string
 	}{
 		"WH202 is silent at a node's address": {
-			worlds.World{Objects: []worlds.Thing{node, other, web, svc("wish", "", "loadBalancerIP")}}, func(w worlds.World) worlds.World { return w.Without(0) },
+			randcluster.Cluster{Objects: []randcluster.Object{node, other, web, svc("wish", "", "loadBalancerIP")}}, func(w randcluster.Cluster) randcluster.Cluster { return w.Without(0) },
 			"WH202 error 10.0.0.1 | Service default/web, Service default/wish",
 		},
 		"WH106 is silent at a node's address": {
-			worlds.World{Objects: []worlds.Thing{node, other, web, {Kind: "ClusterConfiguration", Name: "c", Claims: []worlds.Stake{{Field: "endpoint", Text: "10.0.0.1:6443"}}}}},
-			func(w worlds.World) worlds.World { return w.Without(0) },
+			randcluster.Cluster{Objects: []randcluster.Object{node, other, web, {Kind: "ClusterConfiguration", Name: "c", Claims: []randcluster.Claim{{Field: "endpoint", Text: "10.0.0.1:6443"}}}}},
+			func(w randcluster.Cluster) randcluster.Cluster { return w.Without(0) },
 			"WH106 error 10.0.0.1 | ClusterConfiguration c, Service default/web",
 		},
 		"WH108 is silent at a node's address": {
-			worlds.World{Objects: []worlds.Thing{node, other, {Kind: "IPAddressPool", Name: "pool", Claims: []worlds.Stake{{Field: "address", Text: "10.0.0.1-10.0.0.2"}}}, {Kind: "BGPPeer", Name: "tor", Claims: []worlds.Stake{{Field: "peer", Text: "10.0.0.1"}}}}},
-			func(w worlds.World) worlds.World { return w.Without(0) },
+			randcluster.Cluster{Objects: []randcluster.Object{node, other, {Kind: "IPAddressPool", Name: "pool", Claims: []randcluster.Claim{{Field: "address", Text: "10.0.0.1-10.0.0.2"}}}, {Kind: "BGPPeer", Name: "tor", Claims: []randcluster.Claim{{Field: "peer", Text: "10.0.0.1"}}}}},
+			func(w randcluster.Cluster) randcluster.Cluster { return w.Without(0) },
 			"WH108 error 10.0.0.1-10.0.0.2 | BGPPeer default/tor, IPAddressPool default/pool",
 		},
 		"the only Node tells that it is the only one": {
-			worlds.World{Complete: true, Objects: []worlds.Thing{node, hostPod, web}}, func(w worlds.World) worlds.World { return w.Without(0) },
+			randcluster.Cluster{Complete: true, Objects: []randcluster.Object{node, hostPod, web}}, func(w randcluster.Cluster) randcluster.Cluster { return w.Without(0) },
 			"WH101 warning 10.0.0.1 | Pod default/p, Service default/web",
 		},
 		"the only Node tells that this is k3s": {
-			worlds.World{K3s: true, Objects: []worlds.Thing{node, hostPod, svc("web", "", "ingress")}}, func(w worlds.World) worlds.World { return w.Without(0) },
+			randcluster.Cluster{K3s: true, Objects: []randcluster.Object{node, hostPod, svc("web", "", "ingress")}}, func(w randcluster.Cluster) randcluster.Cluster { return w.Without(0) },
 			"WH102 error 10.0.0.1 | Pod default/p, Service default/web",
 		},
 		"WH204 is silent at a Service's own ClusterIP": {
-			worlds.World{Objects: []worlds.Thing{own, {Kind: "ServiceCIDR", Name: "c", Claims: []worlds.Stake{{Field: "cidr", Text: "10.0.0.0/28"}}}}},
-			func(w worlds.World) worlds.World { return w.With(0, own.WithoutClaim(1)) },
+			randcluster.Cluster{Objects: []randcluster.Object{own, {Kind: "ServiceCIDR", Name: "c", Claims: []randcluster.Claim{{Field: "cidr", Text: "10.0.0.0/28"}}}}},
+			func(w randcluster.Cluster) randcluster.Cluster { return w.With(0, own.WithoutClaim(1)) },
 			"WH204 error 10.0.0.1 | Service default/web, ServiceCIDR c",
 		},
 	} {
@@ -288,7 +288,7 @@ func TestKnownWorse(t *testing.T) {
 }
 
 // removal takes one object, one claim, or a part of a pool out of a world.
-func removal(t *rapid.T, w worlds.World) worlds.World {
+func removal(t *rapid.T, w randcluster.Cluster) randcluster.Cluster {
 	// A kernel claims nothing that could be taken back: it shows what is so.
 	at := rapid.IntRange(0, len(w.Objects)-1).Filter(func(i int) bool { return w.Objects[i].Kind != "Host" })
 	i := at.Draw(t, "object")
@@ -304,7 +304,7 @@ func removal(t *rapid.T, w worlds.World) worlds.World {
 }
 
 // lessOf takes one address out of a pool's entry, or all but a part of a range.
-func lessOf(t *rapid.T, o worlds.Thing, k int) worlds.Thing {
+func lessOf(t *rapid.T, o randcluster.Object, k int) randcluster.Object {
 	r, err := claim.ParseRange(o.Claims[k].Text)
 	if err != nil {
 		t.Fatal(err)
@@ -322,11 +322,11 @@ func lessOf(t *rapid.T, o worlds.Thing, k int) worlds.Thing {
 		if r.Covers(part) {
 			r = part
 		}
-		less.Claims = append(less.Claims, worlds.Stake{Field: o.Claims[k].Field, Text: r.String()})
+		less.Claims = append(less.Claims, randcluster.Claim{Field: o.Claims[k].Field, Text: r.String()})
 		return less
 	}
 	for _, left := range r.Without(claim.Single(ip)) {
-		less.Claims = append(less.Claims, worlds.Stake{Field: "address", Text: left.From.String() + "-" + left.To.String()})
+		less.Claims = append(less.Claims, randcluster.Claim{Field: "address", Text: left.From.String() + "-" + left.To.String()})
 	}
 	return less
 }
@@ -334,11 +334,11 @@ func lessOf(t *rapid.T, o worlds.Thing, k int) worlds.Thing {
 // TestWorseKindred: a pool that shrinks until it lies wholly inside a ServiceCIDR
 // is told by another rule (WH302, then WH204), and is no worse.
 func TestWorseKindred(t *testing.T) {
-	pool := func(place string) worlds.Thing {
-		return worlds.Thing{Kind: "IPAddressPool", Name: "pool", Claims: []worlds.Stake{{Field: "address", Text: place}}}
+	pool := func(place string) randcluster.Object {
+		return randcluster.Object{Kind: "IPAddressPool", Name: "pool", Claims: []randcluster.Claim{{Field: "address", Text: place}}}
 	}
-	cidr := worlds.Thing{Kind: "ServiceCIDR", Name: "s", Claims: []worlds.Stake{{Field: "cidr", Text: "10.0.0.8/29"}}}
-	was := worlds.World{Mode: dataplane.IPTables, Objects: []worlds.Thing{pool("10.0.0.4-10.0.0.11"), cidr}}
+	cidr := randcluster.Object{Kind: "ServiceCIDR", Name: "s", Claims: []randcluster.Claim{{Field: "cidr", Text: "10.0.0.8/29"}}}
+	was := randcluster.Cluster{Mode: dataplane.IPTables, Objects: []randcluster.Object{pool("10.0.0.4-10.0.0.11"), cidr}}
 	is := was.With(0, pool("10.0.0.8-10.0.0.11"))
 	before, after := check.Run(was.Input(t)), check.Run(is.Input(t))
 	if len(before.Findings) == 0 || len(after.Findings) == 0 || before.Findings[0].Rule == after.Findings[0].Rule {
@@ -356,10 +356,10 @@ func TestWorseKindred(t *testing.T) {
 // TestWorseApart: a finding on two ranges that shrink apart grows, by what lies
 // between them, and is no worse.
 func TestWorseApart(t *testing.T) {
-	world := func(second string) worlds.World {
-		return worlds.World{Mode: dataplane.IPVS, Objects: []worlds.Thing{
-			{Kind: "IPAddressPool", Name: "pool", Claims: []worlds.Stake{{Field: "address", Text: "10.0.0.0/28"}}},
-			{Kind: "ServiceCIDR", Name: "s", Claims: []worlds.Stake{{Field: "cidr", Text: "10.0.0.12/30"}, {Field: "cidr", Text: second}}},
+	world := func(second string) randcluster.Cluster {
+		return randcluster.Cluster{Mode: dataplane.IPVS, Objects: []randcluster.Object{
+			{Kind: "IPAddressPool", Name: "pool", Claims: []randcluster.Claim{{Field: "address", Text: "10.0.0.0/28"}}},
+			{Kind: "ServiceCIDR", Name: "s", Claims: []randcluster.Claim{{Field: "cidr", Text: "10.0.0.12/30"}, {Field: "cidr", Text: second}}},
 		}}
 	}
 	was, is := check.Run(world("10.0.0.8/29").Input(t)), check.Run(world("10.0.0.8/31").Input(t))

@@ -24,11 +24,11 @@ import (
 	"whohas/dataplane"
 	"whohas/diagnose"
 	"whohas/explain"
-	"whohas/internal/scenario"
 	"whohas/kubeproxy"
 	"whohas/repair"
 	"whohas/rules"
 	"whohas/snapshot"
+	"whohas/testkit/scenario"
 )
 
 // hostile are names as an attacker would choose them: each would run touch, which

@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"whohas/internal/apiserver"
 	"whohas/source/live"
+	"whohas/testkit/apiserver"
 
 	"github.com/google/go-cmp/cmp"
 	admissionv1 "k8s.io/api/admission/v1"

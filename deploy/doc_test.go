@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"whohas/internal/apiserver"
+	"whohas/testkit/apiserver"
 )
 
 // elsewhere are commands of the pages that no apiserver can show, and why.

@@ -15,11 +15,11 @@ import (
 	"whohas/claimants"
 	"whohas/cluster"
 	"whohas/guard"
-	"whohas/internal/fleet"
-	"whohas/internal/scenario"
 	"whohas/rules"
 	"whohas/snapshot"
 	"whohas/source/document"
+	"whohas/testkit/clustergen"
+	"whohas/testkit/scenario"
 )
 
 // bigState is a register of 5,000 Nodes and 10,000 Services, kept as the webhook
@@ -27,13 +27,13 @@ import (
 // takes to begin: a tenth of what Big has is enough to show their cost.
 func bigState(b *testing.B) guard.State {
 	b.Helper()
-	size := fleet.Big()
+	size := clustergen.Big()
 	size.Pods = 20_000
 	keep, err := scenario.Reads()
 	if err != nil {
 		b.Fatal(err)
 	}
-	f := fleet.New(size)
+	f := clustergen.New(size)
 	into := &snapshot.Builder{}
 	for _, kind := range f.Kinds() {
 		r, w := io.Pipe()

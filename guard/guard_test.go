@@ -16,10 +16,10 @@ import (
 	"whohas/cluster"
 	"whohas/dataplane"
 	"whohas/guard"
-	"whohas/internal/scenario"
 	"whohas/rule"
 	"whohas/rules"
 	"whohas/snapshot"
+	"whohas/testkit/scenario"
 )
 
 var today = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)

@@ -15,15 +15,15 @@ import (
 	"whohas/check"
 	"whohas/claim"
 	"whohas/guard"
-	"whohas/internal/worlds"
 	"whohas/snapshot"
+	"whohas/testkit/randcluster"
 )
 
 // covered are the kinds of the random worlds that a guard looks at.
 var covered = []string{"Service", "IPAddressPool", "IPPool", "ServiceCIDR", "Gateway"}
 
 // refOf finds a thing's name in a snapshot.
-func refOf(s *snapshot.Snapshot, o worlds.Thing) *snapshot.Object {
+func refOf(s *snapshot.Snapshot, o randcluster.Object) *snapshot.Object {
 	at := slices.IndexFunc(s.Objects, func(x *snapshot.Object) bool {
 		return x.Ref.Kind == o.Kind && x.Ref.Name == o.Name && (o.Traits["namespace"] == "" || x.Ref.Namespace == o.Traits["namespace"])
 	})
@@ -34,7 +34,7 @@ func refOf(s *snapshot.Snapshot, o worlds.Thing) *snapshot.Object {
 }
 
 // anyCovered draws the place of a covered object in a world, or skips.
-func anyCovered(t *rapid.T, w worlds.World) int {
+func anyCovered(t *rapid.T, w randcluster.Cluster) int {
 	var at []int
 	for i, o := range w.Objects {
 		if slices.Contains(covered, o.Kind) {
@@ -52,10 +52,10 @@ func anyCovered(t *rapid.T, w worlds.World) int {
 func TestEqualsTheWholeCheck(t *testing.T) {
 	refusals := 0
 	rapid.Check(t, func(t *rapid.T) {
-		w := worlds.Random().Draw(t, "world")
+		w := randcluster.Random().Draw(t, "world")
 		i := anyCovered(t, w)
 		now := w.Objects[i]
-		was := worlds.Any(now.Kind, 0).Draw(t, "before")
+		was := randcluster.Any(now.Kind, 0).Draw(t, "before")
 		was.Name = now.Name
 		if ns := now.Traits["namespace"]; ns != "" {
 			was.Traits["namespace"] = ns
@@ -85,12 +85,12 @@ func TestEqualsTheWholeCheck(t *testing.T) {
 }
 
 // reduces reports whether an object claims no more than it did, and is otherwise the same.
-func reduces(was, now worlds.Thing) bool {
+func reduces(was, now randcluster.Object) bool {
 	if !maps.Equal(was.Traits, now.Traits) {
 		return false
 	}
-	return !slices.ContainsFunc(now.Claims, func(c worlds.Stake) bool {
-		return !slices.ContainsFunc(was.Claims, func(o worlds.Stake) bool {
+	return !slices.ContainsFunc(now.Claims, func(c randcluster.Claim) bool {
+		return !slices.ContainsFunc(was.Claims, func(o randcluster.Claim) bool {
 			less, err := claim.ParseRange(c.Text)
 			more, err2 := claim.ParseRange(o.Text)
 			return c == o || err == nil && err2 == nil && c.Field == o.Field && more.Covers(less)
@@ -102,7 +102,7 @@ func reduces(was, now worlds.Thing) bool {
 // world: a repair.
 func TestReductionPasses(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := worlds.Random().Draw(t, "world")
+		w := randcluster.Random().Draw(t, "world")
 		i := anyCovered(t, w)
 		o := w.Objects[i]
 		if len(o.Claims) == 0 {
@@ -111,7 +111,7 @@ func TestReductionPasses(t *testing.T) {
 		k := rapid.IntRange(0, len(o.Claims)-1).Draw(t, "claim")
 		less := o.WithoutClaim(k)
 		if r, err := claim.ParseRange(o.Claims[k].Text); err == nil && !r.IsSingle() && rapid.Bool().Draw(t, "a part") {
-			less.Claims = append(less.Claims, worlds.Stake{Field: o.Claims[k].Field, Text: part(t, r)})
+			less.Claims = append(less.Claims, randcluster.Claim{Field: o.Claims[k].Field, Text: part(t, r)})
 		}
 		in := w.Input(t)
 		before := in.Objects.(*snapshot.Snapshot)
@@ -149,7 +149,7 @@ func halves(r claim.Range) (low, high claim.Range, ok bool) {
 // label, whatever conflicts there are.
 func TestAlwaysPasses(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := worlds.Random().Draw(t, "world")
+		w := randcluster.Random().Draw(t, "world")
 		i := anyCovered(t, w)
 		in := w.Input(t)
 		o := refOf(in.Objects.(*snapshot.Snapshot), w.Objects[i])
@@ -173,7 +173,7 @@ func TestAlwaysPasses(t *testing.T) {
 // in a register instead of a view.
 func TestOrderDoesNotMatter(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := worlds.Random().Draw(t, "world")
+		w := randcluster.Random().Draw(t, "world")
 		i := anyCovered(t, w)
 		shuffled := w
 		shuffled.Objects = rapid.Permutation(w.Objects).Draw(t, "order")

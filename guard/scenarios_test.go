@@ -16,10 +16,10 @@ import (
 	"whohas/cluster"
 	"whohas/dataplane"
 	"whohas/guard"
-	"whohas/internal/scenario"
 	"whohas/rule"
 	"whohas/rules"
 	"whohas/snapshot"
+	"whohas/testkit/scenario"
 )
 
 // eachScenario loads scenarios, and calls f for each proxy mode that one speaks of.

@@ -16,9 +16,9 @@ import (
 
 	"whohas/dataplane"
 	"whohas/explain"
-	"whohas/internal/scenario"
 	"whohas/rule"
 	"whohas/rules"
+	"whohas/testkit/scenario"
 )
 
 // TestEffectsAreOnRecord holds what check says of examples/incident against what

@@ -15,8 +15,8 @@ import (
 	"whohas/claim"
 	"whohas/claimants"
 	"whohas/dataplane"
-	"whohas/internal/scenario"
 	"whohas/report"
+	"whohas/testkit/scenario"
 	"whohas/who"
 )
 

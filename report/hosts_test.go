@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"whohas/internal/scenario"
 	"whohas/report"
+	"whohas/testkit/scenario"
 )
 
 // TestHosts writes findings about hosts in every way: the JSON keeps its schema, a

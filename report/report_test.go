@@ -20,11 +20,11 @@ import (
 	"whohas/cluster"
 	"whohas/command"
 	"whohas/explain"
-	"whohas/internal/scenario"
 	"whohas/report"
 	"whohas/rule"
 	"whohas/rules"
 	"whohas/snapshot"
+	"whohas/testkit/scenario"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")

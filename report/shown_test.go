@@ -13,8 +13,8 @@ import (
 
 	"pgregory.net/rapid"
 
-	"whohas/internal/scenario"
 	"whohas/report"
+	"whohas/testkit/scenario"
 )
 
 // hostileWorld is a world of one Node, and of Services that claim its address.

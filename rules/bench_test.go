@@ -14,11 +14,11 @@ import (
 	"whohas/claim"
 	"whohas/claimants"
 	"whohas/cluster"
-	"whohas/internal/fleet"
-	"whohas/internal/scenario"
 	"whohas/rules"
 	"whohas/snapshot"
 	"whohas/source/document"
+	"whohas/testkit/clustergen"
+	"whohas/testkit/scenario"
 )
 
 // BenchmarkCheckRules measures what a loaded snapshot costs further: the
@@ -50,8 +50,8 @@ func BenchmarkCheckRules(b *testing.B) {
 	runtime.KeepAlive(in)
 }
 
-func benchSize() fleet.Size {
-	size := fleet.Big()
+func benchSize() clustergen.Size {
+	size := clustergen.Big()
 	if os.Getenv("WHOHAS_BENCH") == "big" {
 		return size
 	}
@@ -66,13 +66,13 @@ func benchSize() fleet.Size {
 }
 
 // fleetSnapshot reads a cluster as if kubectl had printed it.
-func fleetSnapshot(b *testing.B, size fleet.Size) *snapshot.Snapshot {
+func fleetSnapshot(b *testing.B, size clustergen.Size) *snapshot.Snapshot {
 	b.Helper()
 	keep, err := scenario.Reads()
 	if err != nil {
 		b.Fatal(err)
 	}
-	f := fleet.New(size)
+	f := clustergen.New(size)
 	into := &snapshot.Builder{}
 	for _, kind := range f.Kinds() {
 		r, w := io.Pipe()

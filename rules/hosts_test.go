@@ -8,9 +8,9 @@ import (
 	"testing"
 
 	"whohas/explain"
-	"whohas/internal/scenario"
 	"whohas/rule"
 	"whohas/rules"
+	"whohas/testkit/scenario"
 )
 
 func found(t *testing.T, path string) []rule.Finding {

@@ -11,9 +11,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"whohas/dataplane"
-	"whohas/internal/scenario"
 	"whohas/rule"
 	"whohas/rules"
+	"whohas/testkit/scenario"
 )
 
 // allModes are the proxies under which a scenario may say what is found.

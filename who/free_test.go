@@ -11,8 +11,8 @@ import (
 	"whohas/claimants"
 	"whohas/cluster"
 	"whohas/dataplane"
-	"whohas/internal/scenario"
 	"whohas/rules"
+	"whohas/testkit/scenario"
 	"whohas/who"
 )
 

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"whohas/bypass"
-	"whohas/internal/netns"
+	"whohas/testkit/netns"
 )
 
 const networkd = "/lib/systemd/systemd-networkd"

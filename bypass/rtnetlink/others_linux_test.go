@@ -13,7 +13,7 @@ import (
 
 	"whohas/bypass"
 	"whohas/bypass/rtnetlink"
-	"whohas/internal/netns"
+	"whohas/testkit/netns"
 )
 
 // show is everything that a bypass could change.

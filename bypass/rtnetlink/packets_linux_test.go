@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"whohas/bypass"
-	"whohas/internal/netns"
 	"whohas/probe"
+	"whohas/testkit/netns"
 )
 
 // TestIPv6: an owner on the link, and one behind a router, with the service device down,

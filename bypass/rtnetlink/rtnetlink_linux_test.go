@@ -14,7 +14,7 @@ import (
 
 	"whohas/bypass"
 	"whohas/bypass/rtnetlink"
-	"whohas/internal/netns"
+	"whohas/testkit/netns"
 )
 
 // pair makes a victim, which is the thread's namespace, and an owner beside it. (Not every

@@ -34,9 +34,9 @@ import (
 	"whohas/dataplane"
 	"whohas/guard/server"
 	"whohas/guard/watch"
-	"whohas/internal/apiserver"
 	"whohas/rules"
 	"whohas/snapshot"
+	"whohas/testkit/apiserver"
 
 	"github.com/go-logr/logr"
 	admissionreview "k8s.io/api/admission/v1"

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"whohas/internal/apiserver"
+	"whohas/testkit/apiserver"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"whohas/internal/apiserver"
+	"whohas/testkit/apiserver"
 )
 
 // TestLockedOut: the webhook fails closed, exactly as deploy/overlays/fail-closed has it,

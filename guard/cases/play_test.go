@@ -16,8 +16,8 @@ import (
 	"whohas/cluster"
 	"whohas/dataplane"
 	"whohas/guard"
-	"whohas/internal/scenario"
 	"whohas/snapshot"
+	"whohas/testkit/scenario"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"

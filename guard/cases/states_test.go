@@ -16,10 +16,10 @@ import (
 	facts "whohas/cluster"
 	"whohas/dataplane"
 	"whohas/guard/policy"
-	"whohas/internal/apiserver"
 	"whohas/internal/cli"
-	"whohas/internal/scenario"
 	"whohas/rules"
+	"whohas/testkit/apiserver"
+	"whohas/testkit/scenario"
 
 	admission "k8s.io/api/admissionregistration/v1"
 	"k8s.io/client-go/rest"

@@ -15,9 +15,9 @@ import (
 
 	"whohas/claim"
 	"whohas/guard"
-	"whohas/internal/apiserver"
 	"whohas/internal/cli"
-	"whohas/internal/scenario"
+	"whohas/testkit/apiserver"
+	"whohas/testkit/scenario"
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"

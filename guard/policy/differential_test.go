@@ -22,11 +22,11 @@ import (
 	"whohas/dataplane"
 	"whohas/guard"
 	"whohas/guard/policy"
-	"whohas/internal/scenario"
 	"whohas/rule"
 	"whohas/rules"
 	"whohas/snapshot"
 	"whohas/source/document"
+	"whohas/testkit/scenario"
 )
 
 // enforced are the rules that the policy claims to enforce, beside WH208.

@@ -18,9 +18,9 @@ import (
 	"whohas/dataplane"
 	"whohas/guard/policy"
 	"whohas/guard/policy/compile"
-	"whohas/internal/scenario"
 	"whohas/rules"
 	"whohas/snapshot"
+	"whohas/testkit/scenario"
 )
 
 // world is what a cluster holds, as check would load it.

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"whohas/guard/server"
-	"whohas/internal/apiserver"
+	"whohas/testkit/apiserver"
 )
 
 // plain is a guard that nobody but the test asks, with a certificate that is there.

@@ -13,9 +13,9 @@ import (
 	"whohas/check"
 	"whohas/guard/audit"
 	"whohas/guard/watch"
-	"whohas/internal/apiserver"
 	"whohas/rules"
 	"whohas/source/live"
+	"whohas/testkit/apiserver"
 
 	core "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"whohas/internal/apiserver"
+	"whohas/testkit/apiserver"
 
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"

@@ -21,8 +21,8 @@ import (
 	"whohas/guard/certificate"
 	"whohas/guard/server"
 	"whohas/guard/watch"
-	"whohas/internal/apiserver"
 	"whohas/rules"
+	"whohas/testkit/apiserver"
 
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"

@@ -16,12 +16,12 @@ import (
 	"whohas/claim"
 	"whohas/claimants"
 	"whohas/cluster"
-	"whohas/internal/worlds"
 	"whohas/rule"
 	"whohas/rules"
 	"whohas/snapshot"
 	"whohas/source/document"
 	"whohas/source/live"
+	"whohas/testkit/randcluster"
 )
 
 func reads(tb interface{ Fatal(...any) }) snapshot.Reads {
@@ -88,7 +88,7 @@ func TestFollowsEveryChange(t *testing.T) {
 		w := New(Options{Reads: reads(t), Rules: rules.All()})
 		var last *snapshot.Snapshot
 		for range rapid.IntRange(1, 3).Draw(t, "worlds") {
-			last = whole(w, worlds.Random().Draw(t, "world").Snapshot(t))
+			last = whole(w, randcluster.Random().Draw(t, "world").Snapshot(t))
 			for p, s := range parts(w, last) {
 				become(t, w, p, s)
 				w.Cover(p, snapshot.Coverage{Source: p.Kind.Source(), Status: snapshot.StatusRead, Complete: true})

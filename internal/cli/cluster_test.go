@@ -15,7 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	realserver "whohas/internal/apiserver"
+	realserver "whohas/testkit/apiserver"
 )
 
 const incident = "../../examples/incident"

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	realserver "whohas/internal/apiserver"
+	realserver "whohas/testkit/apiserver"
 )
 
 // TestGuardPolicyInACluster applies what the command prints to a real kube-apiserver:

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	realserver "whohas/internal/apiserver"
+	realserver "whohas/testkit/apiserver"
 )
 
 // testRepair repairs the incident from somebody's own desk: the plan, a dry run, the

@@ -15,7 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
-	"whohas/internal/netns"
+	"whohas/testkit/netns"
 )
 
 // shieldDoc gives the example of docs/shield.md with a line in it.

@@ -78,17 +78,17 @@ var may = map[string][]string{
 	"internal/config":     {"internal/console", "rules", "rule", "claim", "snapshot", "dataplane", "source/file"},
 	"internal/console":    {"report", "snapshot"},
 	"internal/pace":       {},
-	"internal/scenario":   {"check", "rule", "claimants", "claim", "cluster", "snapshot", "dataplane", "source/document"},
-	"internal/ruledoc":    {"internal/scenario", "rules", "rule", "dataplane"},
+	"testkit/scenario":    {"check", "rule", "claimants", "claim", "cluster", "snapshot", "dataplane", "source/document"},
+	"internal/ruledoc":    {"testkit/scenario", "rules", "rule", "dataplane"},
 	"internal/newrule":    {"rules", "rule"},
-	"internal/worlds":     {"internal/scenario", "check", "rules", "claimants", "cluster", "snapshot", "kubeproxy", "dataplane"},
-	"internal/fleet":      {},
-	"internal/apiserver":  {},
+	"testkit/randcluster": {"testkit/scenario", "check", "rules", "claimants", "cluster", "snapshot", "kubeproxy", "dataplane"},
+	"testkit/clustergen":  {},
+	"testkit/apiserver":   {},
 	"internal/law":        {},
-	"internal/netns":      {},
-	"internal/bench":      {"internal/apiserver", "internal/fleet", "internal/scenario", "guard", "guard/watch", "source/live", "check", "rules", "rule", "claimants", "claim", "cluster", "snapshot", "source/bundle", "source/manifest", "source/document", "dataplane"},
+	"testkit/netns":       {},
+	"bench":               {"testkit/apiserver", "testkit/clustergen", "testkit/scenario", "guard", "guard/watch", "source/live", "check", "rules", "rule", "claimants", "claim", "cluster", "snapshot", "source/bundle", "source/manifest", "source/document", "dataplane"},
 
-	"internal/fleet/cmd/fleet": {"internal/fleet"},
+	"testkit/clustergen/cmd/clustergen": {"testkit/clustergen"},
 
 	"lab":         {"dataplane"},
 	"lab/prober":  {},
@@ -112,13 +112,13 @@ var edges = []string{"source/", "bypass/rtnetlink", "shield/watch", "repair/with
 
 // except are what single packages may import all the same.
 var except = map[string][]string{
-	"internal/apiserver": {"net/http"},
-	"internal/console":   {"github.com/spf13/"},
-	"internal/bench":     {"net/http"},         // it fills an apiserver, and asks the guard as one
-	"internal/netns":     {"golang.org/x/sys"}, // the kernel that tests run on
-	"internal/scenario":  {"github.com/rogpeppe/go-internal"},
-	"lab":                {"github.com/rogpeppe/go-internal"},
-	"probe":              {"github.com/vishvananda/netlink", "golang.org/x/sys"}, // the neighbour table, put back
+	"testkit/apiserver": {"net/http"},
+	"internal/console":  {"github.com/spf13/"},
+	"bench":             {"net/http"},         // it fills an apiserver, and asks the guard as one
+	"testkit/netns":     {"golang.org/x/sys"}, // the kernel that tests run on
+	"testkit/scenario":  {"github.com/rogpeppe/go-internal"},
+	"lab":               {"github.com/rogpeppe/go-internal"},
+	"probe":             {"github.com/vishvananda/netlink", "golang.org/x/sys"}, // the neighbour table, put back
 }
 
 var outside = map[string]string{

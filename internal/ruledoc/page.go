@@ -11,9 +11,9 @@ import (
 	"strings"
 
 	"whohas/dataplane"
-	"whohas/internal/scenario"
 	"whohas/rule"
 	"whohas/rules"
+	"whohas/testkit/scenario"
 )
 
 // pages makes every page, by file name.

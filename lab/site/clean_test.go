@@ -12,8 +12,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"whohas/internal/netns"
 	"whohas/lab"
+	"whohas/testkit/netns"
 )
 
 // TestCleanCarrier: a host is as new also when the bridge of its Pods had no carrier yet

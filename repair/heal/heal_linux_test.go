@@ -21,10 +21,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"whohas/dataplane"
-	"whohas/internal/netns"
 	"whohas/repair"
 	"whohas/snapshot"
 	"whohas/source/host"
+	"whohas/testkit/netns"
 )
 
 const taken = "192.168.10.114/32"

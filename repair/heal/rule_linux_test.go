@@ -17,9 +17,9 @@ import (
 
 	"whohas/bypass"
 	"whohas/bypass/rtnetlink"
-	"whohas/internal/netns"
 	"whohas/shield/watch"
 	"whohas/source/host"
+	"whohas/testkit/netns"
 )
 
 // rules are a host's routing rules, as ip shows them.

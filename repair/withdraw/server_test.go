@@ -11,11 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"whohas/internal/apiserver"
 	"whohas/repair"
 	"whohas/repair/withdraw"
 	"whohas/rule"
 	"whohas/snapshot"
+	"whohas/testkit/apiserver"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/client-go/rest"

@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"whohas/internal/netns"
+	"whohas/testkit/netns"
 )
 
 var shielded = netip.MustParseAddr("192.168.10.114")

@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"whohas/internal/apiserver"
 	"whohas/snapshot"
 	"whohas/source/live"
+	"whohas/testkit/apiserver"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/client-go/discovery"

@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"whohas/internal/apiserver"
 	"whohas/snapshot"
 	"whohas/source/live"
+	"whohas/testkit/apiserver"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
