@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -19,6 +20,7 @@ type bencher struct {
 	whohas, guardProgram, kubeconform string
 	table                             table
 	wrong                             []string // what is not merely slow
+	lines                             string   // the file for benchmark lines; "": none
 }
 
 func (b *bencher) all(what []string) error {
@@ -38,7 +40,7 @@ func (b *bencher) all(what []string) error {
 		}
 	}
 	b.table.load("after")
-	if err := b.table.print(os.Stdout); err != nil {
+	if err := errors.Join(b.table.print(os.Stdout), b.table.keep(b.lines)); err != nil {
 		return err
 	}
 	if len(b.wrong) > 0 {

@@ -43,6 +43,7 @@ func bench() (err error) {
 	runs := flag.Int("runs", 5, "how often each measurement is repeated")
 	small := flag.Bool("small", false, "a fiftieth of the size, to see that everything works")
 	decisions := flag.Int("decisions", 1_000_000, "how many decisions of the guard are made")
+	lines := flag.String("o", "", "a file for the figures as lines of go test's benchmarks, for benchstat")
 	asking := flag.Int("seconds", 60, "how long questions are put to the guard's webhook")
 	flag.Parse()
 	what := flag.Args()
@@ -61,7 +62,7 @@ func bench() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
-	b := &bencher{runs: *runs, decisions: *decisions, asking: *asking, sizes: sizes(*small), temp: temp, kept: kept, table: table{goals: !*small}}
+	b := &bencher{runs: *runs, decisions: *decisions, asking: *asking, sizes: sizes(*small), temp: temp, kept: kept, table: table{goals: !*small}, lines: *lines}
 	return b.all(what)
 }
 

@@ -3,68 +3,85 @@
 package main
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"math/big"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"sync"
+	"sync/atomic"
 	"time"
+
+	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
-// ask puts questions at an even pace, as many at once as there are. What an answer
-// takes is counted from the moment at which its question was due: a question that had
-// to wait for a slower one before it has waited.
+// ask puts questions at an even pace. One that is due is put, whether those before have
+// been answered or not: what must wait is in the figures (vegeta lib/attack.go, Attack).
 func (g *guardProcess) ask(questions []write, client *http.Client, out *serving) error {
 	bodies := make([][]byte, len(questions))
 	for i, q := range questions {
 		bodies[i] = q.review(strconv.Itoa(i))
 	}
-	took, wrong := make([]float64, len(questions)), make([]string, len(questions))
-	failed := make([]error, atOnce)
-	next, begun := make(chan int), time.Now()
-	var ended sync.WaitGroup
-	for worker := range atOnce {
-		ended.Go(func() {
-			for i := range next {
-				due := begun.Add(time.Duration(i) * time.Second / perSecond)
-				time.Sleep(time.Until(due))
-				a, err := put(client, "https://"+g.listen+"/validate", bodies[i])
-				took[i] = micro(time.Since(due)) / 1e3
-				failed[worker] = errors.Join(failed[worker], err)
-				if a.Response.Allowed == questions[i].refused || a.Response.UID != strconv.Itoa(i) {
-					wrong[i] = questions[i].sort + ": " + a.Response.Status.Message
-				}
-			}
-		})
+	var next atomic.Int64
+	targets := func(t *vegeta.Target) error {
+		i := int(next.Add(1)-1) % len(bodies)
+		*t = vegeta.Target{Method: http.MethodPost, URL: "https://" + g.listen + "/validate", Body: bodies[i], Header: http.Header{"Content-Type": {"application/json"}}}
+		return nil
 	}
-	for i := range questions {
-		next <- i
+	pace, whole := vegeta.Rate{Freq: perSecond, Per: time.Second}, time.Duration(len(questions))*time.Second/perSecond
+	var took []float64
+	var failed error
+	for r := range vegeta.NewAttacker(vegeta.Client(client), vegeta.Workers(atOnce)).Attack(targets, pace, whole, "") {
+		took = append(took, micro(r.Latency)/1e3)
+		wrong, err := unlike(r, questions)
+		failed = cmp.Or(failed, err) // one says enough
+		if wrong != "" {
+			out.Wrong, out.FirstWrong = out.Wrong+1, wrong
+		}
 	}
-	close(next)
-	ended.Wait()
-	out.note(took, wrong)
-	return errors.Join(failed...)
+	out.note(took)
+	return failed
 }
 
-func (s *serving) note(took []float64, wrong []string) {
+// unlike tells what is wrong with an answer, which names its question.
+func unlike(r *vegeta.Result, questions []write) (string, error) {
+	var a struct {
+		Response struct {
+			UID     string
+			Allowed bool
+			Status  struct{ Message string }
+		}
+	}
+	if r.Error != "" {
+		return "", errors.New(r.Error)
+	}
+	if err := json.Unmarshal(r.Body, &a); err != nil {
+		return "", err
+	}
+	i, err := strconv.Atoi(a.Response.UID)
+	if err != nil || i >= len(questions) {
+		return fmt.Sprintf("an answer to question %q", a.Response.UID), nil
+	}
+	if a.Response.Allowed == questions[i].refused {
+		return questions[i].sort + ": " + a.Response.Status.Message, nil
+	}
+	return "", nil
+}
+
+func (s *serving) note(took []float64) {
 	slices.Sort(took)
 	s.P50, s.P99, s.Most = append(s.P50, percentile(took, 50)), append(s.P99, percentile(took, 99)), append(s.Most, took[len(took)-1])
 	s.Asked += len(took)
-	for _, w := range wrong {
-		if w != "" {
-			s.Wrong++
-			s.FirstWrong = w
-		}
-	}
 }
 
 // asker is a client as an apiserver's: connections stay open, and are HTTP/1.1, that

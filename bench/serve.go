@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -234,30 +233,4 @@ func fetched(url string) string {
 	defer res.Body.Close()
 	text, _ := io.ReadAll(res.Body)
 	return string(text)
-}
-
-// answer is what is read of an AdmissionReview that comes back.
-type answer struct {
-	Response struct {
-		UID     string
-		Allowed bool
-		Status  struct{ Message string }
-	}
-}
-
-// put asks one question.
-func put(client *http.Client, url string, body []byte) (a answer, err error) {
-	res, err := client.Post(url, "application/json", bytes.NewReader(body))
-	if err != nil {
-		return a, err
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err == nil && res.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s", res.Status, text)
-	}
-	if err == nil {
-		err = json.Unmarshal(text, &a)
-	}
-	return a, err
 }

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestStore(t *testing.T) {
-	s := store{dir: t.TempDir(), root: filepath.Join("..", "..")}
+	s := store{dir: t.TempDir(), root: ".."}
 	tree := sizes(true).tree
 	made, err := s.ensure(tree)
 	if err != nil {
@@ -58,7 +58,7 @@ func TestStore(t *testing.T) {
 
 // TestForeignFolder: what this program has not made stays.
 func TestForeignFolder(t *testing.T) {
-	s := store{dir: t.TempDir(), root: filepath.Join("..", "..")}
+	s := store{dir: t.TempDir(), root: ".."}
 	tree := sizes(true).tree
 	mine := filepath.Join(s.dir, tree.Name, "letter")
 	if err := os.MkdirAll(filepath.Dir(mine), 0o755); err != nil {
