@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"whohas/snapshot"
+	"whohas/source/document/plainyaml"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -26,6 +27,7 @@ type decoder struct {
 	told    *atomic.Int64 // faults told, by all of a call's decoders
 	names   interned
 	stack   stack
+	nodes   plainyaml.Memory
 	json    *jsontext.Decoder
 	input   bytes.Buffer
 

@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"io"
 
+	"whohas/snapshot"
+	"whohas/source/document/plainyaml"
+
 	"go.yaml.in/yaml/v3"
 )
 
@@ -30,31 +33,109 @@ type yamlTree struct {
 
 // yamlItem decodes a text that is one YAML document, or one item of a list.
 func (d *decoder) yamlItem(i item) {
-	if d.yamlBlock(i) {
+	if root, ok := d.plain(i); ok {
+		if root != nil {
+			d.walk(i, []*yaml.Node{root})
+		}
 		return
 	}
 	if !i.part && bytes.IndexByte(i.text, '&') < 0 && d.yamlParts(i) {
 		return
 	}
-	err := d.yamlTree(i)
-	if err == nil || !i.part && d.yamlParts(i) {
-		return
+	if err := d.yamlTree(i); err != nil && (i.part || !d.yamlParts(i)) {
+		d.broken(i, i.line+yamlFault(i.text, err), "yaml: "+yamlMessage(err))
 	}
-	d.broken(i, i.line+yamlFault(i.text, err), "yaml: "+yamlMessage(err))
 }
 
-// yamlTree delivers the objects of a document. An error means that it does not
-// parse and that nothing was delivered.
+// yamlTree reads an item with the library. An error means that it does not parse and that
+// nothing was delivered.
 func (d *decoder) yamlTree(i item) error {
 	roots, err := d.parseYAML(i.text)
-	if err != nil {
-		return err
+	if err == nil {
+		d.walk(i, roots)
 	}
+	return err
+}
+
+// plain reads an item that holds one object in plain YAML, and of it only what is kept. An
+// item without one has no root. Items of a list are objects themselves: the library reads
+// those.
+func (d *decoder) plain(i item) (root *yaml.Node, ok bool) {
+	own := plainHead(i.text)
+	h := own
+	if typed, _ := i.list.typed(); h.kind == "" || h.apiVersion == "" {
+		h = typed.of(h)
+	}
+	group, _ := snapshot.SplitAPIVersion(h.apiVersion)
+	_, fields, known := d.reading.Reads.Kind(group, h.kind)
+	if !known {
+		fields = ownWords
+	}
+	d.nodes.String = d.names.string
+	root, ok = plainyaml.Read(&d.nodes, i.text, i.part, objectSieve(fields), sieve.plainChild)
+	if !ok || root == nil {
+		return root, ok
+	}
+	found := head{kind: word(lookup(root, "kind")), apiVersion: word(lookup(root, "apiVersion"))}
+	return root, found == own && lookup(root, "items") == nil
+}
+
+// ownWords are what every object says of itself.
+var ownWords = fieldsOf("kind", "apiVersion")
+
+// plainChild is child, but that an object's own words are kept, too.
+func (s sieve) plainChild(key string) (sieve, bool) {
+	if s.place == placeObject && (key == "kind" || key == "apiVersion") {
+		return sieve{fields: everything}, true
+	}
+	return s.child(key)
+}
+
+// plainHead looks for what an object says of itself, on the lines of plain YAML that are
+// indented as the first is. Who reads the object sees whether it is so.
+func plainHead(text []byte) (h head) {
+	col := -1
+	for len(text) > 0 && (h.kind == "" || h.apiVersion == "") {
+		end := bytes.IndexByte(text, '\n')
+		if end < 0 {
+			end = len(text) - 1
+		}
+		line := text[:end]
+		text = text[end+1:]
+		n := 0
+		for n < len(line) && (line[n] == ' ' || line[n] == '-') {
+			n++
+		}
+		if col < 0 && n < len(line) && line[n] != '#' {
+			col = n
+		}
+		if n != col || n == len(line) {
+			continue
+		}
+		key, value, _ := bytes.Cut(line[n:], []byte(":"))
+		var into *string
+		switch string(key) {
+		case "kind":
+			into = &h.kind
+		case "apiVersion":
+			into = &h.apiVersion
+		default:
+			continue
+		}
+		value, _, _ = bytes.Cut(value, []byte(" #"))
+		*into = string(bytes.Trim(value, ` "'`))
+	}
+	return h
+}
+
+// walk delivers the objects of an item's documents.
+func (d *decoder) walk(i item, roots []*yaml.Node) {
 	t := yamlTree{decoder: d, text: i.text, base: i.line - 1}
 	if i.part && t.untyped(roots, i) {
-		return nil
+		return
 	}
 	for _, root := range roots {
+		var err error
 		if i.part && root.Kind == yaml.SequenceNode {
 			err = t.elements(root, i.list, 0)
 		} else {
@@ -64,7 +145,6 @@ func (d *decoder) yamlTree(i item) error {
 			d.bad(t.lineOf(root), "yaml: "+err.Error())
 		}
 	}
-	return nil
 }
 
 // untyped tells whether an item must wait for the list to name its kind.

@@ -1,131 +1,128 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package document
+package plainyaml
 
 import (
 	"bytes"
 
-	"whohas/snapshot"
+	"go.yaml.in/yaml/v3"
 )
 
 // flow reads a collection in brackets that stands on one line of a block: the
 // entries are keys with values, or values, and nothing is left out. In brackets
 // a plain scalar ends at other characters than outside of them.
-type flow struct {
-	*block
+type flow[W any] struct {
+	*block[W]
 	text []byte // the line from here on
 }
 
 // flow reads a collection in brackets that is the rest of the line.
-func (b *block) flow(text []byte, s sieve, keep bool, depth int) (v snapshot.Value, ok bool) {
-	f := flow{b, text}
-	if v, ok = f.value(s, keep, depth); !ok || !blankOrComment(f.text) {
-		return v, false
+func (b *block[W]) flow(text []byte, w W, keep bool, depth int) (n *yaml.Node, ok bool) {
+	f := flow[W]{b, text}
+	if n, ok = f.value(w, keep, depth); !ok || !blankOrComment(f.text) {
+		return nil, false
 	}
 	b.advance()
-	return v, true
+	return n, true
 }
 
 // value reads an entry of a list, or what stands behind a key.
-func (f *flow) value(s sieve, keep bool, depth int) (v snapshot.Value, ok bool) {
+func (f *flow[W]) value(w W, keep bool, depth int) (n *yaml.Node, ok bool) {
 	switch c := f.peek(); {
-	case depth >= maxDepth, f.stack.full():
-		return v, false
+	case depth >= maxDepth, f.memory.made > maxNodes:
+		return nil, false
 	case c == '{':
-		return f.mapping(s, keep, depth)
+		return f.mapping(w, keep, depth)
 	case c == '[':
-		return f.list(s, keep, depth)
+		return f.list(w, keep, depth)
 	}
-	word, ok := f.word()
+	s, ok := f.word()
 	if !ok || !keep {
-		return v, ok
+		return Passed, ok
 	}
-	v = word.value(f.block)
-	return f.keepText(v, s, keep, int(v.Line), true), true
+	return f.memory.scalar(s, f.row), true
 }
 
-func (f *flow) mapping(s sieve, keep bool, depth int) (v snapshot.Value, ok bool) {
+func (f *flow[W]) mapping(w W, keep bool, depth int) (n *yaml.Node, ok bool) {
 	f.text = f.text[1:]
-	line, m := f.lineAt(), f.stack.open()
-	seen := mapState{}
+	from := len(f.memory.open)
 	for end := f.pass('}'); !end; end = f.pass('}') {
-		if !f.member(&m, s, keep, depth, &seen) || !f.comma('}') {
-			return v, false
+		if !f.member(w, keep, depth) || !f.comma('}') {
+			return nil, false
 		}
 	}
 	if !keep {
-		return v, true
+		return Passed, true
 	}
-	return f.keepMap(s, m.mapping(line), seen.dropped, seen.owns), true
+	n = f.memory.node(yaml.MappingNode, f.row)
+	n.Tag, n.Style = "!!map", yaml.FlowStyle
+	return f.memory.close(n, from), true
 }
 
 // member reads a key and its value.
-func (f *flow) member(m *members, s sieve, keep bool, depth int, seen *mapState) bool {
+func (f *flow[W]) member(w W, keep bool, depth int) bool {
 	f.peek()
 	k, ok := f.key()
 	if !ok {
 		return false
 	}
 	if !keep {
-		_, ok = f.value(s, false, depth+1)
+		_, ok = f.value(w, false, depth+1)
 		return ok
 	}
-	key, ok := k.key(f.block)
+	key, ok := f.memory.keyOf(k, f.row)
 	if !ok {
 		return false
 	}
-	c, kept := s.child(key)
-	v, ok := f.value(c, kept, depth+1)
-	switch {
-	case !ok:
-		return false
-	case !kept:
-		seen.dropped, seen.owns = true, seen.owns || ownsItem(key)
-	case v.Kind == snapshot.Absent:
-		seen.dropped = true
-	default:
-		f.set(m, key, f.lineAt(), v)
+	below, wanted := f.want(w, key.Value)
+	at := len(f.memory.open)
+	f.memory.open = append(f.memory.open, key, Passed)
+	v, ok := f.value(below, wanted, depth+1)
+	if ok {
+		f.memory.open[at+1] = v
 	}
-	return true
+	return ok
 }
 
-func (f *flow) list(s sieve, keep bool, depth int) (v snapshot.Value, ok bool) {
+func (f *flow[W]) list(w W, keep bool, depth int) (n *yaml.Node, ok bool) {
 	f.text = f.text[1:]
-	line, m := f.lineAt(), f.stack.open()
+	from := len(f.memory.open)
 	for end := f.pass(']'); !end; end = f.pass(']') {
-		item, ok := f.value(s, keep, depth+1)
+		item, ok := f.value(w, keep, depth+1)
 		if !ok || !f.comma(']') {
-			return v, false
+			return nil, false
 		}
 		if keep {
-			m.push(item)
+			f.memory.open = append(f.memory.open, item)
 		}
 	}
 	if !keep {
-		return v, true
+		return Passed, true
 	}
-	return f.keepList(s, m.list(line)), true
+	n = f.memory.node(yaml.SequenceNode, f.row)
+	n.Tag, n.Style = "!!seq", yaml.FlowStyle
+	return f.memory.close(n, from), true
 }
 
 // key reads a key and its colon. Behind a quoted one the value may follow at
 // once, as in JSON; a plain one would go on.
-func (f *flow) key() (scalar, bool) {
+func (f *flow[W]) key() (scalar, bool) {
 	from := len(f.text)
 	k, ok := f.word()
 	if !ok || len(f.text) == 0 || f.text[0] != ':' || from-len(f.text) > maxKey {
 		return k, false
 	}
 	f.text = f.text[1:]
-	return k, k.quoted || len(f.text) > 0 && f.text[0] == ' ' && !k.spaced
+	return k, k.quote != 0 || len(f.text) > 0 && f.text[0] == ' ' && !k.spaced
 }
 
 // word reads a scalar.
-func (f *flow) word() (w scalar, ok bool) {
+func (f *flow[W]) word() (w scalar, ok bool) {
 	if len(f.text) == 0 {
 		return w, false
 	}
 	if c := f.text[0]; c == '"' || c == '\'' {
-		w.quoted = true
+		w.quote = c
 		w.text, f.text, ok = unquote(f.text)
 		return w, ok
 	}
@@ -142,9 +139,9 @@ func (f *flow) word() (w scalar, ok bool) {
 	return w, true
 }
 
-// plainEnds tells whether the plain scalar before the n-th character ends
+// plainEnds reports whether the plain scalar before the n-th character ends
 // there.
-func (f *flow) plainEnds(n int) bool {
+func (f *flow[W]) plainEnds(n int) bool {
 	switch c := f.text[n]; {
 	case !flowEnds[c]:
 		return false
@@ -165,7 +162,7 @@ var flowEnds = func() (ends [256]bool) {
 }()
 
 // peek passes over spaces and gives what comes; 0 at the end of the line.
-func (f *flow) peek() byte {
+func (f *flow[W]) peek() byte {
 	for len(f.text) > 0 && f.text[0] == ' ' {
 		f.text = f.text[1:]
 	}
@@ -176,7 +173,7 @@ func (f *flow) peek() byte {
 }
 
 // pass goes behind c if it comes next.
-func (f *flow) pass(c byte) bool {
+func (f *flow[W]) pass(c byte) bool {
 	if f.peek() != c {
 		return false
 	}
@@ -186,4 +183,4 @@ func (f *flow) pass(c byte) bool {
 
 // comma goes to the next entry; false if neither one comes nor the end. The
 // parser takes a comma before the end, too.
-func (f *flow) comma(end byte) bool { return f.pass(',') || f.peek() == end }
+func (f *flow[W]) comma(end byte) bool { return f.pass(',') || f.peek() == end }
