@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -20,6 +19,7 @@ import (
 
 	"whohas/testkit/apiserver"
 	"whohas/testkit/clustergen"
+	"whohas/testkit/port"
 )
 
 // servingJob is what is to be measured, and serving what came of it: `whohas-guard serve`, as
@@ -89,7 +89,7 @@ func (j servingJob) measure(tb *host, out *serving) error {
 	}
 	for run := range j.Runs {
 		saying("whohas-guard serve, run %d of %d", run+1, j.Runs)
-		g := &guardProcess{program: j.Guard, kubeconfig: server.Kubeconfig(apiserver.Admin), certificates: certificate, dir: tb.TempDir()}
+		g := &guardProcess{program: j.Guard, kubeconfig: server.Kubeconfig(apiserver.Admin), certificates: certificate, dir: tb.TempDir(), listen: port.Keep(tb), metrics: port.Keep(tb), health: port.Keep(tb)}
 		err := g.start()
 		if err == nil {
 			err = g.measure(out, writes(c, j.Seconds*perSecond/j.Runs), asker(pool))
@@ -111,14 +111,6 @@ type guardProcess struct {
 }
 
 func (g *guardProcess) start() error {
-	for _, at := range []*string{&g.listen, &g.metrics, &g.health} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return err
-		}
-		*at = l.Addr().String()
-		defer func() { _ = l.Close() }() // all at once: they must differ
-	}
 	log, err := os.Create(filepath.Join(g.dir, "log"))
 	if err != nil {
 		return err

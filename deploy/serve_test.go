@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -21,6 +20,7 @@ import (
 	"whohas/guard/server"
 	"whohas/guard/watch"
 	"whohas/rules"
+	"whohas/testkit/port"
 
 	"github.com/go-logr/logr"
 	admission "k8s.io/api/admissionregistration/v1"
@@ -75,11 +75,11 @@ func TestGuardServesWithItsRights(t *testing.T) {
 
 	onlyTheAuthority(t, admin)
 	certify(t, admin)
-	log, health := &lines{}, freePort(t)
+	log, health := &lines{}, port.Keep(t)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	o := server.Options{
-		Config: actingAs(admin, account), Listen: freePort(t), MetricsListen: "0", HealthListen: health,
+		Config: actingAs(admin, account), Listen: port.Keep(t), MetricsListen: "0", HealthListen: health,
 		Watch:     watch.Options{Rules: rules.All(), Reads: reads(t)},
 		Namespace: namespace, CertDir: t.TempDir(),
 		PolicyConfigMap: "whohas-addresses", Reports: "auto", Lease: name,
@@ -220,16 +220,6 @@ func mount(ctx context.Context, clients kubernetes.Interface, dir string) {
 			}
 		}
 	}
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // lines is a log that is written and read at once.

@@ -18,7 +18,6 @@ import (
 	"io"
 	"log"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -37,6 +36,7 @@ import (
 	"whohas/rules"
 	"whohas/snapshot"
 	"whohas/testkit/apiserver"
+	"whohas/testkit/port"
 
 	"github.com/go-logr/logr"
 	admissionreview "k8s.io/api/admission/v1"
@@ -341,7 +341,7 @@ func (c *apiCluster) guard(t *testing.T, config *rest.Config, mode dataplane.Pro
 	ctrl.SetLogger(logr.FromSlogHandler(o.Log.Handler()))
 	for attempt := 1; ; attempt++ {
 		// A port that was free a moment ago may be another's by now.
-		o.Listen, o.HealthListen = freePort(t), freePort(t)
+		o.Listen, o.HealthListen = port.Keep(t), port.Keep(t)
 		end, err := serve(t, o)
 		switch {
 		case err == nil:
@@ -402,14 +402,4 @@ func reads(t *testing.T) snapshot.Reads {
 		t.Fatal(err)
 	}
 	return r
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }

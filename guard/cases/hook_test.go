@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"whohas/testkit/port"
+
 	admissionreview "k8s.io/api/admission/v1"
 )
 
@@ -128,7 +130,7 @@ type wire struct {
 // newWire lays one to a URL, and gives its own.
 func newWire(t *testing.T, url string) (*wire, string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", port.Keep(t)) // kept when it is severed, too
 	if err != nil {
 		t.Fatal(err)
 	}

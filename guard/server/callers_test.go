@@ -51,7 +51,7 @@ func (g *guarded) introduce() []string {
 	signed(g.t, dir, "client", "kube-apiserver", authority, key)
 	signed(g.t, dir, "other", "somebody", authority, key)
 	at := func(name string) string { return filepath.Join(dir, name) }
-	put(g.t, at("kubeconfig"), fmt.Sprintf(webhookKubeconfig, fmt.Sprintf("localhost:%d", g.port), at("client.crt"), at("client.key")))
+	put(g.t, at("kubeconfig"), fmt.Sprintf(webhookKubeconfig, "localhost:"+g.port(), at("client.crt"), at("client.key")))
 	put(g.t, at("admission.yaml"), fmt.Sprintf(admissionConfiguration, at("kubeconfig")))
 	g.callers = server.Callers{CA: at("ca.crt"), Names: []string{"kube-apiserver"}, Demand: true}
 	return []string{"--admission-control-config-file=" + at("admission.yaml")}
@@ -106,7 +106,7 @@ func onlyKnown(t *testing.T, g *guarded) {
 		says  string
 	}{"no certificate": {nil, "certificate required"}, "somebody's": {[]tls.Certificate{other}, "401"}} {
 		client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, Certificates: test.certs}}}
-		res, err := client.Post(fmt.Sprintf("https://localhost:%d/validate", g.port), "application/json", strings.NewReader("{}"))
+		res, err := client.Post("https://localhost:"+g.port()+"/validate", "application/json", strings.NewReader("{}"))
 		got := fmt.Sprint(err)
 		if err == nil {
 			got = res.Status

@@ -21,6 +21,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"whohas/testkit/port"
 )
 
 // attacks are what hostile clients do with each of their connections, again as soon as
@@ -92,13 +94,8 @@ type crowded struct {
 
 func crowd(t testing.TB, known bool, attack, source string, n int) *crowded {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir := t.TempDir()
-	c := &crowded{at: l.Addr().String(), pool: x509.NewCertPool()}
-	l.Close()
+	c := &crowded{at: port.Keep(t), pool: x509.NewCertPool()}
 	c.pool.AddCert(certify(t, dir))
 	c.front = newFront(c.at, dir, slog.New(slog.DiscardHandler))
 	if known { // the server's certificate is the client's, too

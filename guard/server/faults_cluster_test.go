@@ -17,14 +17,15 @@ import (
 
 	"whohas/guard/server"
 	"whohas/testkit/apiserver"
+	"whohas/testkit/port"
 )
 
 // plain is a guard that nobody but the test asks, with a certificate that is there.
 func plain(t *testing.T, wrap func(http.RoundTripper) http.RoundTripper) *guarded {
 	t.Helper()
-	g := &guarded{Server: apiserver.Start(t), t: t, dir: t.TempDir(), port: freePort(t), wrap: wrap}
+	g := &guarded{Server: apiserver.Start(t), t: t, dir: t.TempDir(), at: port.Keep(t), wrap: wrap}
 	server.Certify(t, g.dir)
-	g.metrics, g.health = fmt.Sprintf("127.0.0.1:%d", freePort(t)), fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	g.metrics, g.health = port.Keep(t), port.Keep(t)
 	g.KubectlInput(nodes+"---"+proxy+"---"+installation+"---"+poolCRD, "apply", "-f", "-")
 	g.KubectlInput(nodes, "apply", "--server-side", "--force-conflicts", "--subresource=status", "-f", "-")
 	g.run()
@@ -38,7 +39,7 @@ func (g *guarded) refuses(address string) bool {
 	body := `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u","kind":{"version":"v1","kind":"Service"},"resource":{"version":"v1","resource":"services"},
 "namespace":"demo","name":"asked","operation":"CREATE","userInfo":{"username":"alice"},"object":{"apiVersion":"v1","kind":"Service","metadata":{"name":"asked","namespace":"demo"},
 "spec":{"externalIPs":["` + address + `"],"ports":[{"port":80,"protocol":"TCP"}]}}}}`
-	res, err := client.Post(fmt.Sprintf("https://127.0.0.1:%d/validate", g.port), "application/json", strings.NewReader(body))
+	res, err := client.Post("https://"+g.at+"/validate", "application/json", strings.NewReader(body))
 	if err != nil {
 		g.t.Fatal(err)
 	}

@@ -21,6 +21,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"whohas/testkit/port"
 )
 
 // faced is a front with limits that a test can wait for.
@@ -34,12 +36,7 @@ type faced struct {
 
 func face(t *testing.T) *faced {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := l.Addr().String()
-	l.Close()
+	at := port.Keep(t)
 	f := &faced{t: t, at: at, pool: x509.NewCertPool(), log: new(bytes.Buffer)}
 	dir := t.TempDir()
 	f.pool.AddCert(certify(t, dir))

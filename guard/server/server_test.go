@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -23,6 +22,7 @@ import (
 	"whohas/guard/watch"
 	"whohas/rules"
 	"whohas/testkit/apiserver"
+	"whohas/testkit/port"
 
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -85,7 +85,7 @@ webhooks:
   sideEffects: NoneOnDryRun
   failurePolicy: %s
   timeoutSeconds: 5
-  clientConfig: {url: "https://localhost:%d/validate"}
+  clientConfig: {url: "https://localhost:%s/validate"}
   rules:
   - {apiGroups: [""], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [services, services/status]}
   - {apiGroups: [metallb.io], apiVersions: ["*"], operations: [CREATE, UPDATE], resources: [ipaddresspools]}
@@ -132,7 +132,7 @@ type guarded struct {
 	dir     string
 	metrics string
 	health  string
-	port    int
+	at      string // where it listens
 	secret  string
 	callers server.Callers
 	wrap    func(http.RoundTripper) http.RoundTripper // of what the guard asks the apiserver
@@ -140,25 +140,18 @@ type guarded struct {
 	ended   chan error
 }
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
-}
+// port is that of the webhook.
+func (g *guarded) port() string { return strings.TrimPrefix(g.at, "127.0.0.1:") }
 
 func start(t *testing.T, failurePolicy string) *guarded {
 	t.Helper()
-	g := &guarded{t: t, dir: t.TempDir(), port: freePort(t), secret: "whohas-guard-cert"}
+	g := &guarded{t: t, dir: t.TempDir(), at: port.Keep(t), secret: "whohas-guard-cert"}
 	g.Server = apiserver.Start(t, g.introduce()...)
-	g.metrics, g.health = fmt.Sprintf("127.0.0.1:%d", freePort(t)), fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	g.metrics, g.health = port.Keep(t), port.Keep(t)
 	g.KubectlInput(nodes+"---"+proxy+"---"+installation+"---"+poolCRD, "apply", "-f", "-")
 	g.KubectlInput(nodes, "apply", "--server-side", "--force-conflicts", "--subresource=status", "-f", "-")
 	g.Kubectl("wait", "--for=condition=Established", "crd/ipaddresspools.metallb.io", "crd/clusterreports.openreports.io")
-	g.KubectlInput(fmt.Sprintf(configuration, failurePolicy, g.port), "apply", "-f", "-")
+	g.KubectlInput(fmt.Sprintf(configuration, failurePolicy, g.port()), "apply", "-f", "-")
 	g.run()
 	return g
 }
@@ -189,7 +182,7 @@ func (g *guarded) run() {
 	go func() {
 		g.ended <- server.Run(ctx, server.Options{
 			Config: cfg, Watch: watch.Options{Reads: reads, Rules: rules.All()},
-			Callers: g.callers, Listen: fmt.Sprintf("127.0.0.1:%d", g.port), MetricsListen: g.metrics, HealthListen: g.health,
+			Callers: g.callers, Listen: g.at, MetricsListen: g.metrics, HealthListen: g.health,
 			Namespace: "whohas-system", CertDir: g.dir,
 			PolicyConfigMap: "whohas-addresses", Reports: "auto", Lease: "whohas-guard", Log: log,
 		})

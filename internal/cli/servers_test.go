@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"whohas/testkit/port"
 )
 
 // startServers gives the URL of each sort of server that a script may meet, and
@@ -79,11 +81,7 @@ func silent(t *testing.T) string {
 	return "http://" + l.Addr().String()
 }
 
-func nowhere(t *testing.T) string {
-	l := listen(t)
-	l.Close()
-	return "http://" + l.Addr().String()
-}
+func nowhere(t *testing.T) string { return "http://" + port.Keep(t) }
 
 func listen(t *testing.T) net.Listener {
 	t.Helper()

@@ -84,10 +84,11 @@ var may = map[string][]string{
 	"internal/newrule":    {"rules", "rule"},
 	"testkit/randcluster": {"testkit/scenario", "check", "rules", "claimants", "cluster", "snapshot", "kubeproxy", "dataplane"},
 	"testkit/clustergen":  {},
-	"testkit/apiserver":   {},
+	"testkit/apiserver":   {"testkit/port"},
+	"testkit/port":        {},
 	"internal/law":        {},
 	"testkit/netns":       {},
-	"bench":               {"testkit/apiserver", "testkit/clustergen", "testkit/scenario", "guard", "guard/watch", "source/live", "check", "rules", "rule", "claimants", "claim", "cluster", "snapshot", "source/bundle", "source/manifest", "source/document", "dataplane"},
+	"bench":               {"testkit/apiserver", "testkit/port", "testkit/clustergen", "testkit/scenario", "guard", "guard/watch", "source/live", "check", "rules", "rule", "claimants", "claim", "cluster", "snapshot", "source/bundle", "source/manifest", "source/document", "dataplane"},
 
 	"testkit/clustergen/cmd/clustergen": {"testkit/clustergen"},
 
@@ -117,6 +118,7 @@ var except = map[string][]string{
 	"internal/console":  {"github.com/spf13/"},
 	"bench":             {"net/http"},         // it fills an apiserver, and asks the guard as one
 	"testkit/netns":     {"golang.org/x/sys"}, // the kernel that tests run on
+	"testkit/port":      {"golang.org/x/sys"}, // a socket that is bound and does not listen
 	"testkit/scenario":  {"github.com/rogpeppe/go-internal"},
 	"lab":               {"github.com/rogpeppe/go-internal"},
 	"probe":             {"github.com/vishvananda/netlink", "golang.org/x/sys"}, // the neighbour table, put back

@@ -15,6 +15,7 @@ import (
 
 	"whohas/snapshot"
 	"whohas/source/live"
+	"whohas/testkit/port"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/client-go/rest"
@@ -296,19 +297,13 @@ func TestExpired(t *testing.T) {
 
 // TestNoCluster has servers that cannot be asked what they serve.
 func TestNoCluster(t *testing.T) {
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := closed.Close(); err != nil {
-		t.Fatal(err)
-	}
+	closed := port.Keep(t)
 	for _, c := range []struct {
 		name   string
 		config *rest.Config
 		want   string
 	}{
-		{"nobody listens", &rest.Config{Host: "http://" + closed.Addr().String()}, "dial tcp " + closed.Addr().String() + ": connect: connection refused"},
+		{"nobody listens", &rest.Config{Host: "http://" + closed}, "dial tcp " + closed + ": connect: connection refused"},
 		{"dial takes too long", &rest.Config{Host: "http://192.0.2.1", Proxy: http.ProxyURL(nil), Dial: (&net.Dialer{Timeout: time.Nanosecond}).DialContext}, "dial tcp 192.0.2.1:80: i/o timeout"},
 		{"no credentials", &rest.Config{Host: "https://192.0.2.1", ExecProvider: &api.ExecConfig{Command: "/nonexistent", APIVersion: "client.authentication.k8s.io/v1", InteractiveMode: api.NeverExecInteractiveMode}},
 			"getting credentials: exec: fork/exec /nonexistent: no such file or directory"},
@@ -321,7 +316,11 @@ func TestNoCluster(t *testing.T) {
 		{"another API", serve(t, body("{}")), "the server serves no API group"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := read(t, live.Options{Config: c.config, Reads: reads(t), Idle: time.Second})
+			idle := time.Minute
+			if c.name == "hangs" {
+				idle = time.Second
+			}
+			s := read(t, live.Options{Config: c.config, Reads: reads(t), Idle: idle})
 			want := []snapshot.Coverage{{Source: "cluster", Status: snapshot.StatusUnreadable, Detail: c.want, Failed: true}}
 			if diff := cmp.Diff(want, s.Coverage); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)

@@ -16,29 +16,26 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"time"
+
+	"whohas/testkit/port"
 )
 
 const (
 	// startTimeout bounds the wait for readiness, not the building of
 	// binaries. A loaded two-core machine needs some ten seconds.
-	startTimeout = 60 * time.Second
+	startTimeout = 2 * time.Minute
 	// kubectlTimeout bounds one kubectl command.
 	kubectlTimeout = 60 * time.Second
 	// pollInterval is short because a test waits for every one of them.
 	pollInterval = 20 * time.Millisecond
-	// startAttempts is above one only because a port found free can be taken
-	// before the server listens on it.
-	startAttempts = 3
-	logTailLines  = 20
+	logTailLines = 20
 )
 
 // Users the server knows. Admin is in system:masters and may do everything.
@@ -94,15 +91,11 @@ func Start(tb TB, flags ...string) *Server {
 		tb.Skipf("SKIPPED: a real kube-apiserver is run on Linux only")
 	}
 	bin := components(tb)
-	for attempt := 1; ; attempt++ {
-		s, err := start(tb, bin, flags)
-		if err == nil {
-			return s
-		}
-		if attempt == startAttempts || !errors.Is(err, errPortTaken) {
-			tb.Fatalf("start kube-apiserver: %v", err)
-		}
+	s, err := start(tb, bin, flags)
+	if err != nil {
+		tb.Fatalf("start kube-apiserver: %v", err)
 	}
+	return s
 }
 
 // With returns the same server reporting its failures to tb, for a subtest.
@@ -235,9 +228,6 @@ func (s *Server) KubectlAs(user, stdin string, args ...string) (string, error) {
 	return stdout.String(), nil
 }
 
-// errPortTaken marks a start that failed because another process took a port.
-var errPortTaken = errors.New("port taken by another process")
-
 // start runs both servers once and waits until they are ready.
 func start(tb TB, bin binaries, flags []string) (*Server, error) {
 	// Asked for before any process is started: cleanups run in reverse, and
@@ -245,20 +235,17 @@ func start(tb TB, bin binaries, flags []string) (*Server, error) {
 	dir := tb.TempDir()
 	ctx, cancel := context.WithTimeout(tb.Context(), startTimeout)
 	defer cancel()
-	ports, err := freePorts(3)
-	if err != nil {
-		return nil, err
-	}
+	at := port.Keep(tb)
 	s := &Server{
 		tb:      tb,
 		dir:     dir,
-		url:     loopback("https", ports[2]),
+		url:     "https://" + at,
 		kubectl: bin.kubectl,
 		// Random, so that a server some other test left on the port can
 		// never be taken for this one.
 		tokens: map[string]string{Admin: rand.Text(), Limited: rand.Text()},
 	}
-	client, peer := loopback("http", ports[0]), loopback("http", ports[1])
+	client, peer := "http://"+port.Keep(tb), "http://"+port.Keep(tb)
 
 	etcd, err := run(tb, dir, bin.etcd, etcdArgs(dir, client, peer)...)
 	if err != nil {
@@ -271,7 +258,7 @@ func start(tb TB, bin binaries, flags []string) (*Server, error) {
 		return nil, err
 	}
 
-	args, err := apiserverArgs(dir, client, ports[2], s.tokens)
+	args, err := apiserverArgs(dir, client, at, s.tokens)
 	if err != nil {
 		return nil, err
 	}
@@ -300,7 +287,7 @@ func etcdArgs(dir, client, peer string) []string {
 }
 
 // apiserverArgs writes the files kube-apiserver reads and returns its flags.
-func apiserverArgs(dir, etcd string, port int, tokens map[string]string) ([]string, error) {
+func apiserverArgs(dir, etcd, at string, tokens map[string]string) ([]string, error) {
 	key, err := signingKey()
 	if err != nil {
 		return nil, err
@@ -319,7 +306,7 @@ func apiserverArgs(dir, etcd string, port int, tokens map[string]string) ([]stri
 		"--etcd-servers=" + etcd,
 		"--bind-address=127.0.0.1",
 		"--advertise-address=127.0.0.1",
-		"--secure-port=" + strconv.Itoa(port),
+		"--secure-port=" + strings.TrimPrefix(at, "127.0.0.1:"),
 		// Loopback is no valid endpoint address of the kubernetes Service.
 		"--endpoint-reconciler-type=none",
 		// The server puts a certificate it signs itself here.
@@ -380,25 +367,6 @@ func get(ctx context.Context, transport http.RoundTripper, url, token string) er
 		return fmt.Errorf("get %s: %s", url, resp.Status)
 	}
 	return nil
-}
-
-// freePorts returns n distinct loopback ports nothing listened on just now.
-func freePorts(n int) ([]int, error) {
-	var ports []int
-	for range n {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
-		}
-		// Held until all are found, so that they differ.
-		defer func() { _ = l.Close() }()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
-}
-
-func loopback(scheme string, port int) string {
-	return scheme + "://127.0.0.1:" + strconv.Itoa(port)
 }
 
 func certDir(dir string) string { return filepath.Join(dir, "certs") }

@@ -93,9 +93,6 @@ func (p *process) failure(err error) error {
 	if readErr != nil {
 		return fmt.Errorf("%s: %w; no log: %w", p.name, err, readErr)
 	}
-	if strings.Contains(string(log), "address already in use") {
-		err = errPortTaken
-	}
 	return fmt.Errorf("%s: %w; end of its log:\n%s", p.name, err, tail(string(log), logTailLines))
 }
 
