@@ -28,6 +28,8 @@ var diagnoseWords = map[diagnose.Verdict]string{
 	diagnose.Cause: "CAUSE FOUND", diagnose.NotThis: "NOT THIS", diagnose.Healthy: "HEALTHY", diagnose.Unknown: "COULD NOT TELL",
 }
 
+var _ = diagnoses.add("text", DiagnosisText)
+
 // DiagnosisText writes the diagnosis for people at three in the morning: the cause,
 // what to do, then why, and the whole search as a table at the end.
 func DiagnosisText(o TextOptions) func(io.Writer, *Diagnosis) error {
@@ -189,6 +191,8 @@ type jsonCheck struct {
 	Evidence []string `json:"evidence"`
 	Because  string   `json:"because,omitempty"`
 }
+
+var _ = diagnoses.add("json", plain(DiagnosisJSON))
 
 // DiagnosisJSON writes the diagnosis for scripts (docs/diagnosis.schema.json).
 func DiagnosisJSON(w io.Writer, d *Diagnosis) error {

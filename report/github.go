@@ -15,6 +15,8 @@ import (
 // GitHub shows so many annotations of each type for one step.
 const mostAnnotations = 10
 
+var _ = reports.add("github", plain(GitHub))
+
 // GitHub writes the findings as workflow commands, which become annotations:
 // one for each finding, at the first intruder that stands in a file. The worst
 // come first, since GitHub passes over what exceeds its limit; the log keeps all.

@@ -3,6 +3,7 @@
 package report_test
 
 import (
+	"io"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -34,7 +35,7 @@ func TestHosts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, f := range map[string]report.Format{"json": report.JSON, "text": report.Text(report.TextOptions{})} {
+	for name, f := range map[string]func(io.Writer, *report.Report) error{"json": report.JSON, "text": report.Text(report.TextOptions{})} {
 		got := written(t, f, of(sc))
 		wants := []string{"ip addr del 192.168.10.114/32 dev kube-ipvs0", "Host cdev02"}
 		if name == "json" {

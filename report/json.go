@@ -142,6 +142,8 @@ type jsonCoverage struct {
 	Line     int    `json:"line,omitempty"`
 }
 
+var _ = reports.add("json", plain(JSON))
+
 // JSON writes the report for scripts.
 func JSON(w io.Writer, r *Report) error {
 	out := jsonReport{envelope: newEnvelope("Report", r.Tool, r.Complete(), r.Coverage), Summary: summary(r)}

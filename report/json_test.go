@@ -5,6 +5,7 @@ package report_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/netip"
 	"slices"
 	"strings"
@@ -226,7 +227,7 @@ func changed(t testing.TB, text, path string, value any) any {
 
 // TestDeterministic: the same input gives the same bytes, in every format.
 func TestDeterministic(t *testing.T) {
-	for name, f := range map[string]report.Format{"json": report.JSON, "sarif": report.SARIF, "github": report.GitHub, "text": report.Text(report.TextOptions{})} {
+	for name, f := range map[string]func(io.Writer, *report.Report) error{"json": report.JSON, "sarif": report.SARIF, "github": report.GitHub, "text": report.Text(report.TextOptions{})} {
 		for _, input := range []string{"incident", "many"} {
 			want := written(t, f, world(t, input))
 			for range 5 {

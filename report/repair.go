@@ -38,6 +38,8 @@ type RepairEvent struct {
 	Text string
 }
 
+var _ = repairs.add("text", RepairText)
+
 // RepairText writes the plan for people.
 func RepairText(o TextOptions) func(io.Writer, *Repair) error {
 	if o.Width <= 0 {
@@ -157,6 +159,8 @@ type jsonEvent struct {
 	What string `json:"what"`
 	Text string `json:"text"`
 }
+
+var _ = repairs.add("json", plain(RepairJSON))
 
 // RepairJSON writes plan and deeds for scripts (docs/repair.schema.json).
 func RepairJSON(w io.Writer, r *Repair) error {

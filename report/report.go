@@ -6,7 +6,6 @@
 package report
 
 import (
-	"io"
 	"slices"
 
 	"whohas/cluster"
@@ -75,6 +74,3 @@ type count struct {
 	severity rule.Severity
 	n        int
 }
-
-// Format writes a report in one format.
-type Format func(io.Writer, *Report) error

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -161,7 +162,7 @@ func golden(t *testing.T, name, got string) {
 func kept(name string) bool { return name == "incident" || name == "kernel" || name == "incomplete" }
 
 // written is a report in one format.
-func written(t testing.TB, f report.Format, r *report.Report) string {
+func written(t testing.TB, f func(io.Writer, *report.Report) error, r *report.Report) string {
 	t.Helper()
 	var b bytes.Buffer
 	if err := f(&b, r); err != nil {

@@ -30,6 +30,8 @@ const homepage = ""
 
 const sarifSchema = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
+var _ = reports.add("sarif", plain(SARIF))
+
 // SARIF writes the report as SARIF 2.1.0, within the limits of GitHub's code
 // scanning. A finding that is about no object (WH901) is a notification of the
 // run: GitHub refuses a whole file for one result without a location

@@ -29,6 +29,8 @@ func (r *Shield) stands(ip netip.Addr) bool {
 	return slices.ContainsFunc(r.Standing, func(b bypass.Bypass) bool { return b.IP == ip && b.InForce })
 }
 
+var _ = shields.add("text", ShieldText)
+
 // ShieldText writes it for people.
 func ShieldText(o TextOptions) func(io.Writer, *Shield) error {
 	if o.Width <= 0 {
@@ -149,6 +151,8 @@ type jsonStanding struct {
 	Address string `json:"address"`
 	InForce bool   `json:"inForce"`
 }
+
+var _ = shields.add("json", plain(ShieldJSON))
 
 // ShieldJSON writes it for scripts (docs/shield.schema.json).
 func ShieldJSON(w io.Writer, r *Shield) error {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"regexp"
 	"strings"
 	"testing"
@@ -79,7 +80,7 @@ func TestNothingIsObeyed(t *testing.T) {
 		if len(r.Findings) == 0 {
 			t.Fatal("nothing is found")
 		}
-		for name, format := range map[string]report.Format{
+		for name, format := range map[string]func(io.Writer, *report.Report) error{
 			"text": report.Text(report.TextOptions{Width: 60}), "json": report.JSON, "sarif": report.SARIF, "github": report.GitHub,
 		} {
 			var out bytes.Buffer

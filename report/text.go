@@ -22,13 +22,15 @@ type TextOptions struct {
 	Color bool
 }
 
+var _ = reports.add("text", Text)
+
 // Text writes the report for people: the answer in the first two lines, then
 // each finding from the cause to the fix. Rules of the text: sentences without
 // exclamation marks, commands on lines of their own that can be copied whole, no line
 // broken inside a command (but behind an &&), a field or an address, and nothing said
 // three times: the first finding's title is the answer, and a source that bears
 // out many sentences is cited by number and named once, at the end.
-func Text(o TextOptions) Format {
+func Text(o TextOptions) func(io.Writer, *Report) error {
 	if o.Width <= 0 {
 		o.Width = 100
 	}

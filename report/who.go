@@ -34,6 +34,8 @@ func (w *Who) Contested() bool {
 	return false
 }
 
+var _ = answers.add("text", WhoText)
+
 // WhoText writes the answers for people.
 func WhoText(o TextOptions) func(io.Writer, *Who) error {
 	if o.Width <= 0 {
@@ -151,6 +153,8 @@ type jsonFree struct {
 	Taken     map[string]int `json:"takenIntoAccount"`
 	Unknown   []string       `json:"notKnown"`
 }
+
+var _ = answers.add("json", plain(WhoJSON))
 
 // WhoJSON writes the answers for scripts.
 func WhoJSON(w io.Writer, r *Who) error {

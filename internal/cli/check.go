@@ -58,7 +58,7 @@ read, else 0.`,
 	f.registerJudged(flags)
 	f.registerComplete(flags)
 	flags.StringArrayVar(&f.base, "base", nil, "what exists already (snapshot, dump, files): report only what the other inputs make worse")
-	flags.StringArrayVarP(&f.outputs, "output", "o", nil, "text, json, sarif or github; FORMAT=FILE writes to a file; repeatable (default text)")
+	flags.StringArrayVarP(&f.outputs, "output", "o", nil, outputUsage(report.Formats()))
 	flags.StringVar(&f.failOn, "fail-on", "error", "exit 1 from this severity on: info, warning, error, critical, or never")
 	flags.BoolVar(&f.noInlineAllow, "no-inline-allow", false, "do not trust whohas.io/allow annotations in what is read")
 	flags.StringSliceVar(&f.only, "rule", nil, "only these rules, by ID or name")
@@ -72,7 +72,7 @@ func (e *env) check(ctx context.Context, f *checkFlags) error {
 	if err := f.effective(f.sources().live); err != nil {
 		return err
 	}
-	outputs, err := parseOutputs(f.outputs, formats)
+	outputs, err := parseOutputs(f.outputs, report.Formats())
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (e *env) check(ctx context.Context, f *checkFlags) error {
 		return err
 	}
 	r := newReport(w.world, res, len(f.base) > 0)
-	err = e.write(ctx, outputs, r)
+	err = writeAll(ctx, e, outputs, report.Formats(), r)
 	if ended := e.end.ended(ctx); ended != nil {
 		return ended
 	}
@@ -245,9 +245,24 @@ func chosenRules(names []string) ([]*rule.Rule, error) {
 // output is one -o: a format, and where it goes ("" is stdout).
 type output struct{ format, file string }
 
-var formats = []string{"text", "json", "sarif", "github"}
+// outputUsage is the help of -o.
+func outputUsage[D any](formats []report.Format[D]) string {
+	names := namesOf(formats)
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last] + "; FORMAT=FILE writes to a file; repeatable (default text)"
+}
 
-func parseOutputs(texts, known []string) ([]output, error) {
+func namesOf[D any](formats []report.Format[D]) []string {
+	var names []string
+	for _, f := range formats {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
+// parseOutputs reads what -o says of a document that can be written in these formats.
+func parseOutputs[D any](texts []string, formats []report.Format[D]) ([]output, error) {
+	known := namesOf(formats)
 	if len(texts) == 0 {
 		return []output{{format: "text"}}, nil
 	}
@@ -255,7 +270,7 @@ func parseOutputs(texts, known []string) ([]output, error) {
 	stdout := 0
 	for _, t := range texts {
 		format, file, toFile := strings.Cut(t, "=")
-		if !contains(known, format) {
+		if !slices.Contains(known, format) {
 			return nil, console.WithHint(fmt.Errorf("-o %q: no such format", t), "one of %s", strings.Join(known, ", "))
 		}
 		if toFile && file == "" {
@@ -275,20 +290,15 @@ func parseOutputs(texts, known []string) ([]output, error) {
 	return out, nil
 }
 
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
-}
-
-// write writes every output that it can.
-func (e *env) write(ctx context.Context, outputs []output, r *report.Report) error {
+// writeAll writes every output that it can.
+func writeAll[D any](ctx context.Context, e *env, outputs []output, formats []report.Format[D], document D) error {
 	var errs []error
 	for _, o := range outputs {
-		errs = append(errs, e.writeOutput(ctx, o, func(w io.Writer) error { return e.format(o.format, w)(w, r) }))
+		f := formats[slices.IndexFunc(formats, func(f report.Format[D]) bool { return f.Name == o.format })]
+		errs = append(errs, e.writeOutput(ctx, o, func(w io.Writer) error {
+			width, _ := terminal(w)
+			return f.Write(report.TextOptions{Width: width, Color: color(w)})(w, document)
+		}))
 	}
 	return joined(errs)
 }
@@ -317,17 +327,4 @@ func (e *env) writeOutput(ctx context.Context, o output, write func(io.Writer) e
 		return fmt.Errorf("write report %s: %w", o.file, err)
 	}
 	return nil
-}
-
-func (e *env) format(name string, w io.Writer) report.Format {
-	switch name {
-	case "json":
-		return report.JSON
-	case "sarif":
-		return report.SARIF
-	case "github":
-		return report.GitHub
-	}
-	width, _ := terminal(w)
-	return report.Text(report.TextOptions{Width: width, Color: color(w)})
 }

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"slices"
 	"strings"
@@ -44,7 +43,7 @@ func (f *hostFlags) register(flags *pflag.FlagSet, timeout time.Duration) {
 	f.timeout = timeout
 	flags.Lookup("timeout").DefValue = timeout.String()
 	f.stationFlags.register(flags)
-	flags.StringArrayVarP(&f.outputs, "output", "o", nil, "text or json; FORMAT=FILE writes to a file; repeatable (default text)")
+	flags.StringArrayVarP(&f.outputs, "output", "o", nil, outputUsage(report.DiagnosisFormats()))
 }
 
 // grace is how much longer than it should a host's look may take before it is left
@@ -134,7 +133,7 @@ Exit status: 1 if a cause was found, 2 if it could not tell, else 0.`,
 const diagnoseTimeout = 3500 * time.Millisecond
 
 func (e *env) diagnose(ctx context.Context, f *hostFlags) error {
-	outputs, err := parseOutputs(f.outputs, []string{"text", "json"})
+	outputs, err := parseOutputs(f.outputs, report.DiagnosisFormats())
 	if err != nil {
 		return err
 	}
@@ -148,10 +147,7 @@ func (e *env) diagnose(ctx context.Context, f *hostFlags) error {
 	}
 	d := diagnose.Run(x.Seen)
 	r := &report.Diagnosis{Diagnosis: d, Tool: console.Version(), Coverage: check.Coverage(x.Snapshot, x.View, x.Facts)}
-	var errs []error
-	for _, o := range outputs {
-		errs = append(errs, e.writeOutput(ctx, o, func(w io.Writer) error { return diagnosisFormat(o.format, w)(w, r) }))
-	}
+	unwritten := writeAll(ctx, e, outputs, report.DiagnosisFormats(), r)
 	if err := e.end.ended(ctx); err != nil {
 		return err
 	}
@@ -161,7 +157,7 @@ func (e *env) diagnose(ctx context.Context, f *hostFlags) error {
 	case d.Verdict == diagnose.Unknown, !x.whole, x.Snapshot.Failed():
 		e.status = exitFailed
 	}
-	return joined(errs)
+	return unwritten
 }
 
 func worldOf(seen diagnose.Seen) *world {
@@ -174,14 +170,6 @@ func later(a, b time.Time) time.Time {
 		return b
 	}
 	return a
-}
-
-func diagnosisFormat(name string, w io.Writer) func(io.Writer, *report.Diagnosis) error {
-	if name == "json" {
-		return report.DiagnosisJSON
-	}
-	width, _ := terminal(w)
-	return report.DiagnosisText(report.TextOptions{Width: width, Color: color(w)})
 }
 
 // looked is what was seen of a host and of what was named beside it.

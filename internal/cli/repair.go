@@ -130,7 +130,7 @@ func (f *repairFlags) combined() error {
 }
 
 func (e *env) repair(ctx context.Context, f *repairFlags) error {
-	outputs, err := parseOutputs(f.outputs, []string{"text", "json"})
+	outputs, err := parseOutputs(f.outputs, report.RepairFormats())
 	if err != nil {
 		return err
 	}
@@ -172,11 +172,8 @@ func (e *env) repair(ctx context.Context, f *repairFlags) error {
 	if e.status = repairStatus(d, r, seen.Snapshot.Failed() || !x.whole); err != nil {
 		e.status = exitFailed // it could not work
 	}
-	errs := []error{err}
-	for _, o := range outputs {
-		errs = append(errs, e.writeOutput(judging, o, func(w io.Writer) error { return repairFormat(o.format, w)(w, r) }))
-	}
-	return cmp.Or(e.end.ended(judging), joined(errs))
+	unwritten := writeAll(judging, e, outputs, report.RepairFormats(), r)
+	return cmp.Or(e.end.ended(judging), joined([]error{err, unwritten}))
 }
 
 // ofCluster is the worst takeover in a cluster that was named: whoever repairs it from
@@ -217,14 +214,6 @@ func (e *env) script(ctx context.Context, plan repair.Plan) error {
 		_, err := io.WriteString(w, repair.Script(plan))
 		return err
 	})
-}
-
-func repairFormat(name string, w io.Writer) func(io.Writer, *report.Repair) error {
-	if name == "json" {
-		return report.RepairJSON
-	}
-	width, _ := terminal(w)
-	return report.RepairText(report.TextOptions{Width: width, Color: color(w)})
 }
 
 // quietOutput tells whether stdout is for a script.

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"slices"
 	"time"
@@ -90,7 +89,7 @@ func (f *shieldFlags) validate() error {
 }
 
 func (e *env) shield(ctx context.Context, f *shieldFlags) error {
-	outputs, err := parseOutputs(f.outputs, []string{"text", "json"})
+	outputs, err := parseOutputs(f.outputs, report.ShieldFormats())
 	if err != nil {
 		return err
 	}
@@ -123,11 +122,8 @@ func (e *env) shield(ctx context.Context, f *shieldFlags) error {
 	judging, done := e.end.begin(context.WithoutCancel(ctx), &f.inputs, f.until())
 	defer done()
 	e.status = shieldStatus(f, r)
-	var errs []error
-	for _, o := range outputs {
-		errs = append(errs, e.writeOutput(judging, o, func(w io.Writer) error { return shieldFormat(o.format, w)(w, r) }))
-	}
-	return cmp.Or(e.end.ended(judging), joined(errs))
+	unwritten := writeAll(judging, e, outputs, report.ShieldFormats(), r)
+	return cmp.Or(e.end.ended(judging), unwritten)
 }
 
 // deed is what was asked for.
@@ -203,12 +199,4 @@ func shieldStatus(f *shieldFlags, r *report.Shield) int {
 		return exitFindings
 	}
 	return exitOK
-}
-
-func shieldFormat(name string, w io.Writer) func(io.Writer, *report.Shield) error {
-	if name == "json" {
-		return report.ShieldJSON
-	}
-	width, _ := terminal(w)
-	return report.ShieldText(report.TextOptions{Width: width, Color: color(w)})
 }

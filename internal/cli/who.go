@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
@@ -31,7 +30,7 @@ func (f *whoFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	f.registerJudged(flags)
 	f.registerComplete(flags)
-	flags.StringArrayVarP(&f.outputs, "output", "o", nil, "text or json; FORMAT=FILE writes to a file; repeatable (default text)")
+	flags.StringArrayVarP(&f.outputs, "output", "o", nil, outputUsage(report.WhoFormats()))
 	flags.BoolVar(&f.free, "free", false, "propose addresses of the range that nobody claims")
 	flags.IntVar(&f.most, "most", 10, "how many addresses --free proposes")
 }
@@ -78,7 +77,7 @@ func (e *env) who(cmd *cobra.Command, f *whoFlags, args []string) error {
 	if f.most <= 0 {
 		return fmt.Errorf("--most %d: that proposes nothing", f.most)
 	}
-	outputs, err := parseOutputs(f.outputs, []string{"text", "json"})
+	outputs, err := parseOutputs(f.outputs, report.WhoFormats())
 	if err != nil {
 		return err
 	}
@@ -96,10 +95,7 @@ func (e *env) who(cmd *cobra.Command, f *whoFlags, args []string) error {
 	if err := e.end.ended(ctx); err != nil {
 		return err
 	}
-	var errs []error
-	for _, o := range outputs {
-		errs = append(errs, e.writeOutput(ctx, o, func(to io.Writer) error { return whoFormat(o.format, to)(to, r) }))
-	}
+	unwritten := writeAll(ctx, e, outputs, report.WhoFormats(), r)
 	if err := e.end.ended(ctx); err != nil {
 		return err
 	}
@@ -107,7 +103,7 @@ func (e *env) who(cmd *cobra.Command, f *whoFlags, args []string) error {
 	if r.Contested() {
 		e.status = exitFindings
 	}
-	return joined(errs)
+	return unwritten
 }
 
 func parseAsked(args []string) ([]claim.Range, error) {
@@ -136,12 +132,4 @@ func (e *env) answers(ctx context.Context, w *world, cfg *config.Config, f *whoF
 		r.Answers = append(r.Answers, who.Of(a, w.register, w.facts, findings)...)
 	}
 	return r
-}
-
-func whoFormat(name string, w io.Writer) func(io.Writer, *report.Who) error {
-	if name == "json" {
-		return report.WhoJSON
-	}
-	width, _ := terminal(w)
-	return report.WhoText(report.TextOptions{Width: width, Color: color(w)})
 }
