@@ -55,7 +55,7 @@ func (f finding) is(p clustergen.Planted) bool {
 	return f.Rule == p.Rule && f.covers(p) && f.names(p.Objects)
 }
 
-// covers tells whether a finding is about the planted address: the pool that
+// covers reports whether a finding is about the planted address: the pool that
 // holds a node's address is named by its range.
 func (f finding) covers(p clustergen.Planted) bool {
 	in, err := place(f.Address, f.Range)

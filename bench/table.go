@@ -112,7 +112,7 @@ func (r row) promise() string {
 	return strings.Join(all, ", ")
 }
 
-// met tells whether the figures keep the promise, and which one does not.
+// met reports whether the figures keep the promise, and which one does not.
 func (r row) met() string {
 	var not []string
 	m := median(r.values)

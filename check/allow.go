@@ -76,7 +76,7 @@ func parseAllow(entry string) rule.Allow {
 	return a
 }
 
-// continues tells whether a line is more of the map that the line before began:
+// continues reports whether a line is more of the map that the line before began:
 // it says nothing that was said.
 func continues(a, more rule.Allow) bool {
 	return (a.Rule == "" || more.Rule == "") && (a.Reason == "" || more.Reason == "") && (a.Until == "" || more.Until == "")

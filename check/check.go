@@ -259,7 +259,7 @@ func causesOf(findings []rule.Finding) causes {
 	return c
 }
 
-// explain tells whether another finding explains this one: a rule that it comes
+// explain reports whether another finding explains this one: a rule that it comes
 // after speaks of the same address, is at least as severe, and blames everybody
 // whom this one blames.
 func (c causes) explain(f rule.Finding, among []rule.Finding) bool {

@@ -46,7 +46,7 @@ func Worse(before, after Result) Result {
 	return Result{Findings: filter(after.Findings, worse), Hidden: filter(after.Hidden, worse), Unsure: after.Unsure}
 }
 
-// ofKernels tells whether a finding is made of what kernels show alone: no change
+// ofKernels reports whether a finding is made of what kernels show alone: no change
 // of objects brings it, and a kernel that was read before the change shows what
 // was so then. kube-proxy takes off what a change leaves behind.
 func ofKernels(f *rule.Finding) bool {
@@ -167,7 +167,7 @@ func (s *said) names(owners []string) bool {
 	})
 }
 
-// holds tells whether the finding has a claim of the same owner on all that c is on.
+// holds reports whether the finding has a claim of the same owner on all that c is on.
 // Who only bears witness for an owner is not shown where the owner speaks: there it
 // is enough that the finding is about c's place.
 func (s *said) holds(c *rule.Claimant) bool {
@@ -189,7 +189,7 @@ func (s *said) holdsAll(claimants []rule.Claimant) bool {
 	return true
 }
 
-// tolerates tells whether findings before say all that f says.
+// tolerates reports whether findings before say all that f says.
 func (m memory) tolerates(f *rule.Finding, kin []*rule.Rule) bool {
 	if m.known[key(f)] {
 		return true

@@ -197,7 +197,7 @@ func TestRemovingMakesNothingWorse(t *testing.T) {
 	})
 }
 
-// known tells whether a finding comes to light by a removal for a reason that is
+// known reports whether a finding comes to light by a removal for a reason that is
 // known; TestKnownWorse shows each. Whoever mends one takes it out here and there.
 func known(was, is check.Input, f *rule.Finding) bool {
 	// These leave the addresses of nodes to WH101 to WH104, and say so by silence:

@@ -95,7 +95,7 @@ func (p Ports) String() string {
 // cluster.
 type Scope struct{ Host, Namespace, Pod string }
 
-// Meets tells whether two scopes can clash: an ancestor and its descendant do,
+// Meets reports whether two scopes can clash: an ancestor and its descendant do,
 // siblings do not.
 func (s Scope) Meets(o Scope) bool {
 	if s.Host == "" || o.Host == "" {
@@ -148,5 +148,5 @@ func comparePort(a, b snapshot.Port) int {
 	return cmp.Or(cmp.Compare(a.Number, b.Number), strings.Compare(a.Proto, b.Proto))
 }
 
-// SameOwner tells whether two claims are made on behalf of one object.
+// SameOwner reports whether two claims are made on behalf of one object.
 func SameOwner(a, b Claim) bool { return a.Owner == b.Owner }

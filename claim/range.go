@@ -80,20 +80,20 @@ func parseCIDR(addr, bits, text string) (Range, error) {
 	return r, nil
 }
 
-// IsValid tells whether the range holds at least one address.
+// IsValid reports whether the range holds at least one address.
 func (r Range) IsValid() bool {
 	return r.From.IsValid() && r.From.BitLen() == r.To.BitLen() && !r.To.Less(r.From)
 }
 
-// IsSingle tells whether the range is one address.
+// IsSingle reports whether the range is one address.
 func (r Range) IsSingle() bool { return r.IsValid() && r.From == r.To }
 
-// Contains tells whether the address lies in the range.
+// Contains reports whether the address lies in the range.
 func (r Range) Contains(ip netip.Addr) bool {
 	return r.IsValid() && ip.BitLen() == r.From.BitLen() && !ip.Less(r.From) && !r.To.Less(ip)
 }
 
-// Covers tells whether all of o lies in r.
+// Covers reports whether all of o lies in r.
 func (r Range) Covers(o Range) bool { return o.IsValid() && r.Contains(o.From) && r.Contains(o.To) }
 
 // Intersect is what r and o share; invalid if nothing.
@@ -108,7 +108,7 @@ func (r Range) Intersect(o Range) Range {
 	return x
 }
 
-// Overlaps tells whether r and o share an address.
+// Overlaps reports whether r and o share an address.
 func (r Range) Overlaps(o Range) bool { return r.Intersect(o).IsValid() }
 
 // Without is r less another range: none, one or two ranges.

@@ -119,7 +119,7 @@ func claims(o *snapshot.Object, sliceOf func(*snapshot.Object) snapshot.Endpoint
 	return claims
 }
 
-// of tells whether the claimant reads the object of that name.
+// of reports whether the claimant reads the object of that name.
 func (c *Claimant) of(r snapshot.Ref) bool {
 	return c.Of.Kind == r.Kind && c.Of.Group == r.Group && c.reads(r)
 }
@@ -128,7 +128,7 @@ func (c *Claimant) of(r snapshot.Ref) bool {
 // taken. Nodes, Pods and what leads to the apiserver claim in none of them.
 const takes = claim.VIP | claim.Request | claim.Pool | claim.Endpoint
 
-// Takes tells whether an object of that name may take an address from its owner,
+// Takes reports whether an object of that name may take an address from its owner,
 // or hand it out, or say where ClusterIPs come from: what a guard looks at. It is
 // never true of Nodes, Pods and leases.
 func Takes(r snapshot.Ref) bool {
@@ -238,7 +238,7 @@ func span(f snapshot.Field) claim.Claim {
 	return c
 }
 
-// given tells whether a field holds a text that means an address at all.
+// given reports whether a field holds a text that means an address at all.
 func given(f snapshot.Field) bool {
 	return f.OK() && f.Value.Scalar() && strings.TrimSpace(f.Text()) != ""
 }

@@ -62,7 +62,7 @@ var NamedEndpoint = add(Claimant{
 	},
 })
 
-// ofControlPlane tells whether the owner is the Service: whoever keeps slices by
+// ofControlPlane reports whether the owner is the Service: whoever keeps slices by
 // Services enters it (kubernetes staging/src/k8s.io/endpointslice/utils.go newEndpointSlice).
 func ofControlPlane(owner snapshot.Ref) bool {
 	return owner.Group == "" && owner.Kind == serviceKind.Kind

@@ -11,7 +11,7 @@ import (
 	"whohas/kubeproxy"
 )
 
-// IsClusterIP tells whether kube-proxy has an address among the ClusterIPs of a host
+// IsClusterIP reports whether kube-proxy has an address among the ClusterIPs of a host
 // . known is false
 // where nobody can tell: the sets were not read, or the proxy keeps none, as
 // kube-router.
@@ -28,7 +28,7 @@ func IsClusterIP(h *dataplane.Host, ip netip.Addr) (is, known bool) {
 	return false, known && !slices.Contains(h.Unread, "ipset")
 }
 
-// OnSubnet tells whether an address lies in a subnet of one of a host's cards: where
+// OnSubnet reports whether an address lies in a subnet of one of a host's cards: where
 // other hosts are, and no ClusterIP.
 func OnSubnet(h *dataplane.Host, ip netip.Addr) bool {
 	return slices.ContainsFunc(h.Addresses, func(a dataplane.Address) bool {
@@ -36,7 +36,7 @@ func OnSubnet(h *dataplane.Host, ip netip.Addr) bool {
 	})
 }
 
-// OwnByConfiguration tells whether a host's own configuration has an address for the
+// OwnByConfiguration reports whether a host's own configuration has an address for the
 // host itself: its apiserver advertises it, its kubelet was given it, or one of the
 // cluster's servers listens on it. Such a host may have lost the address from its card,
 // since ifup finds it taken, and is its owner all the same.

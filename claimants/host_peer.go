@@ -64,7 +64,7 @@ func peerClaim(h *dataplane.Host, ip netip.Addr, table, what string) claim.Claim
 	return c
 }
 
-// has tells whether a host has an address on a card of its own.
+// has reports whether a host has an address on a card of its own.
 func has(h *dataplane.Host, ip netip.Addr) bool {
 	for _, a := range h.Addresses {
 		if plain(a.Prefix.Addr()) == ip && !kubeproxy.IsDevice(a.Link) {

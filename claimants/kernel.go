@@ -56,7 +56,7 @@ var cardKinds = []string{"", "bond", "team", "vlan", "macvlan", "ipvlan", "ipoib
 
 func isCard(l dataplane.Link) bool { return l.Name != "lo" && slices.Contains(cardKinds, l.Kind) }
 
-// reachesNetwork tells whether a host has its own addresses on a device: a card, a
+// reachesNetwork reports whether a host has its own addresses on a device: a card, a
 // bridge around one, whatever carries the default route, and the veth by which a
 // container is on a subnet. docker0 and cni0 are bridges without a card, and the
 // veths that lead to containers have no address or a /32 (cni plugins/main/ptp).
@@ -82,7 +82,7 @@ func isDefault(r dataplane.Route) bool {
 	return r.Type == "unicast" && (r.Table == dataplane.TableMain || r.Table == dataplane.TableDefault) && (!r.To.IsValid() || r.To.Bits() == 0)
 }
 
-// borrowed tells whether an address that stands on a card is no host's own: VRRP
+// borrowed reports whether an address that stands on a card is no host's own: VRRP
 // and kube-vip put a virtual IP there, as a /32 or /128 beside the host's own
 // address (keepalived vrrp_ipaddress.c; kube-vip pkg/vip/address.go), keepalived
 // also with the subnet's length, which the kernel then calls secondary, or on a
@@ -105,7 +105,7 @@ func borrowed(h *dataplane.Host, a dataplane.Address, l dataplane.Link) bool {
 	})
 }
 
-// isSource tells whether a route names an address as what packets are sent from.
+// isSource reports whether a route names an address as what packets are sent from.
 func isSource(h *dataplane.Host, ip netip.Addr) bool {
 	return slices.ContainsFunc(h.Routes, func(r dataplane.Route) bool {
 		return r.Table == dataplane.TableMain && isDefault(r) && r.Source.IsValid() && plain(r.Source) == ip

@@ -50,7 +50,7 @@ var ClusterInfoServer = add(Claimant{
 var KubeProxyServer = add(Claimant{
 	Kind:   "kubeproxy.server",
 	Role:   claim.ControlPlane,
-	Doc:    "`server` in kube-proxy's kubeconfig (ConfigMap kube-system/kube-proxy): kube-proxy hears of changes there.",
+	Doc:    "`server` in kube-proxy's kubeconfig (ConfigMap kube-system/kube-proxy): kube-proxy learns of changes there.",
 	Of:     cluster.ConfigMapKind,
 	Names:  []string{"kube-system/kube-proxy"},
 	Fields: []string{`data."kubeconfig.conf"<yaml>.clusters[].cluster.server`},

@@ -89,7 +89,7 @@ func servesControlPlane(env map[string]snapshot.Field) bool {
 	return err == nil && enabled
 }
 
-// isKubeVIP tells whether an image is kube-vip's. Mirrors put their own name in
+// isKubeVIP reports whether an image is kube-vip's. Mirrors put their own name in
 // front: "rancher/mirrored-kube-vip-kube-vip-iptables".
 func isKubeVIP(image string) bool {
 	name := image[strings.LastIndexByte(image, '/')+1:]

@@ -30,7 +30,7 @@ var KubeVIPRequestedIP = add(Claimant{
 	Object: kubeVIPRequested("kube-vip.io/requestedIP"),
 })
 
-// asksDHCP tells whether a Service's address is kube-vip's word for "ask DHCP": it
+// asksDHCP reports whether a Service's address is kube-vip's word for "ask DHCP": it
 // looks for these very texts in the annotation, else in the status, else in
 // spec.loadBalancerIP (kube-vip pkg/instance/instance.go FetchServiceAddresses,
 // initialize, v1.2.3). It is nobody's address then, and many Services may say it.

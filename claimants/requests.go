@@ -7,7 +7,7 @@ import (
 	"whohas/snapshot"
 )
 
-// isLoadBalancer tells whether load-balancer controllers look at a Service:
+// isLoadBalancer reports whether load-balancer controllers look at a Service:
 // they ignore their annotations on the other types.
 func isLoadBalancer(o *snapshot.Object) bool { return o.Field("spec", "type").Text() == "LoadBalancer" }
 

@@ -113,7 +113,7 @@ func serviceAgent(o *snapshot.Object) string {
 	return ""
 }
 
-// programmed tells whether kube-proxy puts a Service's external addresses into
+// programmed reports whether kube-proxy puts a Service's external addresses into
 // the data plane: not for headless and ExternalName Services (kubernetes
 // pkg/proxy/util/utils.go ShouldSkipService).
 func programmed(o *snapshot.Object) bool {

@@ -56,7 +56,7 @@ func jsonStrings(text string) (list []string, ok bool) {
 	return list, true
 }
 
-// ofOneHost tells whether an address can name one host to all others: the
+// ofOneHost reports whether an address can name one host to all others: the
 // unspecified, loopback and link-local addresses mean another host on each.
 func ofOneHost(ip netip.Addr) bool {
 	return ip.IsValid() && !ip.IsUnspecified() && !ip.IsLoopback() && !ip.IsLinkLocalUnicast()

@@ -100,7 +100,7 @@ func (f *Facts) Announcing(r snapshot.Ref, o *snapshot.Object) *Facts {
 	return &g
 }
 
-// AnnouncedByL2 tells whether a pool's addresses are known to be answered for on
+// AnnouncedByL2 reports whether a pool's addresses are known to be answered for on
 // the wire.
 func (f *Facts) AnnouncedByL2(agent string, pool snapshot.Ref) bool {
 	return slices.ContainsFunc(f.L2, func(a Announcer) bool {

@@ -60,7 +60,7 @@ func (f *Facts) apiBackends(s *snapshot.Snapshot) {
 	}
 }
 
-// localProxy tells whether the distribution gives each node a proxy of its own
+// localProxy reports whether the distribution gives each node a proxy of its own
 // in front of all apiservers: k3s and RKE2 agents (127.0.0.1:6444), RKE and
 // kubespray (nginx-proxy).
 func (f *Facts) localProxy() bool {
@@ -99,7 +99,7 @@ func (f *Facts) kubernetesEndpoints(s *snapshot.Snapshot) {
 	}
 }
 
-// IsKubernetesEndpoints tells whether a slice holds the apiservers' addresses.
+// IsKubernetesEndpoints reports whether a slice holds the apiservers' addresses.
 func IsKubernetesEndpoints(e *snapshot.EndpointSlice) bool {
 	return e.Ref.Namespace == "default" && (e.Service == "kubernetes" || e.Ref.Name == "kubernetes")
 }

@@ -85,7 +85,7 @@ type Endpoint struct {
 	From string
 }
 
-// SingleNode tells whether the cluster is known to have exactly one node:
+// SingleNode reports whether the cluster is known to have exactly one node:
 // absence of others proves something only if all nodes were read.
 func (f *Facts) SingleNode() bool { return f.NodesComplete && len(f.Nodes) == 1 }
 
@@ -277,7 +277,7 @@ func Reads() []snapshot.Read {
 	}, announceReads...)
 }
 
-// imageNamed tells whether an image is named so, whatever the registry.
+// imageNamed reports whether an image is named so, whatever the registry.
 func imageNamed(image, name string) bool {
 	base := image[strings.LastIndexByte(image, '/')+1:]
 	base, _, _ = strings.Cut(base, "@")

@@ -42,7 +42,7 @@ func (s sightings) agreed() dataplane.ProxyMode {
 	return mode
 }
 
-// corrects tells whether what hosts show beats a configured mode: an older
+// corrects reports whether what hosts show beats a configured mode: an older
 // kube-proxy silently falls back to iptables where a module of ipvs is missing (seen
 // with 1.25.9 without ip_vs_wrr), and one that was not restarted runs as it was told
 // before. What an eBPF proxy replaced may still lie about, and says nothing.

@@ -70,7 +70,7 @@ func (f *Facts) proxyMode(s *snapshot.Snapshot, override dataplane.ProxyMode, fr
 	f.conclude("proxy mode", "unknown", "no proxy configuration among what was read", snapshot.Origin{})
 }
 
-// isKubeRouter tells whether a mode stands in an argument or image of kube-router.
+// isKubeRouter reports whether a mode stands in an argument or image of kube-router.
 func isKubeRouter(at snapshot.Field) bool {
 	return strings.Contains(at.Text(), "service-proxy") || imageNamed(at.Text(), "kube-router")
 }

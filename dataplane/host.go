@@ -148,7 +148,7 @@ type Set struct {
 	Members []string `json:"members,omitempty"` // in ipset's words: "192.168.10.114,tcp:80"; sorted
 }
 
-// Has tells whether a member begins with an address. A large cluster's set has ten
+// Has reports whether a member begins with an address. A large cluster's set has ten
 // thousand, and is asked about as many addresses: it is searched, not read.
 func (s *Set) Has(ip netip.Addr) bool {
 	text := ip.String()

@@ -145,7 +145,7 @@ END`, as, namespace))
 	}
 }
 
-// policyIsHeard waits until the apiserver has heard of the policy.
+// policyIsHeard waits until the apiserver has learned of the policy.
 func policyIsHeard(t *testing.T, sh func(string) (string, error)) {
 	t.Helper()
 	eventually(t, func() error {

@@ -159,7 +159,7 @@ func certify(t *testing.T, admin *rest.Config) {
 }
 
 // onlyTheAuthority: the account that makes the certificate changes nothing else of the
-// webhook. The apiserver hears of a policy a little later.
+// webhook. The apiserver learns of a policy a little later.
 func onlyTheAuthority(t *testing.T, admin *rest.Config) {
 	t.Helper()
 	clients, err := kubernetes.NewForConfig(actingAs(admin, certifier))

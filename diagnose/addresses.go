@@ -74,7 +74,7 @@ func (l *look) onDevice(name, device string, list []netip.Addr) []Check {
 	return []Check{c}
 }
 
-// worldKnown tells whether all Services and Nodes were read: then it is known whose
+// worldKnown reports whether all Services and Nodes were read: then it is known whose
 // an address is not.
 func (l *look) worldKnown() bool {
 	return snapshot.Complete(l.Snapshot.Coverage, cluster.ServiceKind) && snapshot.Complete(l.Snapshot.Coverage, cluster.NodeKind)
@@ -185,7 +185,7 @@ func (l *look) knownBy(mac string) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// answeredByNode tells whether one who answers for an address is a node by evidence:
+// answeredByNode reports whether one who answers for an address is a node by evidence:
 // a Node's address, a BGP neighbour, a tunnel's far end.
 func (l *look) answeredByNode(ip netip.Addr) bool {
 	for _, e := range l.host.Echoes {

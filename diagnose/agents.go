@@ -33,12 +33,12 @@ func kubelet(l *look) []Check {
 	if !ok {
 		return []Check{{Name: name, Outcome: Problem, Text: "no kubelet runs here", weight: agentDown}}
 	}
-	text := fmt.Sprintf("%s runs since %s", a.Name, since(a.Age))
+	text := fmt.Sprintf("%s has been running for %s", a.Name, since(a.Age))
 	evidence := []string{fmt.Sprintf("process %d", a.PID)}
 	if health := a.Health["healthz"]; health != "" {
 		evidence = append(evidence, "127.0.0.1:10248/healthz: "+health)
 		if health == "refused" { // it has no such port, or not yet
-			return []Check{{Name: name, Outcome: Missing, Text: text + "; how it is it does not say", Evidence: evidence}}
+			return []Check{{Name: name, Outcome: Missing, Text: text + " and does not report its health", Evidence: evidence}}
 		}
 		if health != "ok" {
 			return []Check{{Name: name, Outcome: Problem, Text: text + ", and says that it is not healthy", Evidence: evidence, weight: agentDown}}
@@ -66,7 +66,7 @@ func runtime(l *look) []Check {
 	if !ok {
 		return []Check{{Name: name, Outcome: Missing, Text: "none that is known runs here"}}
 	}
-	text := a.Name + " runs since " + since(a.Age)
+	text := a.Name + " has been running for " + since(a.Age)
 	if _, unread := l.unread("notices"); unread || !l.wasRead("notices") {
 		return []Check{{Name: name, Outcome: OK, Text: text + "; logs were not read"}}
 	}

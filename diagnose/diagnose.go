@@ -49,7 +49,7 @@ type Diagnosis struct {
 	Cause   *rule.Finding  // nil: none was found
 	Others  []rule.Finding // further findings that concern the host
 	Service []explain.Link // which Service it is, as far as the host knows
-	Useless []explain.Link // cures that people try and that do not help, and why
+	Useless []explain.Link // fixes that people try and that do not help, and why
 	Checks  []Check
 	Next    []explain.Step // what to do next, safe to type
 }

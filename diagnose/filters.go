@@ -79,7 +79,7 @@ func firewall(l *look) []Check {
 	return []Check{{Name: name, Outcome: OK, Text: "no rule but kube-proxy's and the network plugin's refuses anything"}}
 }
 
-// namesServer tells whether a rule names where the apiserver is: its address as
+// namesServer reports whether a rule names where the apiserver is: its address as
 // destination, or its port.
 func (l *look) namesServer(rule string) bool {
 	for _, w := range l.host.Told {

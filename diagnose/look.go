@@ -44,14 +44,14 @@ func newLook(s Seen) *look {
 	return l
 }
 
-// holds tells whether this is one of the hosts that hold what is another's.
+// holds reports whether this is one of the hosts that hold what is another's.
 func (l *look) holds(f rule.Finding) bool {
 	return !slices.Contains(l.mine, f.Address()) && slices.ContainsFunc(f.Claimants, func(c rule.Claimant) bool {
 		return c.Role == claim.Observed && c.Origin.Host == l.host.Name
 	})
 }
 
-// concerns tells whether a finding is about this host: it holds what is another's,
+// concerns reports whether a finding is about this host: it holds what is another's,
 // or what is its own is another's too.
 func (l *look) concerns(f rule.Finding) bool {
 	if slices.ContainsFunc(f.Claimants, func(c rule.Claimant) bool { return c.Origin.Host == l.host.Name || c.Scope.Host == l.host.Name }) {
@@ -98,7 +98,7 @@ func (l *look) isCause(f rule.Finding) bool {
 	return false
 }
 
-// shown tells whether a kernel or the wire bears out that an address is taken: a host
+// shown reports whether a kernel or the wire bears out that an address is taken: a host
 // holds it, leads it elsewhere, or answers for it, or this one's own proxy serves it.
 func (l *look) shown(ip netip.Addr) bool {
 	for _, f := range slices.Concat(l.Result.Findings, l.Result.Hidden) {
@@ -109,7 +109,7 @@ func (l *look) shown(ip netip.Addr) bool {
 	return kubeproxy.Recognise(l.host).Mode == dataplane.IPVS && slices.ContainsFunc(l.host.Servers, func(v dataplane.VirtualServer) bool { return v.IP == ip })
 }
 
-// unread tells whether a section of the host could not be read, or not whole.
+// unread reports whether a section of the host could not be read, or not whole.
 func (l *look) unread(sections ...string) (string, bool) {
 	for _, s := range sections {
 		for _, c := range l.Snapshot.Coverage {
@@ -131,7 +131,7 @@ func detail(c snapshot.Coverage) string {
 	return string(c.Status)
 }
 
-// wasRead tells whether a section of what runs on the host was read at all:
+// wasRead reports whether a section of what runs on the host was read at all:
 // snapshots of kernels alone have no word of it.
 func (l *look) wasRead(section string) bool {
 	return slices.ContainsFunc(l.Snapshot.Coverage, func(c snapshot.Coverage) bool {

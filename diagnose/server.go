@@ -64,7 +64,7 @@ func (l *look) server(name string, w dataplane.Whereabout, to netip.AddrPort) Ch
 	return c
 }
 
-// portKnown tells whether another line names the port as well.
+// portKnown reports whether another line names the port as well.
 func (l *look) portKnown(ip netip.Addr) bool {
 	return slices.Contains(l.mine, ip) || slices.ContainsFunc(l.host.Told, func(w dataplane.Whereabout) bool {
 		return w.What == "apiserver" && w.Port != 0 && w.IP == ip

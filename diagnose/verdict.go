@@ -30,7 +30,7 @@ func (l *look) explain(cause *rule.Finding, checks []Check) {
 	}
 }
 
-// follows tells whether a victim's problem comes of its holding an address: it talks
+// follows reports whether a victim's problem comes of its holding an address: it talks
 // to itself where it means the owner.
 func (l *look) follows(c *Check, ip netip.Addr) bool {
 	switch c.Name {
@@ -52,7 +52,7 @@ func (l *look) ofNodes(c *Check) bool {
 	return c.cutOff
 }
 
-// leadsToAPI tells whether the host's way to the apiserver goes over an address.
+// leadsToAPI reports whether the host's way to the apiserver goes over an address.
 func (l *look) leadsToAPI(ip netip.Addr) bool {
 	for c := range l.View.On(ip) {
 		if c.Role == claim.ControlPlane {

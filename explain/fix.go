@@ -100,7 +100,7 @@ func ByLoopback(f *cluster.Facts, t Target) string {
 
 // ForgetRules are the steps for nodes whose kube-proxy has connected anew since a
 // Service took the apiserver's address and port: it cannot take away the rule that
-// keeps it from hearing of the cure, and starting it again does not help (lab
+// keeps it from learning of the fix, and starting it again does not help (lab
 // iptables-1.36 and nftables-1.36, phases anew and healed).
 func ForgetRules(f *cluster.Facts, at netip.AddrPort, nodes []string) []Step {
 	table, program := "ip", "iptables"
@@ -109,7 +109,7 @@ func ForgetRules(f *cluster.Facts, at netip.AddrPort, nodes []string) []Step {
 	}
 	step := Step{
 		Where: eachOf(nodes),
-		Text:  "if the node stays NotReady: take away the rule that kube-proxy there cannot take away, because the rule keeps it from hearing of the change",
+		Text:  "if the node stays NotReady: take away the rule that kube-proxy there cannot take away, because the rule keeps it from learning of the change",
 	}
 	switch f.Mode {
 	case dataplane.IPTables:
@@ -153,7 +153,7 @@ func RestartProxy(f *cluster.Facts, hosts []string) Step {
 func ForgetNeighbour(ip netip.Addr) Step {
 	return Step{
 		Where:   "the other hosts of the network",
-		Text:    "let them ask anew who has " + ip.String() + ", the gateway too",
+		Text:    "make them ask again who has " + ip.String() + ", the gateway too",
 		Command: command.Shell("ip neigh flush to {}", ip.String()),
 	}
 }

@@ -152,7 +152,7 @@ func (x *takeover) place() {
 	slices.Sort(x.planes)
 }
 
-// internal tells whether the address is the one that its owner's kubelet is
+// internal reports whether the address is the one that its owner's kubelet is
 // reached at and sends from, and not a second one.
 func (x *takeover) internal() bool { return slices.Contains(x.Owner.Internal, x.Address) }
 
@@ -349,7 +349,7 @@ func (t Target) APIPort(f *cluster.Facts) uint16 {
 	return 6443
 }
 
-// TakesAPI tells whether one of the Service's ports is the apiserver's.
+// TakesAPI reports whether one of the Service's ports is the apiserver's.
 func (t Target) TakesAPI(f *cluster.Facts) bool {
 	return t.API && slices.Contains(t.Ports, snapshot.Port{Proto: "TCP", Number: t.APIPort(f)})
 }
@@ -406,7 +406,7 @@ func (x *takeover) notReady() {
 	}
 }
 
-// selfSealing: the nodes cannot hear of the cure.
+// selfSealing: the nodes cannot learn of the fix.
 func (x *takeover) selfSealing() {
 	if !x.API || x.f.WithoutAddress(x.Address) == cluster.APIReached || x.Held != nil && !x.Held.Proxy {
 		return
@@ -463,11 +463,11 @@ func (x *takeover) connectAnew() {
 	lab := []string{"lab iptables-1.36, phases established and anew: nodes stay Ready until their kubelet starts again; a kube-proxy that starts again keeps its old rules"}
 	x.add(Loss{
 		Nodes: x.victims, Loses: []string{"node-lease"}, Evidence: lab,
-		Text: fmt.Sprintf("%s: what is connected to the apiserver stays connected; a kubelet that connects anew does not reach it%s, %s", x.who(), hedge, notReadyAfter),
+		Text: fmt.Sprintf("%s: what is connected to the apiserver stays connected; a kubelet that opens a new connection does not reach it%s, %s", x.who(), hedge, notReadyAfter),
 	})
 	x.add(Loss{
 		Nodes: x.victims, Loses: []string{"kube-proxy-watch"}, Evidence: lab,
-		Text: "a kube-proxy on these nodes that connects anew will not hear that the claim was removed, and its rules stay as they are",
+		Text: "a kube-proxy on these nodes that opens a new connection will not learn that the claim was removed, and its rules stay as they are",
 	})
 }
 

@@ -52,7 +52,7 @@ type Request struct {
 	// decide without, and if Decision.WantsOverride, ask and decide again.
 	MayOverride bool
 	Now         time.Time // for the expiry of permissions
-	// Ended tells whether anybody waits for the answer still; nil: somebody does. After
+	// Ended reports whether anybody waits for the answer still; nil: somebody does. After
 	// that nothing more is asked, and the decision is worth nothing.
 	Ended func() bool
 }
@@ -84,7 +84,7 @@ type Ignored struct {
 	Unpermitted bool
 }
 
-// WantsOverride tells whether the decision might be another if who asks may override.
+// WantsOverride reports whether the decision might be another if who asks may override.
 func (d *Decision) WantsOverride() bool {
 	for _, i := range d.Ignored {
 		if i.Unpermitted {
@@ -108,7 +108,7 @@ func Decide(s State, r Request) Decision {
 	return c.judge(r)
 }
 
-// Covers tells whether requests for an object of that name are looked at. Nodes,
+// Covers reports whether requests for an object of that name are looked at. Nodes,
 // Pods, leases and what else cannot take an address never are.
 func Covers(r snapshot.Ref) bool { return claimants.Takes(r) }
 
@@ -163,7 +163,7 @@ func (c *change) recall(before *snapshot.Object) {
 	}
 }
 
-// takes tells whether an object claims anything by which somebody can lose. What
+// takes reports whether an object claims anything by which somebody can lose. What
 // says where hosts and apiservers are is right by definition: the endpoints of
 // default/kubernetes are written by the apiservers themselves.
 func takes(claims []claim.Claim) bool {

@@ -353,7 +353,7 @@ func TestBeforeFromState(t *testing.T) {
 	if d := guard.Decide(s, guard.Request{Operation: guard.Update, After: object(t, service(`"a":"b"`, stolen, "")), Now: today}); !d.Allowed {
 		t.Errorf("an old conflict is refused: %s", d.Message())
 	}
-	// A creation after a deletion that the state has not heard of is a new claim.
+	// A creation after a deletion that the state has not learned of is a new claim.
 	if d := guard.Decide(s, guard.Request{Operation: guard.Create, After: object(t, service("", stolen, "")), Now: today}); d.Allowed {
 		t.Error("a creation passes because the state still holds the object")
 	}

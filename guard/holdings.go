@@ -102,14 +102,14 @@ func (h *holding) sort() {
 	}
 }
 
-// hold tells whether a claim is one of these, or a part of one.
+// hold reports whether a claim is one of these, or a part of one.
 func (h holdings) hold(c *claim.Claim) bool {
 	return slices.ContainsFunc(h[titleOf(c)], func(x *holding) bool {
 		return (x.places[place{c.Text, c.Range}] || canonical(c) && x.covered(c.Range)) && x.allows(c.Ports)
 	})
 }
 
-// covered tells whether a range lies in one that was held. Of those that begin no later,
+// covered reports whether a range lies in one that was held. Of those that begin no later,
 // the last one reaches as far as any.
 func (h *holding) covered(r claim.Range) bool {
 	if !r.IsValid() {
@@ -124,7 +124,7 @@ func (h *holding) covered(r claim.Range) bool {
 	return n > 0 && h.ranges[n-1].To.Is4() == r.To.Is4() && !h.ranges[n-1].To.Less(r.To)
 }
 
-// allows tells whether ports are among those that were held; none is the whole address.
+// allows reports whether ports are among those that were held; none is the whole address.
 func (h *holding) allows(ports claim.Ports) bool {
 	if len(h.ports) == 0 || len(ports) == 0 {
 		return len(h.ports) == 0

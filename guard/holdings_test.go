@@ -14,7 +14,7 @@ import (
 	"whohas/snapshot"
 )
 
-// lessOrSame tells whether a claim is another one, or a part of it: what holdings look up,
+// lessOrSame reports whether a claim is another one, or a part of it: what holdings look up,
 // one against one.
 func lessOrSame(now, was *claim.Claim) bool {
 	ports := len(was.Ports) == 0 || len(now.Ports) > 0 && !slices.ContainsFunc(now.Ports, func(p snapshot.Port) bool { return !slices.Contains(was.Ports, p) })

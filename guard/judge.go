@@ -183,7 +183,7 @@ func (m matters) find(f *rule.Finding) (*rule.Finding, bool) {
 	return list[i], true
 }
 
-// sameMatter tells whether two findings, made in two modes, blame the same claims for
+// sameMatter reports whether two findings, made in two modes, blame the same claims for
 // the same thing.
 func sameMatter(a, b *rule.Finding) bool {
 	return a.Rule == b.Rule && a.Range == b.Range && slices.EqualFunc(a.Intruders(), b.Intruders(), func(x, y rule.Claimant) bool {

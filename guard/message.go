@@ -112,7 +112,7 @@ func (d *Decision) others(f *rule.Finding) string {
 }
 
 // instead is what to do: the rule's advice to whoever takes an address; where the
-// object is the one whose address is taken, the cure of the other's claim.
+// object is the one whose address is taken, the fix of the other's claim.
 func (d *Decision) instead(f *rule.Finding) string {
 	mine := func(c rule.Claimant) bool { return c.By == d.Object }
 	if slices.ContainsFunc(f.Intruders(), mine) || len(f.Chain.Fixes) == 0 {

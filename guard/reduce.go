@@ -9,7 +9,7 @@ import (
 	"whohas/snapshot"
 )
 
-// reduces tells whether the object claims no more than before and is otherwise as it
+// reduces reports whether the object claims no more than before and is otherwise as it
 // was. Such a request passes whatever the rules say: it is how conflicts are ended.
 func (c *change) reduces() bool {
 	if c.was == nil {
@@ -30,7 +30,7 @@ func (c *change) reduces() bool {
 	return sameBeside(&c.was.Root, &c.is.Root, "", claiming)
 }
 
-// canonical tells whether a claim is written as addresses are: one in another form is
+// canonical reports whether a claim is written as addresses are: one in another form is
 // more than a part of the same (rule WH208).
 func canonical(c *claim.Claim) bool {
 	return !c.Range.IsSingle() || strings.ContainsAny(c.Text, "/-") || c.Text == c.Range.String()
@@ -90,7 +90,7 @@ func entry(of map[string]*snapshot.Value, key string) *snapshot.Value {
 // of a Service, whatever it says, brings one.
 func mapOrAbsent(v *snapshot.Value) bool { return v.Kind == snapshot.Map || v.Kind == snapshot.Absent }
 
-// within tells whether a path leads into labels or annotations.
+// within reports whether a path leads into labels or annotations.
 func within(path string) bool {
 	return strings.HasPrefix(path, "metadata.labels") || strings.HasPrefix(path, "metadata.annotations")
 }

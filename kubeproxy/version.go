@@ -34,7 +34,7 @@ func (v Version) String() string {
 	return fmt.Sprintf("%d.%d.%d", v.Major, v.Minor, v.Patch)
 }
 
-// AtLeast tells whether v is known and not older than the version named.
+// AtLeast reports whether v is known and not older than the version named.
 func (v Version) AtLeast(major, minor, patch int) bool {
 	if v.Major != major {
 		return v.Major > major

@@ -435,13 +435,13 @@ var statements = []statement{
 		return []probe{{phase: "established", query: "cluster node " + node, want: []string{"Ready"}}}
 	}},
 	// In the scenario cdev03 alone connects anew.
-	{says: "a kubelet that connects anew does not reach it", probes: func(telling, string) []probe {
+	{says: "a kubelet that opens a new connection does not reach it", probes: func(telling, string) []probe {
 		return []probe{
 			{phase: "anew", query: "cluster node cdev03", want: []string{"Unknown"}},
 			{phase: "anew", query: "cluster node cdev02", want: []string{"Ready"}},
 		}
 	}},
-	{says: "that connects anew will not hear that the claim was removed, and its rules stay as they are", probes: func(telling, string) []probe {
+	{says: "that opens a new connection will not learn that the claim was removed, and its rules stay as they are", probes: func(telling, string) []probe {
 		return []probe{
 			{phase: "anew", query: "cdev03 tcp " + stolen + ":6443", want: []string{"answered by tomcat"}},
 			{phase: "anew", query: "cdev02 tcp " + stolen + ":6443", want: []string{"accepted"}},

@@ -105,13 +105,13 @@ func ReadAll(fsys fs.FS) ([]*Scenario, error) {
 	return all, nil
 }
 
-// Runs tells whether the scenario runs on a back end.
+// Runs reports whether the scenario runs on a back end.
 func (s *Scenario) Runs(b Backend) bool { return slices.Contains(s.Backends, b) }
 
-// KernelOnly tells whether the scenario starts no component of Kubernetes.
+// KernelOnly reports whether the scenario starts no component of Kubernetes.
 func (s *Scenario) KernelOnly() bool { return s.Cluster.ControlPlane == "" }
 
-// AsksWhohas tells whether a step runs the program that all this is about.
+// AsksWhohas reports whether a step runs the program that all this is about.
 func (s *Scenario) AsksWhohas() bool {
 	return slices.ContainsFunc(s.Steps, func(step Step) bool {
 		return step.Query.What == "diagnose" || slices.ContainsFunc(step.Args, func(a string) bool { return strings.Contains(a, "whohas ") })

@@ -24,7 +24,7 @@ func (q Query) String() string {
 	return strings.Join(append([]string{q.Subject, q.What}, q.Args...), " ")
 }
 
-// Met tells whether an answer is one of those wanted.
+// Met reports whether an answer is one of those wanted.
 func (q Query) Met(answer string) bool { return len(q.Want) == 0 || slices.Contains(q.Want, answer) }
 
 // cluster is the subject of questions to the apiserver.
@@ -111,7 +111,7 @@ func (p *parser) queryArgs(line int, f form, q Query) {
 	}
 }
 
-// valid tells whether a word is what a form has in its place.
+// valid reports whether a word is what a form has in its place.
 func valid(kind, word string) error {
 	switch kind {
 	case "ADDRESS":

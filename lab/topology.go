@@ -72,7 +72,7 @@ func (t Topology) Host(name string) (Host, bool) {
 	return t.Hosts[i], true
 }
 
-// Has tells whether a host or a Pod has that name.
+// Has reports whether a host or a Pod has that name.
 func (t Topology) Has(name string) bool {
 	_, ok := t.Host(name)
 	return ok || slices.ContainsFunc(t.Pods, func(p Pod) bool { return p.Name == name })

@@ -63,7 +63,7 @@ func MissingRoutes(h *dataplane.Host, peers []netip.Addr) []string {
 	return out
 }
 
-// tunnelled tells whether a route leads through an IPIP device over a peer; over
+// tunnelled reports whether a route leads through an IPIP device over a peer; over
 // anybody, if none is given.
 func tunnelled(h *dataplane.Host, peer netip.Addr) bool {
 	return slices.ContainsFunc(h.Routes, func(r dataplane.Route) bool {

@@ -217,7 +217,7 @@ func (m *maker) whereKubectlWorks() string {
 	return explain.Anywhere
 }
 
-// isServer tells whether the address is the apiserver's.
+// isServer reports whether the address is the apiserver's.
 func (m *maker) isServer() bool {
 	for c := range m.View.On(m.ip) {
 		if c.Role == claim.ControlPlane {

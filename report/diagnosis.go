@@ -21,7 +21,7 @@ type Diagnosis struct {
 	Coverage []snapshot.Coverage
 }
 
-// Complete tells whether everything that was looked at could be read.
+// Complete reports whether everything that was looked at could be read.
 func (d *Diagnosis) Complete() bool { return (&Report{Coverage: d.Coverage}).Complete() }
 
 var diagnoseWords = map[diagnose.Verdict]string{

@@ -62,7 +62,7 @@ func annotationProperties(f *rule.Finding) string {
 	return strings.Join(append(props, "title="+propertyEscapes.Replace(f.Rule.ID+" "+f.Rule.Name)), ",")
 }
 
-// inFile tells whether an origin's file is one that a reader can open: not
+// inFile reports whether an origin's file is one that a reader can open: not
 // standard input, not a page of the web.
 func inFile(file string) bool {
 	return file != "" && file != "-" && !strings.Contains(file, "://")

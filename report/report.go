@@ -34,12 +34,12 @@ type Suppressed struct {
 	By      string // where the permission stands: "Service demo/tomcat annotation whohas.io/allow"
 }
 
-// Complete tells whether everything that was asked for could be read.
+// Complete reports whether everything that was asked for could be read.
 func (r *Report) Complete() bool {
 	return !slices.ContainsFunc(r.Coverage, unread)
 }
 
-// unread tells whether a line of the coverage is about something that was asked
+// unread reports whether a line of the coverage is about something that was asked
 // for and could not be read, or not whole. What is absent was not there to read.
 func unread(c snapshot.Coverage) bool {
 	return c.Failed || c.Status == snapshot.StatusDenied || c.Status == snapshot.StatusPartial || c.Status == snapshot.StatusUnreadable

@@ -157,7 +157,7 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-// kept tells whether a report has golden files in the formats for machines: few,
+// kept reports whether a report has golden files in the formats for machines: few,
 // because each change of a rule's words changes them.
 func kept(name string) bool { return name == "incident" || name == "kernel" || name == "incomplete" }
 

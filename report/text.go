@@ -265,10 +265,10 @@ func (t *textWriter) loss(f *rule.Finding, l explain.Loss) {
 	}
 }
 
-// told tells whether the title says it already.
+// told reports whether the title says it already.
 func told(f *rule.Finding, text string) bool { return strings.Contains(f.Title, text) }
 
-// repeats tells whether a loss adds nothing to the title.
+// repeats reports whether a loss adds nothing to the title.
 func repeats(f *rule.Finding, l explain.Loss) bool { return told(f, l.Text) && len(l.Loses) == 0 }
 
 func (t *textWriter) notes(f *rule.Finding) {
@@ -381,7 +381,7 @@ func (t *textWriter) cite(f *rule.Finding, evidence []string) string {
 	return " " + t.dim(strings.ReplaceAll(fmt.Sprint(slices.Compact(refs)), " ", "]["))
 }
 
-// shown tells whether evidence is a claim, which stands in the table: its object and
+// shown reports whether evidence is a claim, which stands in the table: its object and
 // field, and where that is.
 func (t *textWriter) shown(f *rule.Finding, evidence string) bool {
 	if t.tableOf != f {

@@ -24,7 +24,7 @@ type Who struct {
 	Complete bool
 }
 
-// Contested tells whether an address is claimed by several without agreement.
+// Contested reports whether an address is claimed by several without agreement.
 func (w *Who) Contested() bool {
 	for _, a := range w.Answers {
 		if a.Verdict == who.Contested {

@@ -54,7 +54,7 @@ func (a Allow) Fault(now time.Time) string {
 	return ""
 }
 
-// Matches tells whether the permission speaks of a finding.
+// Matches reports whether the permission speaks of a finding.
 func (a Allow) Matches(f *Finding) bool {
 	if a.Rule != f.Rule.ID && a.Rule != f.Rule.Name {
 		return false

@@ -64,7 +64,7 @@ func (p *Pass) Others(roles claim.Roles) []claim.Claim {
 	return p.claims(func(c *claim.Claim) bool { return c.Role&roles != 0 })
 }
 
-// Any tells whether one of the claims that share an address with the key is such a one.
+// Any reports whether one of the claims that share an address with the key is such a one.
 // It copies none: most of a large host's addresses are dismissed by it.
 func (p *Pass) Any(match func(*claim.Claim) bool) bool {
 	for i := range p.touching {

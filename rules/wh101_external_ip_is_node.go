@@ -26,7 +26,7 @@ var ExternalIPIsNode = add(rule.Rule{
 	Doc: rule.Doc{
 		Problem: "A Service's spec.externalIPs names an address that belongs to a node.",
 		Effect: "In IPVS mode kube-proxy puts the address on " + kubeproxy.IPVSDevice + " of every other node. Each of them then talks to itself instead of that node, and drops what that node sends. " +
-			"If it is the apiserver's address, the nodes become NotReady and kube-proxy no longer hears of the cure. In the other modes only the Service's own port and protocol are taken: bad if the node itself listens there, otherwise often intended.",
+			"If it is the apiserver's address, the nodes become NotReady and kube-proxy no longer learns of the fix. In the other modes only the Service's own port and protocol are taken: bad if the node itself listens there, otherwise often intended.",
 		Why:   "An externalIP must be an address that traffic from outside is routed to and that no node of the cluster owns. The apiserver does not check this, no mode of kube-proxy does, and DenyServiceExternalIPs is off by default.",
 		Fix:   "Remove the address from spec.externalIPs. Use a type LoadBalancer Service with a pool, a NodePort, or an address that nobody has (whohas who --free CIDR).",
 		Since: "kube-proxy 1.11 (IPVS binds external addresses since then)",

@@ -79,7 +79,7 @@ func ingressSeverity(p *rule.Pass, intruders []claim.Claim, node cluster.Node) r
 	return rule.Error
 }
 
-// nodeLoadBalancer tells whether controllers that publish node addresses on
+// nodeLoadBalancer reports whether controllers that publish node addresses on
 // purpose wrote the status.
 func nodeLoadBalancer(p *rule.Pass, intruders []claim.Claim) bool {
 	for _, c := range intruders {
@@ -94,7 +94,7 @@ func nodeLoadBalancer(p *rule.Pass, intruders []claim.Claim) bool {
 	return true
 }
 
-// serviceLB tells whether k3s' ServiceLB (klipper-lb), where it runs, serves a
+// serviceLB reports whether k3s' ServiceLB (klipper-lb), where it runs, serves a
 // Service: it serves those of no class, or of its own; where another controller
 // allocated the address, that one left its mark.
 func serviceLB(p *rule.Pass, c claim.Claim) bool {

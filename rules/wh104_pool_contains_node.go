@@ -59,7 +59,7 @@ func poolSeverity(p *rule.Pass, pools []claim.Claim) rule.Severity {
 	return proxy.SingleNode(p, severity)
 }
 
-// onRequest tells whether a pool of Calico, or an entry of MetalLB's ConfigMap,
+// onRequest reports whether a pool of Calico, or an entry of MetalLB's ConfigMap,
 // gives addresses only to those who ask for them.
 func onRequest(p *rule.Pass, pool claim.Claim) bool {
 	o := p.Object(pool.By)

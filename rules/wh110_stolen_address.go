@@ -128,7 +128,7 @@ func unexplained(p *rule.Pass, services []claim.Claim, t explain.Target) []expla
 		return []explain.Link{{Text: "not all Services were read: one of them may claim the address"}}
 	case t.API && p.Facts.WithoutAddress(t.Address) != cluster.APIReached:
 		return []explain.Link{{
-			Text:     "no object claims the address any more, and that was not enough: kube-proxy on these hosts cannot hear of the change, because its way to the apiserver leads to this very address",
+			Text:     "no object claims the address any more, and that was not enough: kube-proxy on these hosts cannot learn of the change, because its way to the apiserver leads to this very address",
 			Evidence: []string{explain.LabSealed},
 		}}
 	}
@@ -153,7 +153,7 @@ func stolenFix(p *rule.Pass, t theft.Theft, services []claim.Claim, goal explain
 	switch {
 	case len(services) > len(vips):
 		more = append(more, explain.Step{Where: explain.Anywhere,
-			Text: "a ClusterIP cannot be changed: delete the Service and make it anew, and keep the range of ClusterIPs off the hosts' addresses"})
+			Text: "a ClusterIP cannot be changed: delete the Service and create it again, and keep the range of ClusterIPs off the hosts' addresses"})
 	case len(services) == 0 && !snapshot.Complete(p.Coverage, cluster.ServiceKind):
 		more = append(more, explain.Step{Where: explain.Anywhere, Text: "see which Service claims the address, and take it out of that one",
 			Command: command.Shell("kubectl get services -A -o wide | grep -F {}", p.Key.Range.String())})

@@ -58,14 +58,14 @@ var OrphanServiceAddress = add(rule.Rule{
 				Losses: []explain.Loss{{Text: "traffic from these hosts to the address never leaves them", Nodes: pick.HostNames(held),
 					Certainty: explain.Observed, Evidence: pick.Evidence(held[:min(len(held), 4)])}},
 				Notes: append(theft.IpsetNotes(p, held), theft.ServerNotes(p, held)...),
-				Fixes: []explain.Fix{{Text: "kube-proxy must start anew, and then the address must go",
+				Fixes: []explain.Fix{{Text: "kube-proxy must be restarted, and then the address must go",
 					Steps: append([]explain.Step{explain.RestartProxy(p.Facts, pick.HostNames(held))}, fix.TakeOff(held, atOnce)...)}},
 			},
 		})
 	},
 })
 
-// claimedByService tells whether a Service claims the key's address in any way.
+// claimedByService reports whether a Service claims the key's address in any way.
 func claimedByService(p *rule.Pass) bool {
 	return p.Any(func(c *claim.Claim) bool {
 		return c.By.Kind == cluster.ServiceKind.Kind && c.By.Group == "" && c.Range == p.Key.Range

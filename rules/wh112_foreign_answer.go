@@ -27,9 +27,9 @@ var ForeignAnswer = add(rule.Rule{
 	Outage:   rule.Answered,
 	Policy:   rule.Policy{None: "no write brings it: a host shows it"},
 	Doc: rule.Doc{
-		Problem: "Asked on the wire who has a host's address, somebody else answers than the host.",
+		Problem: "When asked by ARP or NDP who has a host's address, a different machine answers.",
 		Effect:  "Whoever asks next may send to the wrong machine: connections to the host are refused, time out, or end at a stranger that answers in its name.",
-		Why:     "A host answers ARP for every address in its local table, on whichever device, unless arp_ignore says otherwise: also for one on " + kubeproxy.IPVSDevice + ". With strictARP it stays silent, and takes the address all the same: no foreign answer proves nothing. An answer for a service address is normal, and no finding; so is a virtual IP's.",
+		Why:     "A host answers ARP for every address in its local table, on whichever device, unless arp_ignore says otherwise: also for one on " + kubeproxy.IPVSDevice + ". With strictARP it stays silent, and takes the address all the same, so the absence of a foreign answer proves nothing. An answer for a service address is normal, and no finding; so is a virtual IP's.",
 		Fix:     "Look at the machine that answers: whohas diagnose there if it is a node, else take the address off it.",
 		Since:   "0.1",
 		Refs:    []string{"https://www.rfc-editor.org/rfc/rfc5227", "https://github.com/kubernetes/kubernetes/issues/104679"},

@@ -30,9 +30,9 @@ var StolenEndpoint = add(rule.Rule{
 	Policy:   rule.Policy{None: "no write brings it: a host shows it"},
 	Doc: rule.Doc{
 		Problem: "A host's NAT rules, or its IPVS virtual servers, give traffic to an apiserver, etcd or kubelet another destination.",
-		Effect:  "The host, and its Pods, reach something else where they mean the apiserver, etcd or kubelet: kubelet and kube-proxy lose their watch when they connect anew, etcd its peer, the apiserver its logs and exec. Ping and all other ports go on, so that the network looks healthy.",
+		Effect:  "The host, and its Pods, reach something else where they mean the apiserver, etcd or kubelet: kubelet and kube-proxy lose their watch when they open a new connection, etcd its peer, the apiserver its logs and exec. Ping and all other ports go on, so that the network looks healthy.",
 		Why:     "A rule matches address, protocol and port, whoever has the address. A Service with the port of an apiserver and one of its addresses is enough, and so is a rule that somebody made by hand or left behind. It works on the owner too: only 127.0.0.1 is spared.",
-		Fix:     "Take the port or the address out of the Service. A rule that no Service explains must be deleted where it is made; on a host whose kube-proxy cannot hear of the change, delete the rule: kube-proxy started again finds it in its way again.",
+		Fix:     "Take the port or the address out of the Service. A rule that no Service explains must be deleted where it is made; on a host whose kube-proxy cannot learn of the change, delete the rule: otherwise the same rule blocks a restarted kube-proxy.",
 		Since:   "0.1",
 		Refs:    []string{"https://github.com/kubernetes/kubernetes/issues/97076"},
 	},
@@ -176,7 +176,7 @@ func serverProcess(c claim.Claim, port snapshot.Port) string {
 	return ""
 }
 
-// meantForAPI tells whether what takes an address leads to apiservers: a balancer.
+// meantForAPI reports whether what takes an address leads to apiservers: a balancer.
 func meantForAPI(p *rule.Pass, c claim.Claim, ip netip.Addr) bool {
 	h := p.Objects.Host(c.Origin.Host)
 	if c.Kind == claimants.KernelVirtualServer.Kind {
@@ -339,14 +339,14 @@ func endpointFix(p *rule.Pass, taken []taking, services []claim.Claim, ip netip.
 		f := explain.Fix{Text: "delete the rule where it is made"}
 		for _, t := range taken {
 			if t.Owner.Kind == cluster.ServiceKind.Kind {
-				return explain.Fix{Text: fmt.Sprintf("the rules were made for %s: take the address or the port out of it; where it is gone already, kube-proxy did not hear of that", t.Owner),
+				return explain.Fix{Text: fmt.Sprintf("the rules were made for %s: take the address or the port out of it; where it is gone already, kube-proxy did not learn of that", t.Owner),
 					Steps: anew}
 			}
 		}
 		f.Steps = []explain.Step{{Where: explain.Names(hosts), Text: "find who makes it: the evidence names the chain", Command: command.Shell("iptables-save -t nat; nft list ruleset; ipvsadm -Ln")}}
 		return f
 	}
-	f := explain.Fix{Text: "take the claim away; then make sure that every node has heard of it", Steps: fix.Removals(p, pick.InRole(services, claim.VIP))}
+	f := explain.Fix{Text: "take the claim away; then make sure that every node has learned of it", Steps: fix.Removals(p, pick.InRole(services, claim.VIP))}
 	f.Steps = append(f.Steps, anew...)
 	return f
 }

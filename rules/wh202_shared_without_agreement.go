@@ -67,7 +67,7 @@ func owners(claims []claim.Claim) int {
 	return len(seen)
 }
 
-// agreement tells whether all sharers agree, each with each other owner's, and if not,
+// agreement reports whether all sharers agree, each with each other owner's, and if not,
 // why the controller will refuse one of them where it is known to. Each with each,
 // because what a third one does makes no pair better; but each is looked at once, for
 // there may be thousands at one address.
@@ -116,7 +116,7 @@ func refusedDespiteKey(p *rule.Pass, keyed []claim.Claim) string {
 	return ""
 }
 
-// localElsewhere tells whether a claim whose traffic stays local has another selector
+// localElsewhere reports whether a claim whose traffic stays local has another selector
 // than a claim of another owner.
 func localElsewhere(p *rule.Pass, keyed []claim.Claim) bool {
 	type side struct {
@@ -145,7 +145,7 @@ func localElsewhere(p *rule.Pass, keyed []claim.Claim) bool {
 	return false
 }
 
-// permitted tells whether claims permit each other's namespaces.
+// permitted reports whether claims permit each other's namespaces.
 func permitted(p *rule.Pass, keyed []claim.Claim) bool {
 	spaces := map[string]bool{}
 	for _, c := range keyed {
@@ -173,7 +173,7 @@ func selector(o *snapshot.Object) string {
 	return strings.Join(parts, ",")
 }
 
-// permits tells whether an object permits all of some namespaces, its own in any case.
+// permits reports whether an object permits all of some namespaces, its own in any case.
 func permits(o *snapshot.Object, spaces map[string]bool) bool {
 	text := o.Annotation("lbipam.cilium.io/sharing-cross-namespace").Text()
 	if text == "" {

@@ -47,7 +47,7 @@ var VIPInServiceCIDR = add(rule.Rule{
 	},
 })
 
-// ownClusterIP tells whether a Service claims what the apiserver has allocated to it:
+// ownClusterIP reports whether a Service claims what the apiserver has allocated to it:
 // nobody else gets that as long as the Service is there.
 func ownClusterIP(p *rule.Pass, c claim.Claim) bool {
 	return p.Any(func(o *claim.Claim) bool {

@@ -70,7 +70,7 @@ func placeholders(claims []claim.Claim) map[snapshot.Origin]bool {
 	return fields
 }
 
-// meetsOthers tells whether the canonical form is another rule's matter: somebody
+// meetsOthers reports whether the canonical form is another rule's matter: somebody
 // else claims it, or nobody can have it. Services' addresses lie in pools as they
 // should.
 func meetsOthers(p *rule.Pass, c claim.Claim) bool {

@@ -54,7 +54,7 @@ var ManualEndpoint = add(rule.Rule{
 	},
 })
 
-// named tells whether a label says who keeps a slice.
+// named reports whether a label says who keeps a slice.
 func named(c claim.Claim) bool { return c.Kind == claimants.NamedEndpoint.Kind }
 
 // keepers are who is known to make slices of which no object but a label says so: the
@@ -63,7 +63,7 @@ func named(c claim.Claim) bool { return c.Kind == claimants.NamedEndpoint.Kind }
 // lighthouse pkg/agent/controller LabelValueManagedBy).
 var keepers = []string{"endpointslice-controller.k8s.io", "endpointslice-mesh-controller.cilium.io", "lighthouse-agent.submariner.io"}
 
-// joins tells whether a known keeper's label is on a slice. Anyone can write it: that is no
+// joins reports whether a known keeper's label is on a slice. Anyone can write it: that is no
 // proof, and enough where the slice leads to no more than another namespace.
 func joins(c claim.Claim) bool { return named(c) && slices.Contains(keepers, c.Agent) }
 

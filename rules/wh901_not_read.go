@@ -19,7 +19,7 @@ var NotRead = add(rule.Rule{
 	Policy:   rule.Policy{None: "it is about what was read, not about a write"},
 	Doc: rule.Doc{
 		Problem: "Something that rules need could not be read: a kind of object that may not be listed, a file that is broken or missing.",
-		Effect:  "The rules that need it did not run, or saw only a part: no finding means nothing there.",
+		Effect:  "The rules that need it did not run, or saw only a part, so the absence of findings proves nothing.",
 		Why:     "A check that is silent about what it did not see is worse than none.",
 		Fix:     "Give the account the permission to list the kind, or mend the file. whohas check --require nodes,proxy-mode turns what is missing into exit status 2.",
 		Since:   "0.1",

@@ -18,7 +18,7 @@ var StaleSuppression = add(rule.Rule{
 	Policy:   rule.Policy{None: "it is about permissions, not about a write"},
 	Doc: rule.Doc{
 		Problem: "A permission for a finding (.whohas.yaml, or the annotation whohas.io/allow) gives no reason, has expired, or matches nothing.",
-		Effect:  "It does not count; or it waits for a conflict that it was never meant for.",
+		Effect:  "The suppression is ignored, or it will hide a conflict it was not written for.",
 		Why:     "A permission without a reason cannot be judged by the next reader, and one that matches nothing hides the next conflict.",
 		Fix:     "Write the reason, set a new date, or remove it.",
 		Since:   "0.1",

@@ -10,7 +10,7 @@ import (
 
 // ParseAddr reads an address as the apiserver does (k8s.io/utils/net
 // ParseIPSloppy): parts may have any number of leading zeros, and IPv4 parts are
-// decimal all the same; IPv4-mapped IPv6 is unmapped. canonical tells whether the
+// decimal all the same; IPv4-mapped IPv6 is unmapped. canonical reports whether the
 // text is the form that netip prints; a zone, which no field of the API admits,
 // is dropped and makes the text non-canonical.
 func ParseAddr(text string) (ip netip.Addr, canonical bool, err error) {
@@ -41,7 +41,7 @@ func withoutLeadingZeros(text string) string {
 	return out.String()
 }
 
-// Unresolved tells whether the text is a placeholder that some other tool fills
+// Unresolved reports whether the text is a placeholder that some other tool fills
 // in (Helm, Flux, envsubst, Jinja, Kustomize replacements, a documentation's
 // <...>): it is not a wrong address, its value is only not known here.
 func Unresolved(text string) bool {

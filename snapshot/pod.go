@@ -150,7 +150,7 @@ func SliceOf(o *Object) EndpointSlice {
 	return s
 }
 
-// mirrored tells whether the control plane makes EndpointSlices of an Endpoints object,
+// mirrored reports whether the control plane makes EndpointSlices of an Endpoints object,
 // by which alone kube-proxy goes: not of locks, nor where the object says no (kubernetes
 // pkg/controller/endpointslicemirroring shouldMirror, v1.34). The apiserver says no for
 // default/kubernetes.

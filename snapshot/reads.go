@@ -131,14 +131,14 @@ func (f *Fields) subtree() *Fields {
 // everything is the set that keeps a whole subtree.
 var everything = &Fields{whole: true}
 
-// Whole tells whether everything below is kept.
+// Whole reports whether everything below is kept.
 func (f *Fields) Whole() bool { return f != nil && f.whole && !f.yaml }
 
-// Ends tells whether a path ends here, also where a string holds a document: of
+// Ends reports whether a path ends here, also where a string holds a document: of
 // that, the items of a list that the path's bracket names are kept.
 func (f *Fields) Ends() bool { return f != nil && f.whole }
 
-// YAML tells whether a string here holds a YAML document of which Fields
+// YAML reports whether a string here holds a YAML document of which Fields
 // declares the part that is kept.
 func (f *Fields) YAML() bool { return f != nil && f.yaml }
 
@@ -501,13 +501,13 @@ func (r Reads) Names(k Kind) []string {
 	return names
 }
 
-// Some tells whether not every object of a declared kind is read from files.
+// Some reports whether not every object of a declared kind is read from files.
 func (r Reads) Some(k Kind) bool {
 	d := r.kinds[groupKind{k.Group, k.Kind}]
 	return d != nil && d.names != nil && !d.filed
 }
 
-// Wants tells whether an object of a declared kind is read from files.
+// Wants reports whether an object of a declared kind is read from files.
 func (r Reads) Wants(k Kind, namespace, name string) bool {
 	d := r.kinds[groupKind{k.Group, k.Kind}]
 	return d != nil && (d.names == nil || d.filed || d.names[namespace+"/"+name])

@@ -19,7 +19,7 @@ func (r Ref) String() string {
 	return r.Kind + " " + r.Namespace + "/" + r.Name
 }
 
-// IsZero tells whether r names nothing.
+// IsZero reports whether r names nothing.
 func (r Ref) IsZero() bool { return r == Ref{} }
 
 // Compare orders by kind, group, namespace and name.

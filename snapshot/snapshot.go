@@ -49,7 +49,7 @@ func (s *Snapshot) Kind(k Kind) []*Object {
 	return s.Objects[from:to]
 }
 
-// Complete tells whether every object of the kind is known, so that absence
+// Complete reports whether every object of the kind is known, so that absence
 // proves something.
 func (s *Snapshot) Complete(k Kind) bool { return Complete(s.Coverage, k) }
 
@@ -67,7 +67,7 @@ func Complete(coverage []Coverage, k Kind) bool {
 	return complete
 }
 
-// Failed tells whether something that was asked for could not be read.
+// Failed reports whether something that was asked for could not be read.
 func (s *Snapshot) Failed() bool {
 	return slices.ContainsFunc(s.Coverage, func(c Coverage) bool { return c.Failed })
 }
@@ -226,7 +226,7 @@ func (b *Builder) intern(s string) string {
 	return t
 }
 
-// carriesConfiguration tells whether a Pod's tree holds more than the typed
+// carriesConfiguration reports whether a Pod's tree holds more than the typed
 // Pod: an argument, variable or image that some claim declared.
 func carriesConfiguration(o *Object) bool {
 	for c := range o.Field("spec", "containers").Items() {

@@ -75,7 +75,7 @@ func (v *Value) child(key string) *Value {
 	return absent
 }
 
-// Scalar tells whether v is a string, number or boolean.
+// Scalar reports whether v is a string, number or boolean.
 func (v *Value) Scalar() bool { return v.Kind == String || v.Kind == Number || v.Kind == Bool }
 
 // Equal compares content, not lines.
@@ -92,7 +92,7 @@ type Field struct {
 	object *Object
 }
 
-// OK tells whether something other than null stands there.
+// OK reports whether something other than null stands there.
 func (f Field) OK() bool { return f.Value != nil && f.Value.Kind > Null }
 
 // Text is the scalar as written, or "".
@@ -103,7 +103,7 @@ func (f Field) Text() string {
 	return f.Value.Text
 }
 
-// Is tells whether the scalar is the boolean true.
+// Is reports whether the scalar is the boolean true.
 func (f Field) Is() bool { return f.Text() == "true" }
 
 // Int is the scalar as a whole number, or 0.

@@ -123,7 +123,7 @@ func (a *Answer) verdict() Verdict {
 	return Contested
 }
 
-// agreed tells whether all who claim the address name one sharing key.
+// agreed reports whether all who claim the address name one sharing key.
 func (a *Answer) agreed() bool {
 	key := a.Claims[0].Share
 	return key != "" && !slices.ContainsFunc(a.Claims, func(h Holding) bool { return h.Share != key })

@@ -42,7 +42,7 @@ func serviceOfChain(chain string) Service {
 	return Service{}
 }
 
-// isName tells whether the apiserver would take the text for a name.
+// isName reports whether the apiserver would take the text for a name.
 func isName(text string) bool {
 	for _, r := range text {
 		if (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '.' {

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// understand reads a match's value, and tells whether it could.
+// understand reads a match's value, and reports whether it could.
 func (m *Match) understand() bool {
 	switch m.Kind {
 	case Source, Destination:

@@ -51,7 +51,7 @@ func words(text string) ([]word, error) {
 	return out, nil
 }
 
-// option tells whether the word begins an option or negates one, and is no value:
+// option reports whether the word begins an option or negates one, and is no value:
 // a negative number is a value.
 func (w word) option() bool {
 	return !w.quoted && (w.text == "!" || len(w.text) > 1 && w.text[0] == '-' && (w.text[1] < '0' || w.text[1] > '9'))

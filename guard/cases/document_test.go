@@ -33,7 +33,7 @@ func (r *row) hold(t *testing.T) {
 	}
 }
 
-// enough tells whether the table says anything: of a guard that is asked about nothing,
+// enough reports whether the table says anything: of a guard that is asked about nothing,
 // nothing follows.
 func enough(t *testing.T, rows []row) {
 	t.Helper()

@@ -133,7 +133,7 @@ func (c *trial) mode() (tell dataplane.ProxyMode, shown string) {
 	return dataplane.IPVS, "ipvs (not known)"
 }
 
-// blamed tells whether the guard is to refuse an object.
+// blamed reports whether the guard is to refuse an object.
 func (c *trial) blamed(o *unstructured.Unstructured) bool {
 	return c.harmful && guard.Covers(refOf(o)) && slices.ContainsFunc(c.Want[""], func(line string) bool {
 		_, who, _ := strings.Cut(line, " | ")
@@ -146,7 +146,7 @@ func refOf(o *unstructured.Unstructured) snapshot.Ref {
 	return snapshot.Ref{Group: gvk.Group, Kind: gvk.Kind, Namespace: o.GetNamespace(), Name: o.GetName()}
 }
 
-// ours tells whether an object is the apiserver's own: it makes and keeps it.
+// ours reports whether an object is the apiserver's own: it makes and keeps it.
 func ours(o *unstructured.Unstructured) bool {
 	r := refOf(o)
 	return r.Kind == "IPAddress" || r.Name == "kubernetes" && (r.Kind == "ServiceCIDR" || r.Kind == "Service" && r.Namespace == "default")
@@ -195,7 +195,7 @@ func (s *stage) put(ctx context.Context, o *unstructured.Unstructured) error {
 }
 
 // create waits for the range that makeRoom has made: the apiserver hands out its addresses
-// once it has heard of it (kubernetes pkg/registry/core/service/ipallocator
+// once it has learned of it (kubernetes pkg/registry/core/service/ipallocator
 // cidrallocator.go getAllocator, ErrMismatchedNetwork). Nobody has been asked before that.
 func create(ctx context.Context, at dynamic.ResourceInterface, o *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
@@ -206,7 +206,7 @@ func create(ctx context.Context, at dynamic.ResourceInterface, o *unstructured.U
 	}
 }
 
-// separate tells whether an object's status is written by itself.
+// separate reports whether an object's status is written by itself.
 func separate(o *unstructured.Unstructured) bool {
 	return slices.Contains([]string{"Node", "Service", "Pod", "PersistentVolume", "DaemonSet"}, o.GetKind())
 }

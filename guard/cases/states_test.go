@@ -226,7 +226,7 @@ spec: {policyName: %[1]s, validationActions: [Deny]}
 `
 
 // heardOfPolicies waits until the policies that stand now are in force, and no other. An
-// apiserver takes in all that it has heard of at once, so that one made later tells.
+// apiserver takes in all that it has learned of at once, so that one made later tells.
 func (c *apiCluster) heardOfPolicies(t *testing.T) {
 	t.Helper()
 	name := "witness-" + strings.ToLower(rand.Text())

@@ -92,7 +92,7 @@ func all(t *testing.T) []*trial {
 	return out
 }
 
-// quiet tells whether nothing is found in a scenario, in whatever mode.
+// quiet reports whether nothing is found in a scenario, in whatever mode.
 func quiet(s *scenario.Scenario) bool {
 	for _, want := range s.Want {
 		if len(want) > 0 {

@@ -129,7 +129,7 @@ func (d draw) compare(t *testing.T, s *apiserver, w, alone world, form policy.Fo
 	}
 }
 
-// shared tells whether what the request brings was said before of its Service, or of
+// shared reports whether what the request brings was said before of its Service, or of
 // its Gateway, together with another Service that the policy does not see: that one has
 // the conflict already, or makes it graver than the Service's own part was.
 func (w world) shared(t *testing.T, before, after tree) bool {
@@ -146,7 +146,7 @@ func (w world) shared(t *testing.T, before, after tree) bool {
 	})
 }
 
-// servedByAnother tells whether another Service at one of the addresses passes for the
+// servedByAnother reports whether another Service at one of the addresses passes for the
 // storage server that the address is reserved for: WH108 says nothing of any then.
 func (w world) servedByAnother(t *testing.T, after tree) bool {
 	for _, own := range claimants.Claims(readObject(t, after)) {
@@ -203,7 +203,7 @@ func (w world) newForm(was, is *snapshot.Object) bool {
 	})
 }
 
-// excused tells whether a Service's annotation speaks of WH208.
+// excused reports whether a Service's annotation speaks of WH208.
 func excused(o *snapshot.Object) bool {
 	return slices.ContainsFunc(check.AllowsOf(o), func(a rule.Allow) bool {
 		return a.Fault(today) == "" && a.Matches(&rule.Finding{Rule: rules.NonCanonicalAddress})

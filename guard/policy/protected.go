@@ -183,7 +183,7 @@ func listened(in Input, at claim.Range, claims []claim.Claim, apis map[claim.Ran
 	return strings.Join(slices.DeleteFunc(ports, func(p string) bool { return slices.Contains(common, p) }), ",")
 }
 
-// servesAPI tells whether the apiserver is reached at an address (rules/takeover.go).
+// servesAPI reports whether the apiserver is reached at an address (rules/takeover.go).
 func servesAPI(in Input, at claim.Range, apis map[claim.Range]bool) bool {
 	return apis[at] || slices.ContainsFunc(in.Facts.APIServers, func(e cluster.Endpoint) bool { return at.Contains(e.IP) })
 }
@@ -205,7 +205,7 @@ func listenedBy(n cluster.Node, api bool, f *cluster.Facts) []string {
 	return slices.Compact(out)
 }
 
-// readFromNode tells whether a policy with Nodes as parameters reads a claim itself.
+// readFromNode reports whether a policy with Nodes as parameters reads a claim itself.
 func readFromNode(c claim.Claim) bool {
 	if c.By.Kind != cluster.NodeKind.Kind || c.By.Group != "" {
 		return false

@@ -86,7 +86,7 @@ func (c Callers) pool() (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// known tells whether a request comes from somebody who is known.
+// known reports whether a request comes from somebody who is known.
 func (c Callers) known(r *http.Request) bool {
 	if c.CA != "" && r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
 		leaf := r.TLS.VerifiedChains[0][0]

@@ -163,7 +163,7 @@ func (f *front) proper(handler http.Handler) http.Handler {
 
 type knownKey struct{}
 
-// isKnown tells whether the question comes from somebody who is known.
+// isKnown reports whether the question comes from somebody who is known.
 func isKnown(ctx context.Context) bool {
 	known, _ := ctx.Value(knownKey{}).(bool)
 	return known
@@ -213,7 +213,7 @@ func (a *answering) Write(p []byte) (int, error) {
 // Unwrap is for http.ResponseController.
 func (a *answering) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
-// ready tells whether questions can come.
+// ready reports whether questions can come.
 func (f *front) ready() error {
 	select {
 	case <-f.started:

@@ -211,7 +211,7 @@ func (s *server) serve(ctx context.Context, handler http.Handler) error {
 	return s.front.serve(ctx, handler)
 }
 
-// ready tells whether decisions can be made: the register is there, and a certificate.
+// ready reports whether decisions can be made: the register is there, and a certificate.
 func (s *server) ready(*http.Request) error {
 	if !isReady(s.watch) {
 		return errors.New("the register is not there yet")

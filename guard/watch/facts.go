@@ -58,7 +58,7 @@ func (w *Watch) isReady() bool {
 	}
 }
 
-// complete tells whether of every kind it is known what there is, or why not; Services
+// complete reports whether of every kind it is known what there is, or why not; Services
 // and Nodes must have been read.
 func (w *Watch) complete() bool {
 	w.mu.RLock()
@@ -98,7 +98,7 @@ func (w *Watch) basis() *snapshot.Snapshot {
 	return into.Snapshot()
 }
 
-// bearsFacts tells whether facts are drawn from an object: of Pods and slices, only
+// bearsFacts reports whether facts are drawn from an object: of Pods and slices, only
 // from those of the control plane (cluster/distribution.go, cluster/apiserver.go).
 func (w *Watch) bearsFacts(r snapshot.Ref) bool {
 	switch r.Kind {

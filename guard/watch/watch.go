@@ -262,7 +262,7 @@ func nudge(c chan struct{}) {
 	}
 }
 
-// known tells whether the one object of s is held already as it is.
+// known reports whether the one object of s is held already as it is.
 func (w *Watch) known(s *snapshot.Snapshot) bool {
 	for _, o := range s.Objects {
 		old := w.objects[o.Ref]

@@ -82,12 +82,12 @@ type Answered struct {
 type Handler struct {
 	Reads  snapshot.Reads
 	Decide func(guard.Request) guard.Decision
-	// Known tells whether a request is an apiserver's, by what only that has; nil: of none
+	// Known reports whether a request is an apiserver's, by what only that has; nil: of none
 	// it is known. Anybody in the cluster may send a review, with any user in it.
 	Known func(*http.Request) bool
-	// Ready tells whether the register is there; nil: always.
+	// Ready reports whether the register is there; nil: always.
 	Ready func() bool
-	// MayOverride tells whether a user may excuse findings (SubjectAccessReview); nil:
+	// MayOverride reports whether a user may excuse findings (SubjectAccessReview); nil:
 	// nobody. It is asked only where it matters.
 	MayOverride func(context.Context, authentication.UserInfo, snapshot.Ref) (bool, error)
 	// Answered is told of each answer, by several goroutines at once; nil: nobody.

@@ -84,7 +84,7 @@ type env struct {
 	end    *ending
 }
 
-// terminal tells whether a stream is one, and how wide.
+// terminal reports whether a stream is one, and how wide.
 func terminal(w io.Writer) (width int, ok bool) {
 	if b, ok := w.(buffered); ok {
 		w = b.to
@@ -100,7 +100,7 @@ func terminal(w io.Writer) (width int, ok bool) {
 	return width, true
 }
 
-// color tells whether to colour what goes to w (https://no-color.org).
+// color reports whether to colour what goes to w (https://no-color.org).
 func color(w io.Writer) bool {
 	_, ok := terminal(w)
 	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"

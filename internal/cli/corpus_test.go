@@ -52,7 +52,7 @@ func TestCorpus(t *testing.T) {
 	t.Logf("%d files read, %d of them hold nothing that could claim an address", read, silent)
 }
 
-// checkCorpusFile tells whether the file holds an object that could claim an address.
+// checkCorpusFile reports whether the file holds an object that could claim an address.
 func checkCorpusFile(t *testing.T, path string) bool {
 	t.Helper()
 	rel, err := filepath.Rel(corpus, path)

@@ -97,7 +97,7 @@ func runFlood(t *testing.T, in io.Reader) flooded {
 	return flooded{cmd.ProcessState.ExitCode(), out.String(), errs.String(), usage.Maxrss << 10}
 }
 
-// raced tells whether the race detector is in the binary: it takes memory of its own.
+// raced reports whether the race detector is in the binary: it takes memory of its own.
 func raced() bool {
 	info, ok := debug.ReadBuildInfo()
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})

@@ -59,7 +59,7 @@ spec:
   ports: [{port: 80}]
 `
 
-// refuses waits until the apiserver has heard of the policy: it reads policies anew
+// refuses waits until the apiserver has learned of the policy: it reads policies anew
 // every second.
 func refuses(t *testing.T, s *realserver.Server, args ...string) {
 	t.Helper()

@@ -216,7 +216,7 @@ func (e *env) script(ctx context.Context, plan repair.Plan) error {
 	})
 }
 
-// quietOutput tells whether stdout is for a script.
+// quietOutput reports whether stdout is for a script.
 func quietOutput(outputs []output) bool {
 	for _, o := range outputs {
 		if o.file == "" && o.format != "text" {

@@ -80,7 +80,7 @@ func tunnelUp(h *site.Host) error {
 	return nil
 }
 
-// meshed tells whether a host has a session with every other.
+// meshed reports whether a host has a session with every other.
 func (c *Cluster) meshed(host string) error {
 	for _, name := range c.plan.Nodes {
 		if name == host {

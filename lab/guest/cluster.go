@@ -211,7 +211,7 @@ func (c *Cluster) startNodes(ctx context.Context, say func(string)) error {
 	return c.Well(ctx, say)
 }
 
-// Carries tells whether this cluster, cleaned, can be the one of another plan:
+// Carries reports whether this cluster, cleaned, can be the one of another plan:
 // what differs is started anew for each scenario anyway.
 func (c *Cluster) Carries(plan lab.Cluster) bool {
 	base := func(p lab.Cluster) string {

@@ -71,7 +71,7 @@ func (c *Cluster) Node(ctx context.Context, name string) (string, error) {
 	return "NotReady", nil
 }
 
-// Lease tells whether a Node's lease was renewed within its duration.
+// Lease reports whether a Node's lease was renewed within its duration.
 func (c *Cluster) Lease(ctx context.Context, name string) (string, error) {
 	lease, err := c.Client.Resource(Leases).Namespace("kube-node-lease").Get(ctx, name, metav1.GetOptions{})
 	if err != nil {

@@ -71,7 +71,7 @@ func (p *Process) end(s syscall.Signal) {
 	}
 }
 
-// Died tells whether the process ended without having been stopped.
+// Died reports whether the process ended without having been stopped.
 func (p *Process) Died() error {
 	select {
 	case <-p.ended:
@@ -86,7 +86,7 @@ func (p *Process) Died() error {
 
 var errDied = errors.New("a component must outlive its scenario")
 
-// Running tells whether it runs.
+// Running reports whether it runs.
 func (p *Process) Running() bool {
 	select {
 	case <-p.ended:

@@ -55,7 +55,7 @@ ipvs: {strictARP: %t, syncPeriod: %s}
 `, p.Mode, host, podRange, proxyFolder, p.StrictARP, sync)
 }
 
-// InSync tells whether a host's kube-proxy has done its work: it runs in the
+// InSync reports whether a host's kube-proxy has done its work: it runs in the
 // mode that it was told, it has completed a sync, no restore has failed, and the
 // Service default/kubernetes stands in the kernel. A run on anything less can
 // look like the incident by accident.
@@ -85,7 +85,7 @@ func (c *Cluster) InSync(ctx context.Context, host string) error {
 	return c.programmed(ctx, h)
 }
 
-// Busy tells whether a host's kube-proxy has heard of something that it has not
+// Busy reports whether a host's kube-proxy has learned of something that it has not
 // programmed yet: a sync was asked for after the last one ended. One that does not
 // run, or does not answer, is not busy.
 func (c *Cluster) Busy(ctx context.Context, host string) bool {

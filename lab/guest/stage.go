@@ -40,7 +40,7 @@ func (p *player) build(ctx context.Context) error {
 
 var errSetup = fmt.Errorf("the cluster was not well after %s", setupLimit)
 
-// carries tells whether the machine's site and cluster can be this scenario's.
+// carries reports whether the machine's site and cluster can be this scenario's.
 func (p *player) carries() bool {
 	return p.cluster != nil && p.cluster.Died() == nil && !p.scenario.KernelOnly() &&
 		reflect.DeepEqual(p.topology, p.scenario.Topology) && p.cluster.Carries(p.scenario.Cluster)

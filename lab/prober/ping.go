@@ -91,7 +91,7 @@ func (p *ping) Wait() string {
 	}
 }
 
-// answer tells whether a packet, IP header and all, is the reply waited for.
+// answer reports whether a packet, IP header and all, is the reply waited for.
 func (p *ping) answer(b []byte, from netip.Addr) bool {
 	if len(b) < 20 {
 		return false

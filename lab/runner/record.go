@@ -191,7 +191,7 @@ func tableFacts(t dataplane.Table, add func(...any)) {
 	}
 }
 
-// passing tells whether a chain says nothing of what a host does with packets, and
+// passing reports whether a chain says nothing of what a host does with packets, and
 // is there in one run and not in another: a base chain that lets everything pass,
 // which exists from the moment at which somebody looks at its table, and the
 // chains by which kubelet and kube-proxy see that nobody has flushed their rules,
@@ -210,7 +210,7 @@ const kubeletChain = "KUBE-FIREWALL"
 
 // passingRule tells the rules that are there sooner or later: the jump to the kubelet's
 // chain, and kube-proxy's for ClusterIPs that nobody has, which it writes at the first
-// whole sync after it has heard of the ServiceCIDRs (kubernetes
+// whole sync after it has learned of the ServiceCIDRs (kubernetes
 // pkg/proxy/nftables/proxier.go OnServiceCIDRsChanged, setupNFTables).
 func passingRule(rule string) bool {
 	return strings.Contains(rule, "-j "+kubeletChain) || strings.Contains(rule, "Drop traffic to unallocated ClusterIPs")

@@ -145,7 +145,7 @@ func tables(dir string) error {
 	return nil
 }
 
-// Legacy tells whether the running kernel is User Mode Linux, whose Debian build
+// Legacy reports whether the running kernel is User Mode Linux, whose Debian build
 // has no nftables family ip or inet (CONFIG_NF_TABLES_INET is not set).
 func Legacy() bool {
 	data, err := os.ReadFile("/proc/cpuinfo")

@@ -320,7 +320,7 @@ func (h *Healing) look(ctx context.Context) {
 	}
 }
 
-// due tells whether it is time to ask something again, and notes that it is asked.
+// due reports whether it is time to ask something again, and notes that it is asked.
 func (h *Healing) due(what string, every time.Duration) bool {
 	now := time.Now()
 	if last, ok := h.asked[what]; ok && now.Sub(last) < every {
@@ -355,7 +355,7 @@ func (h *Healing) dial(ctx context.Context) {
 	}
 }
 
-// answerOf tells whether a dial has found an apiserver: somebody who shows a
+// answerOf reports whether a dial has found an apiserver: somebody who shows a
 // certificate, and is not this host. A loopback address is what a host's own proxy,
 // or apiserver, is reached by; no Service can take it.
 func answerOf(d dataplane.Dial) (string, bool) {

@@ -65,7 +65,7 @@ func (j *judge) appears(i int, at time.Time) {
 	s.disturbed(at)
 }
 
-// leaves: it is not any more; ours tells whether it was this program that took it off.
+// leaves: it is not any more; ours reports whether it was this program that took it off.
 func (j *judge) leaves(i int, at time.Time, ours bool) {
 	s := &j.standing[i]
 	s.on = false
@@ -157,7 +157,7 @@ func (j *judge) proof(s *standing, now time.Time) string {
 }
 
 // wait is how long quiet must last to prove something. A proxy that still serves an
-// address has not heard of anything: on a busy node its next sync may be late (lab
+// address has not learned of anything: on a busy node its next sync may be late (lab
 // repair-orders, on a machine with too much to do: 52 seconds).
 func (j *judge) wait(s *standing) time.Duration {
 	if s.device == kubeproxy.RouterDevice || s.serves {
@@ -166,7 +166,7 @@ func (j *judge) wait(s *standing) time.Duration {
 	return j.quiet
 }
 
-// verdict tells whether it is over, and whether all targets are healed.
+// verdict reports whether it is over, and whether all targets are healed.
 func (j *judge) verdict(now time.Time) (over, healed bool) {
 	held, left := 0, 0
 	for i := range j.standing {
@@ -217,7 +217,7 @@ func (j *judge) whyOf(s *standing, now time.Time) string {
 	case !s.gone.IsZero():
 		return fmt.Sprintf("the proxy seems to have synced without %s", ip)
 	case s.again > 0:
-		return fmt.Sprintf("%s was put back %s since the apiserver answered, last %s ago: the claim still stands, or the proxy has not heard of its end",
+		return fmt.Sprintf("%s was put back %s since the apiserver answered, last %s ago: the claim still stands, or the proxy has not learned of its end",
 			ip, times(s.again), now.Sub(s.last).Round(time.Second))
 	case !since:
 		return fmt.Sprintf("%s is off %s", ip, s.device)

@@ -64,7 +64,7 @@ func TestJudge(t *testing.T) {
 			steps: []step{{0, "has"}, {0.1, "on"}, {0.2, "off"}, {1, "ok"}, {35, "on"}, {35.1, "off"}, {36, "has"}, {40, "lacks"}}},
 		{name: "it is put back when all seemed well", over: 45, healed: true, why: "virtual servers are gone",
 			steps: []step{{0, "has"}, {0.1, "on"}, {0.2, "off"}, {1, "ok"}, {10, "lacks"}, {12, "on"}, {12.1, "off"}, {42, "lacks"}}},
-		{name: "the virtual server stays: the proxy has heard of nothing", why: "no sync without it was seen",
+		{name: "the virtual server stays: the proxy has learned of nothing", why: "no sync without it was seen",
 			steps: []step{{0, "has"}, {0.1, "on"}, {0.2, "off"}, {100, "ok"}, {110, "has"}}},
 		{name: "the virtual server comes back", over: 331, healed: true, why: "for 5m30s",
 			steps: []step{{0, "has"}, {0.1, "on"}, {0.2, "off"}, {1, "ok"}, {10, "lacks"}, {12, "has"}}},
@@ -198,7 +198,7 @@ func slowVerdict(story []told, targets []repair.Target, now int) (over, healed b
 	return over, over && alone == 0
 }
 
-// allOff tells whether, of all targets that are not left alone, none was on at, or is.
+// allOff reports whether, of all targets that are not left alone, none was on at, or is.
 func allOff(story []told, targets, at int) bool {
 	for i := range targets {
 		on, last, alone := false, -1, false

@@ -128,7 +128,7 @@ func (k *keeper) note(c monitor.Change) {
 	}
 }
 
-// wanted tells whether an address is a target's, on whichever device.
+// wanted reports whether an address is a target's, on whichever device.
 func (k *keeper) wanted(s spot) bool {
 	return slices.ContainsFunc(k.targets, func(t repair.Target) bool { return t.Prefix.Addr() == s.prefix.Addr() })
 }
@@ -270,7 +270,7 @@ func (k *keeper) appeared(i int, t repair.Target) {
 		return
 	case !answered.IsZero():
 		e.Kind = Claimed
-		e.Text = fmt.Sprintf("%s is on %s again, %s after the apiserver answered: the claim still stands, or the proxy has not heard of its end",
+		e.Text = fmt.Sprintf("%s is on %s again, %s after the apiserver answered: the claim still stands, or the proxy has not learned of its end",
 			t.Prefix, t.Device, now.Sub(answered).Round(time.Millisecond))
 	case !first:
 		e.Text += " again"

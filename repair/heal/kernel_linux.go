@@ -158,7 +158,7 @@ func (k *thisKernel) remove(s spot) error {
 	return fmt.Errorf("remove %s: %w", s.prefix, err)
 }
 
-// permitted tells whether addresses may be removed, by removing one from no device:
+// permitted reports whether addresses may be removed, by removing one from no device:
 // permission is asked for before anything is looked at (linux
 // net/core/rtnetlink.c rtnetlink_rcv_msg).
 func permitted(k kernel) error {

@@ -201,7 +201,7 @@ func cause(ctx context.Context, err error) error {
 	return err
 }
 
-// unanswered tells whether a request may have been done all the same: no answer
+// unanswered reports whether a request may have been done all the same: no answer
 // came, or one that the server gave up (504).
 func unanswered(err error) bool {
 	return apierrors.ReasonForError(err) == metav1.StatusReasonUnknown || apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) || apierrors.IsInternalError(err)

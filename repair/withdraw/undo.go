@@ -86,7 +86,7 @@ func (c *client) undoing(ctx context.Context, one change) ([]op, error) {
 	return restored(obj, one.UID, one.Back)
 }
 
-// unprocessable tells whether a patch was refused because it does not apply, or what
+// unprocessable reports whether a patch was refused because it does not apply, or what
 // comes of it is not valid.
 func unprocessable(err error) bool {
 	var status *apierrors.StatusError

@@ -34,7 +34,7 @@ type Verdict struct {
 	Unseen   []string // what could not be looked at, and why
 }
 
-// OK tells whether all was seen and is well.
+// OK reports whether all was seen and is well.
 func (v Verdict) OK() bool { return len(v.Standing)+len(v.NotReady)+len(v.Unseen) == 0 }
 
 // Verify looks until the values are gone and every Node is Ready, or until ctx is
@@ -244,7 +244,7 @@ type node struct {
 	}
 }
 
-// ready tells whether the node's Ready condition is True. Unknown is what the
+// ready reports whether the node's Ready condition is True. Unknown is what the
 // controller manager writes when a kubelet is not heard (kubernetes
 // pkg/controller/nodelifecycle, node-monitor-grace-period).
 func (n node) ready() bool {

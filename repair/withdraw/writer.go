@@ -20,7 +20,7 @@ var controllers = []string{
 	"controller-manager", "metallb", "cilium-operator", "kube-vip", "servicelb", "klipper-lb", "purelb", "lbnodeagent", "openelb",
 }
 
-// isTool tells whether a field manager is a person's.
+// isTool reports whether a field manager is a person's.
 func isTool(manager string) bool {
 	m := strings.ToLower(manager)
 	return strings.HasPrefix(m, "kubectl-") || slices.Contains(tools, m)
@@ -58,7 +58,7 @@ func writersOf(obj any, pointer string) []string {
 	return names
 }
 
-// manages tells whether a set of fields holds the field: a list is managed as a
+// manages reports whether a set of fields holds the field: a list is managed as a
 // whole where it is atomic, as those of addresses are, so its items are not asked
 // for. A map without keys is a field further up that is atomic.
 func manages(fields any, keys []string) bool {

@@ -47,7 +47,7 @@ const (
 // magic is how the text of every snapshot file begins.
 const magic = `{"format":"` + format + `"`
 
-// Is tells whether a file that begins so is a snapshot. Some hundred bytes are
+// Is reports whether a file that begins so is a snapshot. Some hundred bytes are
 // enough: the header is a compressed block of its own.
 func Is(head []byte) bool {
 	if len(head) < 2 || head[0] != 0x1f || head[1] != 0x8b {

@@ -68,7 +68,7 @@ func (m *marks) append(b []byte, v *snapshot.Value, depth int) ([]byte, error) {
 	return b, errOddKind
 }
 
-// plain tells whether JSON can say what a scalar is.
+// plain reports whether JSON can say what a scalar is.
 func plain(v *snapshot.Value) bool {
 	switch v.Kind {
 	case snapshot.Null:

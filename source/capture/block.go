@@ -175,7 +175,7 @@ func (s *splitter) plain(n int, line string, rest []byte) {
 	s.append(line)
 }
 
-// isCut tells whether a line stands where others were left out.
+// isCut reports whether a line stands where others were left out.
 func isCut(line string) bool {
 	t := strings.Trim(strings.TrimSpace(line), "[](){}<>-_ #")
 	switch strings.ToLower(t) {
@@ -186,13 +186,13 @@ func isCut(line string) bool {
 	return len(t) >= 2 && strings.Trim(t, ". ") == ""
 }
 
-// inConfig tells whether a line belongs to a kubeconfig that somebody showed: it is
+// inConfig reports whether a line belongs to a kubeconfig that somebody showed: it is
 // written as objects are (client-go tools/clientcmd/api/v1/types.go).
 func (s *splitter) inConfig(line string) bool {
 	return s.open != nil && s.open.command.kind == ofTold && s.open.source == fromPrompt && (line == "apiVersion: v1" || line == "kind: Config")
 }
 
-// isObject tells whether a line belongs to a dump of Kubernetes' objects.
+// isObject reports whether a line belongs to a dump of Kubernetes' objects.
 func isObject(line string) bool {
 	line = strings.TrimPrefix(line, "- ")
 	for _, key := range []string{"apiVersion:", `"apiVersion":`, `{"apiVersion":`, "kind:"} {
@@ -262,7 +262,7 @@ func prompt(line string) (host, words string, sure bool) {
 	return hostName(after[:end]), strings.TrimSpace(line[len(line[:strings.Index(line, "@")])+1+end+sign+1:]), true
 }
 
-// isWord tells whether a text may be a user's or a host's name.
+// isWord reports whether a text may be a user's or a host's name.
 func isWord(text string) bool {
 	for _, r := range text {
 		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '.' && r != '_' {

@@ -89,7 +89,7 @@ func Parse(name string, text []byte) ([]dataplane.Host, []snapshot.Coverage, err
 	return assemble([]*piece{p}, stem(name))
 }
 
-// Looks tells whether a text is a capture that Parse can read something from. An
+// Looks reports whether a text is a capture that Parse can read something from. An
 // object dump of Kubernetes is none, also where a string in it holds a capture.
 func Looks(text []byte) bool {
 	p, err := parseFile("", text)
@@ -238,7 +238,7 @@ func parseFile(name string, text []byte) (*piece, error) {
 	return p, nil
 }
 
-// understood tells whether anything was.
+// understood reports whether anything was.
 func (p *piece) understood() bool {
 	return slices.ContainsFunc(p.blocks, func(b *block) bool { return b.facts.any || b.source == fromMarker })
 }

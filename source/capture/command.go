@@ -57,7 +57,7 @@ type command struct {
 	speaker string // of ofSessions: "bird", "bird6"; empty: our script has asked all
 }
 
-// takes tells whether lines of that shape may be of this command.
+// takes reports whether lines of that shape may be of this command.
 func (c command) takes(kind string) bool { return c.kind == kind }
 
 // classify reads a command line; false: it is none of those that are read.
@@ -106,7 +106,7 @@ func program(words []string) []string {
 	return nil
 }
 
-// isProgram tells whether a line after "# " begins with a program and is no
+// isProgram reports whether a line after "# " begins with a program and is no
 // comment.
 func isProgram(line string) bool {
 	words := program(strings.Fields(line))

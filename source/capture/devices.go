@@ -169,7 +169,7 @@ func (r *deviceReader) detail(f []string) bool {
 	return true
 }
 
-// isKind tells whether a word may name a kind of device.
+// isKind reports whether a word may name a kind of device.
 func isKind(word string) bool {
 	for _, r := range word {
 		if (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '_' && r != '-' {

@@ -88,7 +88,7 @@ func (b *block) parse() {
 	}
 }
 
-// each gives the lines with something in them to a reader that tells whether it
+// each gives the lines with something in them to a reader that reports whether it
 // understood.
 func (b *block) each(read func(fields []string) bool) {
 	for i, line := range b.lines {
@@ -163,7 +163,7 @@ func (b *block) parseTableName(f []string) bool {
 	return true
 }
 
-// isJSON tells whether the block begins like JSON.
+// isJSON reports whether the block begins like JSON.
 func (b *block) isJSON() bool {
 	for _, l := range b.lines {
 		if l = strings.TrimSpace(l); l != "" {

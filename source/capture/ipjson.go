@@ -62,7 +62,7 @@ func integer(o object, key string) int {
 	return n
 }
 
-// has tells whether a member stands there, be it null: ip's way to say yes.
+// has reports whether a member stands there, be it null: ip's way to say yes.
 func has(o object, key string) bool {
 	v, ok := o[key]
 	return ok && v != false

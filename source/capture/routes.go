@@ -81,7 +81,7 @@ func (b *block) routeLine(i int, f []string, hops bool) *route {
 	return nil
 }
 
-// hasHops tells whether the next line is a next hop.
+// hasHops reports whether the next line is a next hop.
 func hasHops(lines []string) bool {
 	return len(lines) > 0 && strings.HasPrefix(strings.TrimSpace(lines[0]), "nexthop ")
 }

@@ -333,7 +333,7 @@ func value(w string) (any, bool) {
 	return strings.Trim(w, `"`), isName(w)
 }
 
-// isName tells whether a word may be one of nft's names of values.
+// isName reports whether a word may be one of nft's names of values.
 func isName(w string) bool {
 	for _, r := range strings.Trim(w, `"`) {
 		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.' {

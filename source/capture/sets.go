@@ -120,7 +120,7 @@ func (r *setReader) add(name string, f []string) bool {
 	return true
 }
 
-// isMember tells whether a member has as many parts as the set's type, and where
+// isMember reports whether a member has as many parts as the set's type, and where
 // its first is an address, whether that is one.
 func isMember(kind, text string) bool {
 	_, dimensions, _ := strings.Cut(kind, ":")

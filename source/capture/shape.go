@@ -163,7 +163,7 @@ func isNumber(text string) bool {
 	return text != "" && len(text) < 10
 }
 
-// isMAC tells whether the text is an Ethernet address.
+// isMAC reports whether the text is an Ethernet address.
 func isMAC(text string) bool {
 	if len(text) != 17 {
 		return false

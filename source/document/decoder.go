@@ -153,7 +153,7 @@ func (d *decoder) emptyList(l *list) {
 	}
 }
 
-// wants tells whether the object of that name is kept.
+// wants reports whether the object of that name is kept.
 func (d *decoder) wants(k kept, namespace, name string) bool {
 	return d.reading.Reads.Wants(k.kind, d.namespace(k, namespace), name)
 }

@@ -174,13 +174,13 @@ func (d *decoder) jsonLastHead(i item, h head) (head, error) {
 	return h, err
 }
 
-// mayRepeat tells whether a key of an object's head may stand twice in a text, in
+// mayRepeat reports whether a key of an object's head may stand twice in a text, in
 // quotes or in escapes.
 func mayRepeat(text []byte) bool {
 	return bytes.Count(text, []byte(`"kind"`)) > 1 || bytes.Count(text, []byte(`"apiVersion"`)) > 1 || bytes.Contains(text, []byte(`\u`))
 }
 
-// jsonMembers walks the members of an object until done. read tells whether it
+// jsonMembers walks the members of an object until done. read reports whether it
 // took the value.
 func (d *decoder) jsonMembers(text []byte, read func(key string) (bool, error), done func() bool) error {
 	dec := d.openJSON(text)

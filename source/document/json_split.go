@@ -182,7 +182,7 @@ func (s *splitter) passQuoted() bool {
 	}
 }
 
-// atItems tells whether the key that begins here is that of a list's items,
+// atItems reports whether the key that begins here is that of a list's items,
 // and goes to their bracket. Where it is not, nothing is passed over.
 func (s *splitter) atItems() bool {
 	const key = `items"`

@@ -120,16 +120,16 @@ func (s sieve) keepScalar(v snapshot.Value) snapshot.Value {
 	return v
 }
 
-// keepsText tells whether what is said here was declared: also by the items of
+// keepsText reports whether what is said here was declared: also by the items of
 // a list that is the whole of a document in a string.
 func (s sieve) keepsText() bool {
 	return s.fields.Whole() || s.place == placeText && s.fields.Ends()
 }
 
-// embeds tells whether a string here holds a document.
+// embeds reports whether a string here holds a document.
 func (s sieve) embeds() bool { return s.fields.YAML() && s.place != placeText }
 
-// ownsItem tells whether a key of a fieldsV1 stands for an item of a list. Who
+// ownsItem reports whether a key of a fieldsV1 stands for an item of a list. Who
 // owns items owns the list, as far as a path without items can tell.
 func ownsItem(key string) bool {
 	return strings.HasPrefix(key, "k:") || strings.HasPrefix(key, "v:") || strings.HasPrefix(key, "i:")

@@ -86,7 +86,7 @@ func (s *splitter) passBlank() {
 	}
 }
 
-// marker tells whether a YAML document marker stands here.
+// marker reports whether a YAML document marker stands here.
 func (s *splitter) marker(mark string) bool {
 	text := s.need(len(mark) + 1)
 	if !bytes.HasPrefix(text, []byte(mark)) {

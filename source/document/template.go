@@ -10,7 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// isTemplate tells whether a text that does not parse is one that some tool
+// isTemplate reports whether a text that does not parse is one that some tool
 // (Helm, Jinja) would first fill in.
 func isTemplate(text []byte) bool {
 	return bytes.Contains(text, []byte("{{")) || bytes.Contains(text, []byte("{%"))

@@ -147,7 +147,7 @@ func (d *decoder) walk(i item, roots []*yaml.Node) {
 	}
 }
 
-// untyped tells whether an item must wait for the list to name its kind.
+// untyped reports whether an item must wait for the list to name its kind.
 func (t *yamlTree) untyped(roots []*yaml.Node, i item) bool {
 	if _, known := i.list.typed(); known || len(roots) != 1 || len(roots[0].Content) == 0 {
 		return false

@@ -38,7 +38,7 @@ func (s *splitter) yamlDocument() {
 	s.emit(item{text: text, whole: whole, line: line, yaml: true})
 }
 
-// boundary tells whether the line that begins here ends a document.
+// boundary reports whether the line that begins here ends a document.
 func (s *splitter) boundary() bool {
 	c, ok := s.peek()
 	switch {
@@ -54,7 +54,7 @@ func (s *splitter) boundary() bool {
 	return false
 }
 
-// itemsKey tells whether a list's items begin below this line, in the layout
+// itemsKey reports whether a list's items begin below this line, in the layout
 // that kubectl prints.
 func (s *splitter) itemsKey() bool {
 	if c, ok := s.peek(); !ok || c != 'i' {

@@ -28,7 +28,7 @@ func kernelPaths() kernel {
 	return k
 }
 
-// has tells whether a part of the kernel is there. Whoever asks the part itself
+// has reports whether a part of the kernel is there. Whoever asks the part itself
 // over netlink may load it: netlink_create, ctrl_getfamily and nfnetlink_rcv_msg
 // call request_module (linux net/netlink/af_netlink.c, net/netlink/genetlink.c,
 // net/netfilter/nfnetlink.c). A module without parameters that is built in is not
@@ -79,7 +79,7 @@ func (k kernel) readSymbols() (map[string]bool, error) {
 	return found, err
 }
 
-// contains tells whether a line of the file is the one.
+// contains reports whether a line of the file is the one.
 func contains(name string, is func(string) bool) (bool, error) {
 	f, err := file.Open(name)
 	if err != nil {

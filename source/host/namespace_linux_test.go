@@ -62,7 +62,7 @@ func do(t testing.TB, line string) string {
 	return string(out)
 }
 
-// need tells whether the tools are installed; what is not tested is said.
+// need reports whether the tools are installed; what is not tested is said.
 func need(t testing.TB, tools ...string) bool {
 	t.Helper()
 	for _, name := range tools {

@@ -137,7 +137,7 @@ func (n *rulesets) legacyInUse(family string) (bool, error) {
 	return len(bytes.TrimSpace(names)) > 0, err
 }
 
-// nftInUse tells whether there is a table that iptables-nft may have made.
+// nftInUse reports whether there is a table that iptables-nft may have made.
 func (n *rulesets) nftInUse(family string) bool {
 	if n.unknown {
 		return !n.none

@@ -82,7 +82,7 @@ func (s *routeSockets) Rules(ctx context.Context, family int) ([][]byte, error) 
 	return s.ask.dump(ctx, unix.RTM_GETRULE, &nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(family)}})
 }
 
-// Moved tells whether the kernel has announced a change, or so many that it lost
+// Moved reports whether the kernel has announced a change, or so many that it lost
 // some, and takes all announcements that have come.
 func (s *routeSockets) Moved() bool {
 	moved := false

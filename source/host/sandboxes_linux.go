@@ -91,7 +91,7 @@ func (b *boxes) fail(file string, err error) {
 	b.lost++
 }
 
-// kept tells whether there is a folder for files at all.
+// kept reports whether there is a folder for files at all.
 func (b *boxes) kept() bool {
 	for _, dir := range []string{"/var/lib/cni/results", "/var/lib/cni/cache/results", "/var/lib/cni/networks"} {
 		if f, err := openBelow(b.at.root, dir); err == nil {
@@ -177,7 +177,7 @@ func (b *boxes) add(h held, s dataplane.Sandbox) {
 	b.out = append(b.out, s)
 }
 
-// isGone tells whether a namespace has gone that was bound to a file: containerd and
+// isGone reports whether a namespace has gone that was bound to a file: containerd and
 // CRI-O bind theirs in /run/netns, also by the name /var/run/netns. Where that
 // folder cannot be seen, nothing is gone.
 func (b *boxes) isGone(netns string) bool {

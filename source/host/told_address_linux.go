@@ -56,7 +56,7 @@ func splitAddress(text string) (host string, port uint16, ok bool, err error) {
 	return host, port, true, nil
 }
 
-// isName tells whether it may be a name of the DNS or of /etc/hosts.
+// isName reports whether it may be a name of the DNS or of /etc/hosts.
 func isName(text string) bool {
 	return text != "" && len(text) <= 253 && !strings.ContainsFunc(text, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '-' || r == '_')

@@ -133,7 +133,7 @@ func parseArgs(text []byte, who string) ([]mention, error) {
 // apiserverPort is what kubeadm and its kin let the apiserver listen on.
 const apiserverPort = 6443
 
-// isAPI tells whether a proxy's server is an apiserver: by its port, or by the name
+// isAPI reports whether a proxy's server is an apiserver: by its port, or by the name
 // of the group it is in, as kubespray's kube_apiserver and kube_api_backend are.
 func isAPI(group string, port uint16) bool {
 	group = strings.ToLower(group)

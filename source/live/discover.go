@@ -80,7 +80,7 @@ func known(kinds []snapshot.Kind) []target {
 	return targets
 }
 
-// readGroups asks which groups there are, and tells whether the server has said together
+// readGroups asks which groups there are, and reports whether the server has said together
 // with them what they hold.
 func (c *catalogue) readGroups(ctx context.Context) (together bool, err error) {
 	ctx, w := watch(ctx, c.limit)

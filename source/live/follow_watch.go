@@ -114,7 +114,7 @@ func unlinedAll(s *snapshot.Snapshot) {
 	}
 }
 
-// homeless tells whether the namespace of a part is not there: nothing can stand in it then.
+// homeless reports whether the namespace of a part is not there: nothing can stand in it then.
 // An apiserver says "forbidden" of that, too, since no Role can be there either (kubernetes
 // staging/src/k8s.io/apiserver pkg/endpoints/filters/authorization.go: before the storage).
 func (s *source) homeless(ctx context.Context) bool {

@@ -116,7 +116,7 @@ func (l *listing) list(ctx context.Context, at string) error {
 	}
 }
 
-// anotherMoment tells whether a list's token has expired, and with which token
+// anotherMoment reports whether a list's token has expired, and with which token
 // it may go on.
 func anotherMoment(err error) (token string, gone bool) {
 	var status *apierrors.StatusError
@@ -142,7 +142,7 @@ func (l *listing) page(ctx context.Context, at, token string) (document.Result, 
 	return res, err
 }
 
-// isList tells whether an answer was a list of the kind. Some aggregated servers
+// isList reports whether an answer was a list of the kind. Some aggregated servers
 // write an empty one without items, which decodes as an object of its own.
 func (l *listing) isList(res document.Result) bool {
 	name := l.kind.Kind + "List"

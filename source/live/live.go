@@ -106,7 +106,7 @@ func numerous(k snapshot.Kind) int {
 	return 0
 }
 
-// fileOnly tells whether a kind is the format of a file and nothing that an API
+// fileOnly reports whether a kind is the format of a file and nothing that an API
 // server could serve.
 func fileOnly(k snapshot.Kind) bool {
 	return strings.HasSuffix(k.Group, "kubeproxy.config.k8s.io") || strings.HasSuffix(k.Group, "kubeadm.k8s.io")

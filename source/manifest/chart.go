@@ -15,7 +15,7 @@ type charts struct {
 	dirs map[string]bool
 }
 
-// template tells whether a file is one of a chart's templates: below a
+// template reports whether a file is one of a chart's templates: below a
 // directory templates that stands beside a Chart.yaml.
 func (c *charts) template(file string) bool {
 	full, err := filepath.Abs(file)

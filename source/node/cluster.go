@@ -85,7 +85,7 @@ func Answered(h *dataplane.Host, dials []dataplane.Dial, server string) bool {
 	})
 }
 
-// balanced tells whether IPVS leads a connection on, to one who has shown a certificate:
+// balanced reports whether IPVS leads a connection on, to one who has shown a certificate:
 // a balancer of apiservers on this host.
 func balanced(h *dataplane.Host, d dataplane.Dial) bool {
 	return len(d.Names) > 0 && slices.ContainsFunc(h.Servers, func(v dataplane.VirtualServer) bool {

@@ -35,7 +35,7 @@ func (w workload) repository() string {
 	return repo
 }
 
-// hostNetwork tells whether the Pods have the address of their Node.
+// hostNetwork reports whether the Pods have the address of their Node.
 func (w workload) hostNetwork() bool { return w.owner == daemonSet || w.owner == staticPods }
 
 const (

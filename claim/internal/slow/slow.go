@@ -93,7 +93,7 @@ func (r *Register) where(keep func(claim.Claim) bool) iter.Seq[claim.Claim] {
 	}
 }
 
-// meet tells whether two ranges share an address. A range that ends before it
+// meet reports whether two ranges share an address. A range that ends before it
 // begins, or in another family, has none.
 func meet(a, b claim.Range) bool {
 	if !whole(a) || !whole(b) || a.From.BitLen() != b.From.BitLen() {

@@ -22,7 +22,7 @@ import (
 // their way to the apiserver until they have. Where the writer of a status is a controller,
 // what it acts on comes first.
 func TakeoverFix(p *rule.Pass, subjects []claim.Claim, t explain.Target) explain.Fix {
-	f := explain.Fix{Text: "take the claim away where the API is still reached; then make sure that every node has heard of it"}
+	f := explain.Fix{Text: "take the claim away where the API is still reached; then make sure that every node has learned of it"}
 	era := p.Facts.Behavior()
 	cut := t.API && p.Facts.WithoutAddress(t.Address) != cluster.APIReached
 	sealed, taken := cut && era.Binds, cut && t.TakesAPI(p.Facts)

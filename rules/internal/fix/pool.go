@@ -95,7 +95,7 @@ func standsIn(c claim.Claim) string {
 	return fmt.Sprintf(" (%s:%d)", c.Origin.File, c.Origin.Line)
 }
 
-// AutoAssigned tells whether a pool is handed out without being asked for.
+// AutoAssigned reports whether a pool is handed out without being asked for.
 func AutoAssigned(p *rule.Pass, pool claim.Claim) bool {
 	o := p.Object(pool.By)
 	return o == nil || o.Field("spec", "autoAssign").Text() != "false"

@@ -51,7 +51,7 @@ func PlainAddrs(ips []netip.Addr) string {
 	return explain.Names(texts)
 }
 
-// Single tells whether the key is one unicast address.
+// Single reports whether the key is one unicast address.
 func Single(p *rule.Pass) (netip.Addr, bool) {
 	return p.Key.Range.From, p.Key.Range.IsSingle()
 }

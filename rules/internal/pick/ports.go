@@ -20,7 +20,7 @@ func PortsOn(claims []claim.Claim) map[snapshot.Port]bool {
 	return ports
 }
 
-// TakePort tells whether one of the claims is about one of the ports.
+// TakePort reports whether one of the claims is about one of the ports.
 func TakePort(claims []claim.Claim, ports map[snapshot.Port]bool) bool {
 	for _, c := range claims {
 		if slices.ContainsFunc(c.Ports, func(port snapshot.Port) bool { return ports[port] }) {

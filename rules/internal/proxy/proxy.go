@@ -33,7 +33,7 @@ func Inert(p *rule.Pass, claims []claim.Claim) (s rule.Severity, ok bool) {
 	return s, true
 }
 
-// Binds tells whether the proxy takes whole addresses: kube-proxy up to 1.10 does
+// Binds reports whether the proxy takes whole addresses: kube-proxy up to 1.10 does
 // not, in ipvs mode either.
 func Binds(f *rule.Facts) bool { return f.Behavior().Binds }
 

@@ -15,7 +15,7 @@ import (
 	"whohas/snapshot"
 )
 
-// BalanceAPI tells whether virtual servers of a host lead to apiservers: a balancer of
+// BalanceAPI reports whether virtual servers of a host lead to apiservers: a balancer of
 // the control plane on each host, as kube-vip, keepalived and lvscare make one, or a
 // Service in front of it.
 func BalanceAPI(p *rule.Pass, h *dataplane.Host, servers []dataplane.VirtualServer) bool {
@@ -27,13 +27,13 @@ func BalanceAPI(p *rule.Pass, h *dataplane.Host, servers []dataplane.VirtualServ
 	})
 }
 
-// LeadsToServer tells whether an apiserver is behind a destination of what is taken for
+// LeadsToServer reports whether an apiserver is behind a destination of what is taken for
 // one. Where no object says, a machine's is: by its port, and by no Pod being there.
 func LeadsToServer(p *rule.Pass, h *dataplane.Host, at, to netip.AddrPort) bool {
 	return isAPIServer(p, to.Addr(), to.Port()) || toldServer(p, at) && (to.Port() == at.Port() || to.Port() == 6443) && h != nil && !podThere(h, to.Addr())
 }
 
-// toldServer tells whether hosts are told to find an apiserver at an address and port.
+// toldServer reports whether hosts are told to find an apiserver at an address and port.
 func toldServer(p *rule.Pass, at netip.AddrPort) bool {
 	for c := range p.View.OverlappingIn(claim.Single(at.Addr()), claim.ControlPlane) {
 		if slices.Contains(c.Ports, snapshot.Port{Proto: "TCP", Number: at.Port()}) {
@@ -43,7 +43,7 @@ func toldServer(p *rule.Pass, at netip.AddrPort) bool {
 	return false
 }
 
-// podThere tells whether a host's routes lead to an address as to a Pod: through a
+// podThere reports whether a host's routes lead to an address as to a Pod: through a
 // tunnel or a container's device, or over another node. Machines are on a subnet of a
 // card, or behind the default route.
 func podThere(h *dataplane.Host, ip netip.Addr) bool {
@@ -68,7 +68,7 @@ func cardNamed(h *dataplane.Host, name string) bool {
 	})
 }
 
-// isAPIServer tells whether an apiserver is known to answer there.
+// isAPIServer reports whether an apiserver is known to answer there.
 func isAPIServer(p *rule.Pass, ip netip.Addr, port uint16) bool {
 	if slices.Contains(p.Facts.APIBackends, ip) && slices.ContainsFunc(p.Facts.APIServers, func(e cluster.Endpoint) bool { return e.Port == port }) {
 		return true

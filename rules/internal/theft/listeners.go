@@ -33,7 +33,7 @@ func Listens(p *rule.Pass) map[snapshot.Port]string {
 	return out
 }
 
-// TakenListener tells whether one of the claims takes a port on which the
+// TakenListener reports whether one of the claims takes a port on which the
 // address's host itself listens.
 func TakenListener(p *rule.Pass, subjects []claim.Claim, node cluster.Node) bool {
 	api := ServesAPI(p)
@@ -77,7 +77,7 @@ func listenersOn(claims []claim.Claim) map[snapshot.Port]listeners {
 	return on
 }
 
-// ServesAPI tells whether the apiserver is reached at the key's address.
+// ServesAPI reports whether the apiserver is reached at the key's address.
 func ServesAPI(p *rule.Pass) bool {
 	for range p.Others(claim.ControlPlane) {
 		return true

@@ -136,7 +136,7 @@ func ModeNotes(p *rule.Pass, t explain.Target) []explain.Link {
 		})
 	}
 	at, over := PassedOver(p, Stolen(p).Held)
-	ruled := len(at) == 0 && len(over) > 0 // they hear of the change
+	ruled := len(at) == 0 && len(over) > 0 // they learn of the change
 	if era.Binds && t.API && !ruled && p.Facts.WithoutAddress(t.Address) != cluster.APIReached {
 		notes = append(notes, explain.Link{
 			Text:     "removing the claim alone does not heal a node whose way to the apiserver is this address",

@@ -98,7 +98,7 @@ const (
 	NTPPort = 123
 )
 
-// isMachines tells whether an address that a host's files speak of can be a machine's,
+// isMachines reports whether an address that a host's files speak of can be a machine's,
 // and not a Service's: a network plugin's kubeconfig names the apiserver by its ClusterIP,
 // and resolv.conf may name the cluster's DNS. Where the ClusterIPs are not known it must
 // be in a subnet of the host's own.
