@@ -23,7 +23,7 @@ var ClaimsControlPlane = add(rule.Rule{
 	Policy:   rule.Policy{Refuses: rule.RefusesControlPlane},
 	Doc: rule.Doc{
 		Problem: "A Service, a request, a pool or a Gateway claims the address under which the apiserver is reached: a virtual IP, kubeadm's controlPlaneEndpoint, the endpoints of default/kubernetes.",
-		Effect:  "In IPVS mode every node that does not hold the address at that moment puts it on " + kubeproxy.IPVSDevice + " and finds nobody there when it looks for the apiserver: all such nodes become NotReady at once, and kube-proxy no longer learns of the fix. An L2 announcer takes the address away on the wire. In the other modes, if the Service's port is the apiserver's, who connects anew does not find it; open connections stay.",
+		Effect:  "In IPVS mode every node that does not hold the address at that moment puts it on " + kubeproxy.IPVSDevice + " and finds nobody there when it looks for the apiserver: all such nodes become NotReady at once, and kube-proxy no longer learns of the fix. An L2 announcer takes the address away on the wire. In the other modes, if the Service's port is the apiserver's, new connections no longer reach it; established ones survive.",
 		Why:     "A control-plane VIP stands in no Node's status, so that not even a careful look at the nodes shows whose it is.",
 		Fix:     "Give the Service another address. A VIP of the control plane belongs to the control plane alone.",
 		Since:   "kube-proxy 1.11 (IPVS)",
