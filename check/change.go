@@ -52,6 +52,9 @@ func Compare(base, change *snapshot.Snapshot, t Terms) Compared {
 	if views.Says || !reflect.DeepEqual(was, both) {
 		c.Worse = worseOf(c.Worse, Worse(before, Run(input(views.ByBase, was, withHostsOf(base, over)))))
 	}
+	if len(change.Hosts) > 0 {
+		c.Worse = worseOf(c.Worse, Worse(before, Run(input(views.ByObjects, both, withHostsOf(base, over)))))
+	}
 	return c
 }
 

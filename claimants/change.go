@@ -23,9 +23,12 @@ type Change struct {
 	// ByBase leaves out what the change says of owners; ByBoth has it beside what the
 	// base says.
 	ByBase, ByBoth claim.View
-	Base, Own      claim.View // of each alone
-	Says           bool       // ByBase and ByBoth differ
-	Replaced       map[snapshot.Ref]bool
+	// ByObjects is ByBoth without what the change's kernels show: another reading of a
+	// host excuses nothing that its objects do.
+	ByObjects claim.View
+	Base, Own claim.View // of each alone
+	Says      bool       // ByBase and ByBoth differ
+	Replaced  map[snapshot.Ref]bool
 }
 
 // Compare makes the views of a change. Neither snapshot is changed; more is claimed
@@ -45,6 +48,7 @@ func Compare(base, change *snapshot.Snapshot, more ...claim.Claim) Change {
 	})
 	c.ByBase = claim.Join(kept, claim.Through(own, func(x claim.Claim) (claim.Claim, bool) { return x, x.Role&takes != 0 }))
 	c.ByBoth = claim.Join(kept, own)
+	c.ByObjects = claim.Join(kept, claim.Through(own, func(x claim.Claim) (claim.Claim, bool) { return x, x.By.Kind != "Host" }))
 	for range c.Own.In(Evidence) {
 		c.Says = true
 		break
