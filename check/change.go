@@ -34,7 +34,8 @@ type Compared struct {
 // Compare judges a change so that it cannot excuse itself: it may add to what the base
 // says of owners and of the proxy, and not take away (decision 0020). It is judged
 // twice: by the base's evidence alone, on which nothing in the change has any
-// influence, and by both together, whichever is worse. So more evidence in a change
+// influence, and by both together, whichever is worse; a third time, where it brings
+// readings of hosts, without those. So more evidence in a change
 // never makes less of what it takes.
 func Compare(base, change *snapshot.Snapshot, t Terms) Compared {
 	over := snapshot.Over(base, change)
