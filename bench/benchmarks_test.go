@@ -20,6 +20,9 @@ func TestBenchmarks(t *testing.T) {
 	tab.add(row{what: "    of what is refused", unit: micros, values: []float64{90}})
 	tab.add(row{what: "policy", size: "100 addresses", unit: millis, values: []float64{1}})
 	tab.add(row{what: "policy", size: "1000 addresses", unit: millis, values: []float64{2}})
+	tab.add(row{what: "register", unit: objects, values: []float64{5e4}})
+	tab.add(row{what: "  kept", unit: mebibytes, values: []float64{2}})
+	tab.add(row{what: "  against none", unit: times, values: []float64{1.5}})
 	var text bytes.Buffer
 	if err := tab.benchmarks(&text); err != nil {
 		t.Fatal(err)
@@ -46,6 +49,7 @@ func TestBenchmarks(t *testing.T) {
 		{"GuardDecisionHalfOfThem/99Of100", "sec/op", 8e-5},
 		{"GuardDecisionHalfOfThem/99Of100/OfWhatIsRefused", "sec/op", 9e-5},
 		{"Policy", "sec/op", 1e-3}, {"Policy/1000Addresses", "sec/op", 2e-3},
+		{"Register", "objects/s", 5e4}, {"Register/Kept", "B", 2 << 20}, {"Register/AgainstNone", "x", 1.5},
 	}
 	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b float64) bool { return a-b < 1e-12 && b-a < 1e-12 })); diff != "" {
 		t.Error(diff)

@@ -100,7 +100,7 @@ func watched(f *clustergen.Cluster) (*watch.Watch, snapshot.Reads, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	go w.Draw(ctx)
+	go w.Infer(ctx)
 	<-w.Ready()
 	return w, reads, nil
 }

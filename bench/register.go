@@ -55,7 +55,7 @@ func measureRegister(s *snapshot.Snapshot) inProcess {
 	before := liveHeap()
 	w := watchHeap()
 	begun := time.Now()
-	facts := cluster.Draw(s, "", "")
+	facts := cluster.Infer(s, "", "")
 	view := claimants.View(s)
 	registered := time.Now()
 	in := check.Input{View: view, Facts: facts, Objects: s, Coverage: s.Coverage, Rules: rules.All()}

@@ -52,7 +52,7 @@ func (p Purpose) String() string {
 // Of several rules that match, the first is taken.
 type Change struct {
 	Take  bool
-	Rule  dataplane.Policy
+	Rule  dataplane.Rule
 	Route dataplane.Route // its Table is set
 }
 
@@ -117,7 +117,7 @@ type Bypass struct {
 	IP      netip.Addr
 	Purpose Purpose
 	InForce bool // the local table is passed over, and another has a route to the address
-	Rule    dataplane.Policy
+	Rule    dataplane.Rule
 }
 
 // Of lists the bypasses that a host has, by address.
@@ -133,7 +133,7 @@ func Of(h *dataplane.Host) []Bypass {
 // Over reports whether a host passes over its local table for an address, by whose rule
 // ever, and has a route to it: what the host itself sends leaves by that route. It is
 // false where the rules or routes were not read.
-func Over(h *dataplane.Host, ip netip.Addr) (dataplane.Policy, bool) {
+func Over(h *dataplane.Host, ip netip.Addr) (dataplane.Rule, bool) {
 	d := newChain(h, familyOf(ip)).decides(ip)
 	return d.rule, d.over
 }

@@ -22,11 +22,11 @@ var (
 )
 
 // rulesOf reads rules as ip prints them, and no others than these tests have.
-func rulesOf(t *testing.T, text string) []dataplane.Policy {
+func rulesOf(t *testing.T, text string) []dataplane.Rule {
 	t.Helper()
-	var out []dataplane.Policy
+	var out []dataplane.Rule
 	for line := range strings.SplitSeq(strings.TrimSpace(text), "\n") {
-		r := dataplane.Policy{Family: 4}
+		r := dataplane.Rule{Family: 4}
 		f := strings.Fields(line)
 		fmt.Sscanf(f[0], "%d:", &r.Priority)
 		for i := 1; i < len(f); i++ {
@@ -58,8 +58,8 @@ func rulesOf(t *testing.T, text string) []dataplane.Policy {
 	return out
 }
 
-func hostWith(rules []dataplane.Policy) *dataplane.Host {
-	return &dataplane.Host{Name: "cdev02", Policies: rules,
+func hostWith(rules []dataplane.Rule) *dataplane.Host {
+	return &dataplane.Host{Name: "cdev02", Rules: rules,
 		Addresses: []dataplane.Address{
 			{Link: "eth0", Prefix: netip.MustParsePrefix("192.168.10.115/24")},
 			{Link: "kube-ipvs0", Prefix: netip.MustParsePrefix("192.168.10.114/32")}},
@@ -72,7 +72,7 @@ const kernels = `
 32767: from all lookup default`
 
 // run does changes as a kernel does.
-func run(rules []dataplane.Policy, changes []Change) []dataplane.Policy {
+func run(rules []dataplane.Rule, changes []Change) []dataplane.Rule {
 	for _, c := range changes {
 		if !c.Take {
 			rules = put(rules, c.Rule)
@@ -197,16 +197,16 @@ func TestEveryStep(t *testing.T) {
 	})
 }
 
-func drawRules(t *rapid.T) []dataplane.Policy {
+func drawRules(t *rapid.T) []dataplane.Rule {
 	local := rapid.SampledFrom([]int{0, 1, 2, 20, 100, 32765}).Draw(t, "local")
-	rules := []dataplane.Policy{{Family: 4, Priority: local, Table: 255, Protocol: rapid.SampledFrom([]string{"", "", "boot"}).Draw(t, "protocol")}}
+	rules := []dataplane.Rule{{Family: 4, Priority: local, Table: 255, Protocol: rapid.SampledFrom([]string{"", "", "boot"}).Draw(t, "protocol")}}
 	for _, priority := range rapid.SliceOfN(rapid.SampledFrom([]int{0, 1, 2, 9, 19, 20, 21, 99, 100, 101, 1000, 32765}), 0, 4).Draw(t, "others") {
-		rules = put(rules, dataplane.Policy{Family: 4, Priority: priority, From: netip.MustParsePrefix("10.0.0.0/8"), Table: 100})
+		rules = put(rules, dataplane.Rule{Family: 4, Priority: priority, From: netip.MustParsePrefix("10.0.0.0/8"), Table: 100})
 	}
-	return put(rules, dataplane.Policy{Family: 4, Priority: 32766, Table: 254})
+	return put(rules, dataplane.Rule{Family: 4, Priority: 32766, Table: 254})
 }
 
-func steps(t *rapid.T, rules []dataplane.Policy, changes []Change) []dataplane.Policy {
+func steps(t *rapid.T, rules []dataplane.Rule, changes []Change) []dataplane.Rule {
 	t.Helper()
 	foreign := others(rules)
 	for _, c := range changes {
@@ -229,7 +229,7 @@ var addresses = cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })
 
 // others are the rules that are neither ours nor the local table's, and on which side of
 // the local table's each stands.
-func others(rules []dataplane.Policy) []string {
+func others(rules []dataplane.Rule) []string {
 	var out []string
 	side := "before"
 	for _, r := range rules {
@@ -243,7 +243,7 @@ func others(rules []dataplane.Policy) []string {
 	return out
 }
 
-func same(t *rapid.T, want, got []dataplane.Policy) {
+func same(t *rapid.T, want, got []dataplane.Rule) {
 	t.Helper()
 	want = slices.Clone(want)
 	for i := range want { // a rule 0 that was put back by hand becomes the kernel's

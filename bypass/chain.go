@@ -16,14 +16,14 @@ import (
 type chain struct {
 	host    *dataplane.Host
 	family  int
-	rules   []dataplane.Policy
+	rules   []dataplane.Rule
 	wanted  []netip.Addr
 	changes []Change
 }
 
 func newChain(h *dataplane.Host, family int) *chain {
 	c := &chain{host: h, family: family}
-	for _, r := range h.Policies {
+	for _, r := range h.Rules {
 		if r.Family == family {
 			c.rules = append(c.rules, r)
 		}
@@ -32,18 +32,18 @@ func newChain(h *dataplane.Host, family int) *chain {
 }
 
 // bare reports whether a rule asks nothing of a packet but where it goes.
-func bare(r dataplane.Policy) bool {
+func bare(r dataplane.Rule) bool {
 	return !r.Not && !r.From.IsValid() && r.In == "" && r.Out == "" && r.Mark == 0 && r.Mask == 0 && r.Other == ""
 }
 
 // forAll reports whether a rule is asked for every packet.
-func forAll(r dataplane.Policy) bool { return bare(r) && (!r.To.IsValid() || r.To.Bits() == 0) }
+func forAll(r dataplane.Rule) bool { return bare(r) && (!r.To.IsValid() || r.To.Bits() == 0) }
 
-func isLocal(r dataplane.Policy) bool {
+func isLocal(r dataplane.Rule) bool {
 	return forAll(r) && r.Type == "" && r.Goto == 0 && r.Table == dataplane.TableLocal && r.Suppress == 0
 }
 
-func isNop(r dataplane.Policy) bool { return forAll(r) && r.Type == "nop" }
+func isNop(r dataplane.Rule) bool { return forAll(r) && r.Type == "nop" }
 
 // local gives the preference of the local table's rule.
 func (c *chain) local() (int, error) {
@@ -65,7 +65,7 @@ func before(local int) int { return max(0, local-1) }
 
 // isOurs reports whether a rule has the form of a bypass, and its purpose: also of one
 // that was put when the local table's rule had another place, and leads nowhere now.
-func (c *chain) isOurs(r dataplane.Policy) (Purpose, bool) {
+func (c *chain) isOurs(r dataplane.Rule) (Purpose, bool) {
 	if !bare(r) || !r.To.IsValid() || !r.To.IsSingleIP() || r.Protocol != "" || r.Goto == 0 {
 		return 0, false
 	}
@@ -113,8 +113,8 @@ func (c *chain) put(purpose Purpose) error {
 			return err
 		}
 	}
-	if !slices.ContainsFunc(c.rules, func(r dataplane.Policy) bool { return isNop(r) && r.Priority == end }) {
-		c.add(dataplane.Policy{Family: c.family, Priority: end, Type: "nop"})
+	if !slices.ContainsFunc(c.rules, func(r dataplane.Rule) bool { return isNop(r) && r.Priority == end }) {
+		c.add(dataplane.Rule{Family: c.family, Priority: end, Type: "nop"})
 	}
 	for _, b := range c.bypasses() { // what led over a rule that has been moved since
 		if slices.Contains(c.wanted, b.IP) && b.Purpose == purpose && b.Rule.Goto != end {
@@ -132,11 +132,11 @@ func (c *chain) put(purpose Purpose) error {
 
 // missing are the gotos of what is wanted that do not stand before the local table's
 // rule. Where none is missing but a nop, what others have put since is in nobody's way.
-func (c *chain) missing(local, end int) []dataplane.Policy {
+func (c *chain) missing(local, end int) []dataplane.Rule {
 	stand := c.rules[:slices.IndexFunc(c.rules, isLocal)]
-	var out []dataplane.Policy
+	var out []dataplane.Rule
 	for _, ip := range c.wanted {
-		r := dataplane.Policy{Family: c.family, Priority: before(local), To: netip.PrefixFrom(ip, ip.BitLen()), Goto: end}
+		r := dataplane.Rule{Family: c.family, Priority: before(local), To: netip.PrefixFrom(ip, ip.BitLen()), Goto: end}
 		if !slices.Contains(stand, r) {
 			out = append(out, r)
 		}
@@ -196,7 +196,7 @@ func (c *chain) tidy() {
 	}
 	for {
 		first := slices.IndexFunc(c.rules, isLocal)
-		if !slices.ContainsFunc(c.rules[first+1:], func(r dataplane.Policy) bool { return isLocal(r) && r.Priority == c.rules[first].Priority }) {
+		if !slices.ContainsFunc(c.rules[first+1:], func(r dataplane.Rule) bool { return isLocal(r) && r.Priority == c.rules[first].Priority }) {
 			break
 		}
 		c.take(c.rules[first])
@@ -217,20 +217,20 @@ func (c *chain) takeNops() {
 	local := c.rules[slices.IndexFunc(c.rules, isLocal)].Priority
 	for _, r := range slices.Clone(c.rules) {
 		ours := isNop(r) && r.Protocol == "" && (slices.Contains([]int{local + int(Repair), local + int(Shield)}, r.Priority) || r.Priority <= int(Shield))
-		if ours && !slices.ContainsFunc(c.rules, func(g dataplane.Policy) bool { return g.Goto == r.Priority }) {
+		if ours && !slices.ContainsFunc(c.rules, func(g dataplane.Rule) bool { return g.Goto == r.Priority }) {
 			c.take(r)
 		}
 	}
 }
 
 // add puts a rule where the kernel does: behind those of its preference.
-func (c *chain) add(r dataplane.Policy) {
+func (c *chain) add(r dataplane.Rule) {
 	c.changes = append(c.changes, Change{Rule: r})
 	c.rules = put(c.rules, r)
 }
 
-func put(rules []dataplane.Policy, r dataplane.Policy) []dataplane.Policy {
-	i := slices.IndexFunc(rules, func(o dataplane.Policy) bool { return o.Priority > r.Priority })
+func put(rules []dataplane.Rule, r dataplane.Rule) []dataplane.Rule {
+	i := slices.IndexFunc(rules, func(o dataplane.Rule) bool { return o.Priority > r.Priority })
 	if i < 0 {
 		i = len(rules)
 	}
@@ -238,7 +238,7 @@ func put(rules []dataplane.Policy, r dataplane.Policy) []dataplane.Policy {
 }
 
 // take takes the first rule that is equal.
-func (c *chain) take(r dataplane.Policy) {
+func (c *chain) take(r dataplane.Rule) {
 	if i := slices.Index(c.rules, r); i >= 0 {
 		c.changes = append(c.changes, Change{Take: true, Rule: r})
 		c.rules = slices.Delete(slices.Clone(c.rules), i, i+1)

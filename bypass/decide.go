@@ -11,8 +11,8 @@ import (
 
 // decision is what the rules make of what the host itself sends to an address.
 type decision struct {
-	over bool             // not the local table's entry decides
-	rule dataplane.Policy // that led over the local table
+	over bool           // not the local table's entry decides
+	rule dataplane.Rule // that led over the local table
 }
 
 // decides walks the rules as the kernel does (linux net/core/fib_rules.c
@@ -28,7 +28,7 @@ func (c *chain) decides(ip netip.Addr) decision {
 			return decision{}
 		case !bare(r) || !to || r.Type == "nop":
 		case r.Goto > 0:
-			next := slices.IndexFunc(c.rules, func(o dataplane.Policy) bool { return o.Priority == r.Goto })
+			next := slices.IndexFunc(c.rules, func(o dataplane.Rule) bool { return o.Priority == r.Goto })
 			if next < 0 || next <= i { // unresolved: the rule is passed over
 				continue
 			}
@@ -41,7 +41,7 @@ func (c *chain) decides(ip netip.Addr) decision {
 		case r.Table == dataplane.TableLocal:
 			return decision{}
 		case c.leads(r, ip):
-			if d.rule == (dataplane.Policy{}) {
+			if d.rule == (dataplane.Rule{}) {
 				d.rule = r
 			}
 			d.over = true
@@ -53,7 +53,7 @@ func (c *chain) decides(ip netip.Addr) decision {
 
 // leads reports whether the table of a rule has a route to an address, on another device
 // than one that has the address itself: of IPv6 each address brings a route of its own.
-func (c *chain) leads(r dataplane.Policy, ip netip.Addr) bool {
+func (c *chain) leads(r dataplane.Rule, ip netip.Addr) bool {
 	route, ok := bestRoute(c.host, r.Table, ip)
 	return ok && route.To.Bits() >= r.Suppress && !holds(c.host, route.Link, ip)
 }

@@ -15,9 +15,9 @@ import (
 func Usual(ip netip.Addr) *dataplane.Host {
 	h := &dataplane.Host{Routes: []dataplane.Route{{Table: dataplane.TableMain, Type: "unicast", To: netip.PrefixFrom(ip, 0).Masked()}}}
 	for _, family := range []int{4, 6} {
-		h.Policies = append(h.Policies,
-			dataplane.Policy{Family: family, Priority: 0, Table: dataplane.TableLocal},
-			dataplane.Policy{Family: family, Priority: 32766, Table: dataplane.TableMain})
+		h.Rules = append(h.Rules,
+			dataplane.Rule{Family: family, Priority: 0, Table: dataplane.TableLocal},
+			dataplane.Rule{Family: family, Priority: 32766, Table: dataplane.TableMain})
 	}
 	return h
 }
@@ -26,7 +26,7 @@ func Usual(ip netip.Addr) *dataplane.Host {
 // and to take that back. put is zero where the host does it already. Of a host whose rules
 // were not read, the kernel's own are assumed.
 func Commands(h *dataplane.Host, ip netip.Addr) (put, back command.Line, err error) {
-	if h == nil || !slices.ContainsFunc(h.Policies, func(r dataplane.Policy) bool { return r.Family == familyOf(ip) }) {
+	if h == nil || !slices.ContainsFunc(h.Rules, func(r dataplane.Rule) bool { return r.Family == familyOf(ip) }) {
 		h = Usual(ip)
 	}
 	changes, err := Put(h, Repair, ip)
@@ -45,7 +45,7 @@ func Commands(h *dataplane.Host, ip netip.Addr) (put, back command.Line, err err
 // After is a host as it is when changes have been made. The host itself stays as it is.
 func After(h *dataplane.Host, changes []Change) *dataplane.Host {
 	after := *h
-	after.Policies, after.Routes = slices.Clone(h.Policies), slices.Clone(h.Routes)
+	after.Rules, after.Routes = slices.Clone(h.Rules), slices.Clone(h.Routes)
 	for _, c := range changes {
 		rule, route := c.Rule, c.Route
 		switch {
@@ -54,10 +54,10 @@ func After(h *dataplane.Host, changes []Change) *dataplane.Host {
 		case route.Table != 0:
 			after.Routes = append(after.Routes, route)
 		case !c.Take:
-			after.Policies = put(after.Policies, rule)
+			after.Rules = put(after.Rules, rule)
 		default:
-			if i := slices.Index(after.Policies, rule); i >= 0 {
-				after.Policies = slices.Delete(after.Policies, i, i+1)
+			if i := slices.Index(after.Rules, rule); i >= 0 {
+				after.Rules = slices.Delete(after.Rules, i, i+1)
 			}
 		}
 	}

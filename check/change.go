@@ -40,7 +40,7 @@ type Compared struct {
 func Compare(base, change *snapshot.Snapshot, t Terms) Compared {
 	over := snapshot.Over(base, change)
 	views := claimants.Compare(base, change, t.Declared...)
-	was := cluster.Draw(base, t.Mode, t.ModeFrom)
+	was := cluster.Infer(base, t.Mode, t.ModeFrom)
 	both, milder := worst(was, candidates(over, change, t))
 	input := func(v claim.View, f *cluster.Facts, objects *snapshot.Snapshot) Input {
 		return Input{View: v, Facts: f, Objects: objects, Coverage: objects.Coverage, Rules: t.Rules, Severities: t.Severities, Ended: t.Ended}
@@ -69,7 +69,7 @@ func withHostsOf(base, over *snapshot.Snapshot) *snapshot.Snapshot {
 // candidates are the ways to understand what a change says of the cluster: what is
 // concluded when it is applied, and the same under each proxy mode that it names.
 func candidates(over, change *snapshot.Snapshot, t Terms) []*cluster.Facts {
-	f := cluster.Draw(over, t.Mode, t.ModeFrom)
+	f := cluster.Infer(over, t.Mode, t.ModeFrom)
 	all := []*cluster.Facts{f}
 	if t.Mode != dataplane.ModeUnknown {
 		return all
@@ -98,7 +98,7 @@ func worseOf(a, b Result) Result {
 		}
 		by[at] = append(slices.DeleteFunc(by[at], func(o rule.Finding) bool { return outdone(&o, &f) }), f)
 	}
-	joined := engine{unsure: slices.Concat(a.Unsure, b.Unsure)}
+	joined := engine{inconclusive: slices.Concat(a.Inconclusive, b.Inconclusive)}
 	for _, list := range by {
 		joined.findings = append(joined.findings, list...)
 	}

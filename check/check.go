@@ -37,10 +37,10 @@ type Input struct {
 
 // Result is what a check found. Everything in it is sorted.
 type Result struct {
-	Findings []rule.Finding
-	Hidden   []rule.Finding // symptoms of findings that are shown
-	Allowed  []Allowed
-	Unsure   []rule.Doubt
+	Findings     []rule.Finding
+	Hidden       []rule.Finding // symptoms of findings that are shown
+	Suppressed   []Suppressed
+	Inconclusive []rule.Inconclusive
 }
 
 // Run asks every rule about every key: what is wrong with the addresses. What is
@@ -53,25 +53,25 @@ func Run(in Input) Result {
 
 // Finish suppresses what is allowed, hides symptoms, and asks the rules about
 // the check itself.
-func Finish(in Input, res Result, allows []rule.Allow, now time.Time) Result {
+func Finish(in Input, res Result, allows []rule.Suppression, now time.Time) Result {
 	all := slices.Concat(res.Findings, res.Hidden)
 	keep, allowed, states := suppress(all, allows, now)
 	for i := range states {
 		states[i].Used = states[i].Used || in.OnlyWorse
 	}
-	e := engine{in: in, findings: keep, unsure: res.Unsure, allows: states}
+	e := engine{in: in, findings: keep, inconclusive: res.Inconclusive, suppressions: states}
 	e.cluster()
 	res = e.result()
-	res.Allowed = allowed
+	res.Suppressed = allowed
 	return res
 }
 
 type engine struct {
-	in       Input
-	pools    map[claim.Range][]claim.Claim // by their very ranges
-	findings []rule.Finding
-	unsure   []rule.Doubt
-	allows   []rule.AllowState
+	in           Input
+	pools        map[claim.Range][]claim.Claim // by their very ranges
+	findings     []rule.Finding
+	inconclusive []rule.Inconclusive
+	suppressions []rule.SuppressionState
 }
 
 func (e *engine) rulesOn(kind rule.KeyKind) []*rule.Rule {
@@ -153,14 +153,14 @@ func (e *engine) share(keys []rule.Key) {
 	parts := make([]engine, n)
 	var under sync.WaitGroup
 	for i := range parts {
-		parts[i] = engine{in: e.in, pools: e.pools, allows: e.allows}
+		parts[i] = engine{in: e.in, pools: e.pools, suppressions: e.suppressions}
 		mine := keys[i*len(keys)/n : (i+1)*len(keys)/n]
 		under.Go(func() { parts[i].answer(mine) })
 	}
 	under.Wait()
 	for _, part := range parts {
 		e.findings = append(e.findings, part.findings...)
-		e.unsure = append(e.unsure, part.unsure...)
+		e.inconclusive = append(e.inconclusive, part.inconclusive...)
 	}
 }
 
@@ -209,8 +209,8 @@ func (e *engine) cluster() {
 
 func (e *engine) pass() *rule.Pass {
 	base := rule.Pass{View: e.in.View, Facts: e.in.Facts, Objects: e.in.Objects,
-		Coverage: e.in.Coverage, Allows: e.allows, Rules: e.in.Rules, Doubts: e.unsure, Weakened: e.in.Weakened}
-	return rule.NewPass(base, e.found, func(d rule.Doubt) { e.unsure = append(e.unsure, d) })
+		Coverage: e.in.Coverage, Suppressions: e.suppressions, Rules: e.in.Rules, Inconclusive: e.inconclusive, Weakened: e.in.Weakened}
+	return rule.NewPass(base, e.found, func(d rule.Inconclusive) { e.inconclusive = append(e.inconclusive, d) })
 }
 
 func (e *engine) found(f rule.Finding) {
@@ -236,10 +236,10 @@ func (e *engine) result() Result {
 			res.Findings = append(res.Findings, f)
 		}
 	}
-	slices.SortFunc(e.unsure, func(a, b rule.Doubt) int {
+	slices.SortFunc(e.inconclusive, func(a, b rule.Inconclusive) int {
 		return cmp.Or(strings.Compare(a.Rule.ID, b.Rule.ID), strings.Compare(a.Need, b.Need))
 	})
-	res.Unsure = slices.Compact(e.unsure)
+	res.Inconclusive = slices.Compact(e.inconclusive)
 	return res
 }
 

@@ -173,7 +173,7 @@ func found(t *testing.T, data []byte) map[string][]string {
 	}
 	res := s.Check(rules.All())
 	out := map[string][]string{"shown": lines(res.Findings), "hidden": lines(res.Hidden)}
-	for _, a := range res.Allowed {
+	for _, a := range res.Suppressed {
 		out["allowed"] = append(out["allowed"], lines([]rule.Finding{a.Finding})...)
 	}
 	return out

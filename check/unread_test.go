@@ -52,10 +52,10 @@ func TestUnread(t *testing.T) {
 
 // TestUnsure: a rule that could not tell is a finding too.
 func TestUnsure(t *testing.T) {
-	ask := rule.Rule{ID: "WH999", On: rule.OnCluster, Check: func(p *rule.Pass) { p.Unsure("every Node") }}
+	ask := rule.Rule{ID: "WH999", On: rule.OnCluster, Check: func(p *rule.Pass) { p.Inconclusively("every Node") }}
 	in := randcluster.Cluster{}.Input(t)
 	in.Rules = []*rule.Rule{rules.NotRead}
-	res := check.Result{Unsure: []rule.Doubt{{Rule: &ask, Need: "every Node"}}}
+	res := check.Result{Inconclusive: []rule.Inconclusive{{Rule: &ask, Need: "every Node"}}}
 	res = check.Finish(in, res, nil, time.Time{})
 	if len(res.Findings) != 1 || !strings.Contains(res.Findings[0].Title, "WH999 could not tell: it needs every Node") {
 		t.Errorf("findings: %+v", res.Findings)

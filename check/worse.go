@@ -30,7 +30,7 @@ import (
 // its cause is removed was there before.
 func Worse(before, after Result) Result {
 	if len(after.Findings)+len(after.Hidden) == 0 {
-		return Result{Unsure: after.Unsure}
+		return Result{Inconclusive: after.Inconclusive}
 	}
 	old := recall(before)
 	kin := map[*rule.Rule][]*rule.Rule{}
@@ -43,7 +43,7 @@ func Worse(before, after Result) Result {
 		}
 		return !old.tolerates(&f, kin[f.Rule])
 	}
-	return Result{Findings: filter(after.Findings, worse), Hidden: filter(after.Hidden, worse), Unsure: after.Unsure}
+	return Result{Findings: filter(after.Findings, worse), Hidden: filter(after.Hidden, worse), Inconclusive: after.Inconclusive}
 }
 
 // ofKernels reports whether a finding is made of what kernels show alone: no change

@@ -43,7 +43,7 @@ func worst(base *cluster.Facts, change []*cluster.Facts) (*cluster.Facts, []rule
 	return &u.facts, u.milder
 }
 
-// Subjects of conclusions, as cluster.Draw names them.
+// Subjects of conclusions, as cluster.Infer names them.
 const (
 	aboutVersion     = "kube-proxy version"
 	aboutExternalIPs = "externalIPs"

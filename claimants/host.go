@@ -41,7 +41,7 @@ func OnSubnet(h *dataplane.Host, ip netip.Addr) bool {
 // cluster's servers listens on it. Such a host may have lost the address from its card,
 // since ifup finds it taken, and is its owner all the same.
 func OwnByConfiguration(h *dataplane.Host, ip netip.Addr) bool {
-	for _, w := range h.Told {
+	for _, w := range h.Configured {
 		if w.What == "apiserver" && w.For == "kube-apiserver" && plain(w.IP) == ip {
 			return true
 		}

@@ -15,7 +15,7 @@ var HostEcho = add(Claimant{
 	Role: claim.Observed,
 	Doc:  "A hardware address that answered ARP or NDP for an address. Any node may answer for a service address: an answer alone says nothing about whose it is.",
 	Host: func(h *dataplane.Host, yield Yield) {
-		for _, e := range h.Echoes {
+		for _, e := range h.Replies {
 			if ip := plain(e.IP); ofOneHost(ip) && len(e.MACs) > 0 {
 				c := kernelClaim(h, ip, "wire at "+e.Link)
 				c.Text = strings.Join(e.MACs, ", ")

@@ -57,9 +57,9 @@ func yieldTold(h *dataplane.Host, what string, yield Yield) {
 }
 
 // told lists what a host was told about servers whose address can be another's.
-func told(h *dataplane.Host, whats ...string) []dataplane.Whereabout {
-	var out []dataplane.Whereabout
-	for _, w := range h.Told {
+func told(h *dataplane.Host, whats ...string) []dataplane.ConfiguredServer {
+	var out []dataplane.ConfiguredServer
+	for _, w := range h.Configured {
 		for _, what := range whats {
 			if w.What == what && ofOneHost(plain(w.IP)) {
 				out = append(out, w)
@@ -69,7 +69,7 @@ func told(h *dataplane.Host, whats ...string) []dataplane.Whereabout {
 	return out
 }
 
-func toldClaim(h *dataplane.Host, w dataplane.Whereabout) claim.Claim {
+func toldClaim(h *dataplane.Host, w dataplane.ConfiguredServer) claim.Claim {
 	table := w.File
 	if w.Line > 0 {
 		table = fmt.Sprintf("%s:%d", w.File, w.Line)

@@ -108,9 +108,9 @@ func (f *Facts) NodeOf(ip netip.Addr, named []string) (Node, bool) {
 	return found, ok
 }
 
-// Draw concludes. An override of the proxy mode (--proxy-mode, configuration)
+// Infer concludes. An override of the proxy mode (--proxy-mode, configuration)
 // beats what the objects show; from names where the override came from.
-func Draw(s *snapshot.Snapshot, override dataplane.ProxyMode, from string) *Facts {
+func Infer(s *snapshot.Snapshot, override dataplane.ProxyMode, from string) *Facts {
 	f := &Facts{NodesComplete: s.Complete(NodeKind)}
 	f.nodes(s)
 	f.proxyMode(s, override, from)

@@ -66,7 +66,7 @@ func TestModeOfHosts(t *testing.T) {
 			if tt.configured != "" {
 				b.AddObject(configured("KubeProxyConfiguration", "kubeproxy.config.k8s.io", "mode", tt.configured))
 			}
-			f := cluster.Draw(b.Snapshot(), "", "")
+			f := cluster.Infer(b.Snapshot(), "", "")
 			var from []string
 			for _, c := range f.Conclusions {
 				if c.Subject == "proxy mode" {
@@ -87,10 +87,10 @@ func TestModeOfReplacement(t *testing.T) {
 	o := configured("FelixConfiguration", "crd.projectcalico.org", "spec", "")
 	o.Root.Items[0] = snapshot.Value{Kind: snapshot.Map, Keyset: snapshot.KeysetOf("bpfEnabled"), Items: []snapshot.Value{{Kind: snapshot.Bool, Text: "true"}}}
 	b.AddObject(o)
-	if f := cluster.Draw(b.Snapshot(), "", ""); f.Mode != dataplane.EBPF {
+	if f := cluster.Infer(b.Snapshot(), "", ""); f.Mode != dataplane.EBPF {
 		t.Errorf("%s from %s", f.Mode, f.ModeFrom)
 	}
-	if f := cluster.Draw(b.Snapshot(), dataplane.IPVS, "--proxy-mode"); f.Mode != dataplane.IPVS || f.ModeFrom != "--proxy-mode" {
+	if f := cluster.Infer(b.Snapshot(), dataplane.IPVS, "--proxy-mode"); f.Mode != dataplane.IPVS || f.ModeFrom != "--proxy-mode" {
 		t.Errorf("%s from %s", f.Mode, f.ModeFrom)
 	}
 }

@@ -18,7 +18,7 @@ type ModeSaid struct {
 }
 
 // ModesSaid lists the proxy modes that objects name, each once, in the order of
-// precedence. Draw takes the first alone: who judges a change must not, since of two
+// precedence. Infer takes the first alone: who judges a change must not, since of two
 // files that configure one proxy nobody knows which is applied last.
 func ModesSaid(s *snapshot.Snapshot) []ModeSaid {
 	var all []ModeSaid

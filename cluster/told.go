@@ -14,7 +14,7 @@ import (
 // world without objects: a host in the outage has nobody to ask but its own files.
 func (f *Facts) toldEndpoints(s *snapshot.Snapshot) {
 	for i := range s.Hosts {
-		for _, w := range s.Hosts[i].Told {
+		for _, w := range s.Hosts[i].Configured {
 			if w.What == "apiserver" && (w.For == "kubelet" || w.For == "kube-proxy") {
 				f.addTold(s.Hosts[i].Name, w)
 			}
@@ -24,7 +24,7 @@ func (f *Facts) toldEndpoints(s *snapshot.Snapshot) {
 		return
 	}
 	for i := range s.Hosts {
-		for _, w := range s.Hosts[i].Told {
+		for _, w := range s.Hosts[i].Configured {
 			// What a proxy on the node itself leads to: the distribution's list of apiservers.
 			if w.What == "apiserver" && w.IP.IsValid() && !w.IP.IsLoopback() && !slices.Contains(f.APIBackends, w.IP) {
 				f.APIBackends = append(f.APIBackends, w.IP)
@@ -33,7 +33,7 @@ func (f *Facts) toldEndpoints(s *snapshot.Snapshot) {
 	}
 }
 
-func (f *Facts) addTold(host string, w dataplane.Whereabout) {
+func (f *Facts) addTold(host string, w dataplane.ConfiguredServer) {
 	e := Endpoint{Host: w.Host, Port: w.Port, From: fmt.Sprintf("host %s: %s", host, w.File)}
 	if w.IP.IsValid() {
 		e.IP, e.Host = w.IP, ""

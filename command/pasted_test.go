@@ -110,7 +110,7 @@ func commandsOf(s *scenario.Scenario) []line {
 			}
 		}
 		for i := range s.Snapshot.Hosts {
-			seen := diagnose.Seen{Host: &s.Snapshot.Hosts[i], Snapshot: s.Snapshot, Facts: cluster.Draw(s.Snapshot, mode, "test"), View: claimants.View(s.Snapshot, s.Reserved...), Result: res}
+			seen := diagnose.Seen{Host: &s.Snapshot.Hosts[i], Snapshot: s.Snapshot, Facts: cluster.Infer(s.Snapshot, mode, "test"), View: claimants.View(s.Snapshot, s.Reserved...), Result: res}
 			d := diagnose.Run(seen)
 			p := repair.Make(seen, d)
 			steps(slices.Concat(d.Next, p.Claims, p.Hosts, p.After))

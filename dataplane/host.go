@@ -13,27 +13,27 @@ import (
 // same state are equal. What could not be read is not in here: the source's
 // coverage says so, and an empty list alone proves nothing.
 type Host struct {
-	Name       string            `json:"name"`             // the Node's name, or the host's
-	Kernel     string            `json:"kernel,omitempty"` // its release: "6.1.176"
-	Links      []Link            `json:"links,omitempty"`
-	Addresses  []Address         `json:"addresses,omitempty"`
-	Routes     []Route           `json:"routes,omitempty"`
-	Policies   []Policy          `json:"policies,omitempty"` // ip rule
-	Neighbours []Neighbour       `json:"neighbours,omitempty"`
-	Servers    []VirtualServer   `json:"servers,omitempty"` // IPVS
-	Sets       []Set             `json:"sets,omitempty"`    // ipset
-	Tables     []Table           `json:"tables,omitempty"`  // netfilter, of every back end
-	Sysctls    map[string]string `json:"sysctls,omitempty"` // "net.ipv4.conf.all.arp_ignore"
-	Listeners  []Listener        `json:"listeners,omitempty"`
-	Agents     []Agent           `json:"agents,omitempty"`
-	Told       []Whereabout      `json:"told,omitempty"` // what files say
-	Sessions   []Session         `json:"sessions,omitempty"`
-	Sandboxes  []Sandbox         `json:"sandboxes,omitempty"`
-	Notices    []Notice          `json:"notices,omitempty"`
-	Counters   map[string]uint64 `json:"counters,omitempty"` // "rt_cache.in_martian_src"; of the whole machine, not of a namespace
-	Dials      []Dial            `json:"dials,omitempty"`
-	Echoes     []Echo            `json:"echoes,omitempty"`
-	Unread     []string          `json:"unread,omitempty"` // the sections that are not here, or not whole: "ipvs", "iptables"
+	Name       string             `json:"name"`             // the Node's name, or the host's
+	Kernel     string             `json:"kernel,omitempty"` // its release: "6.1.176"
+	Links      []Link             `json:"links,omitempty"`
+	Addresses  []Address          `json:"addresses,omitempty"`
+	Routes     []Route            `json:"routes,omitempty"`
+	Rules      []Rule             `json:"policies,omitempty"` // ip rule
+	Neighbours []Neighbour        `json:"neighbours,omitempty"`
+	Servers    []VirtualServer    `json:"servers,omitempty"` // IPVS
+	Sets       []Set              `json:"sets,omitempty"`    // ipset
+	Tables     []Table            `json:"tables,omitempty"`  // netfilter, of every back end
+	Sysctls    map[string]string  `json:"sysctls,omitempty"` // "net.ipv4.conf.all.arp_ignore"
+	Listeners  []Listener         `json:"listeners,omitempty"`
+	Agents     []Agent            `json:"agents,omitempty"`
+	Configured []ConfiguredServer `json:"told,omitempty"` // what files say
+	Sessions   []Session          `json:"sessions,omitempty"`
+	Sandboxes  []Sandbox          `json:"sandboxes,omitempty"`
+	LogMatches []LogMatch         `json:"notices,omitempty"`
+	Counters   map[string]uint64  `json:"counters,omitempty"` // "rt_cache.in_martian_src"; of the whole machine, not of a namespace
+	Connects   []ConnectResult    `json:"dials,omitempty"`
+	Replies    []AddressReply     `json:"echoes,omitempty"`
+	Unread     []string           `json:"unread,omitempty"` // the sections that are not here, or not whole: "ipvs", "iptables"
 }
 
 // Link is a network device.
@@ -91,8 +91,8 @@ const (
 	TableDefault = 253
 )
 
-// Policy is an entry of the routing policy, which ip calls a rule.
-type Policy struct {
+// Rule is an entry of the routing policy, which ip calls a rule.
+type Rule struct {
 	Priority int          `json:"priority"`
 	Family   int          `json:"family"` // 4 or 6
 	Not      bool         `json:"not,omitempty"`

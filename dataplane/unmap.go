@@ -19,8 +19,8 @@ func (h *Host) Unmap() {
 		unmap(&h.Routes[i].Via, &h.Routes[i].Source)
 		unmapPrefix(&h.Routes[i].To)
 	}
-	for i := range h.Policies {
-		unmapPrefix(&h.Policies[i].From, &h.Policies[i].To)
+	for i := range h.Rules {
+		unmapPrefix(&h.Rules[i].From, &h.Rules[i].To)
 	}
 	for i := range h.Neighbours {
 		unmap(&h.Neighbours[i].IP)
@@ -39,23 +39,23 @@ func (h *Host) Unmap() {
 
 // unmapStation is the same for what runs on the host.
 func (h *Host) unmapStation() {
-	for i := range h.Told {
-		unmap(&h.Told[i].IP)
+	for i := range h.Configured {
+		unmap(&h.Configured[i].IP)
 	}
 	for i := range h.Sessions {
 		unmap(&h.Sessions[i].Peer)
 	}
-	for i := range h.Dials {
-		unmap(&h.Dials[i].Local)
-		if to := &h.Dials[i].To; to.Addr().Is4In6() {
+	for i := range h.Connects {
+		unmap(&h.Connects[i].Local)
+		if to := &h.Connects[i].To; to.Addr().Is4In6() {
 			*to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
 		}
 	}
 	for i := range h.Sandboxes {
 		unmap(&h.Sandboxes[i].IP)
 	}
-	for i := range h.Echoes {
-		unmap(&h.Echoes[i].IP)
+	for i := range h.Replies {
+		unmap(&h.Replies[i].IP)
 	}
 }
 

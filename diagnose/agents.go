@@ -24,12 +24,12 @@ const (
 )
 
 // kubelet is what people look at first: does it run, and what does it say?
-func kubelet(l *look) []Check {
+func kubelet(x *examination) []Check {
 	const name = "kubelet"
-	if c, ok := l.notRead(name, "agents"); ok {
+	if c, ok := x.notRead(name, "agents"); ok {
 		return []Check{c}
 	}
-	a, ok := l.agent("kubelet", "k3s", "rke2", "kubelite")
+	a, ok := x.agent("kubelet", "k3s", "rke2", "kubelite")
 	if !ok {
 		return []Check{{Name: name, Outcome: Problem, Text: "no kubelet runs here", weight: agentDown}}
 	}
@@ -44,30 +44,30 @@ func kubelet(l *look) []Check {
 			return []Check{{Name: name, Outcome: Problem, Text: text + ", and says that it is not healthy", Evidence: evidence, weight: agentDown}}
 		}
 	}
-	if n := l.notices("lease", "refused", "no-route", "timeout"); len(n) > 0 {
+	if n := x.logMatches("lease", "refused", "no-route", "timeout"); len(n) > 0 {
 		return []Check{{Name: name, Outcome: Problem, Text: text + ", and does not reach the apiserver", Evidence: append(evidence, quote(n)...), weight: byItself, cutOff: true}}
 	}
-	if n := l.notices("certificate"); len(n) > 0 {
+	if n := x.logMatches("certificate"); len(n) > 0 {
 		return []Check{{Name: name, Outcome: Problem, Text: text + ", and the apiserver's certificate is not what it expects", Evidence: append(evidence, quote(n)...), weight: weakSign}}
 	}
 	return []Check{{Name: name, Outcome: OK, Text: text, Evidence: evidence}}
 }
 
 // runtime is the container runtime, and the kubelet's view of it.
-func runtime(l *look) []Check {
+func runtime(x *examination) []Check {
 	const name = "container runtime"
-	if c, ok := l.notRead(name, "agents"); ok {
+	if c, ok := x.notRead(name, "agents"); ok {
 		return []Check{c}
 	}
-	if n := l.notices("pleg", "runtime"); len(n) > 0 {
+	if n := x.logMatches("pleg", "runtime"); len(n) > 0 {
 		return []Check{{Name: name, Outcome: Problem, Text: "the kubelet waits for it", Evidence: quote(n), weight: weakSign}}
 	}
-	a, ok := l.agent("containerd", "dockerd", "crio", "k3s", "rke2", "kubelite")
+	a, ok := x.agent("containerd", "dockerd", "crio", "k3s", "rke2", "kubelite")
 	if !ok {
 		return []Check{{Name: name, Outcome: Missing, Text: "none that is known runs here"}}
 	}
 	text := a.Name + " has been running for " + since(a.Age)
-	if _, unread := l.unread("notices"); unread || !l.wasRead("notices") {
+	if _, unread := x.unread("notices"); unread || !x.wasRead("notices") {
 		return []Check{{Name: name, Outcome: OK, Text: text + "; logs were not read"}}
 	}
 	return []Check{{Name: name, Outcome: OK, Text: text + ", and no log complains of it"}}
@@ -75,11 +75,11 @@ func runtime(l *look) []Check {
 
 // proxy is kube-proxy's real mode: what it says, and what the kernel shows. An old
 // one falls back to iptables in silence (seen with 1.25.9 without ip_vs_wrr).
-func proxy(l *look) []Check {
+func proxy(x *examination) []Check {
 	const name = kubeproxy.Process
-	s := kubeproxy.Recognise(l.host)
+	s := kubeproxy.Recognise(x.host)
 	shown, sign := s.Mode, s.By
-	a, runs := l.agent(name, kubeproxy.RouterProcess, "k3s", "rke2", "kubelite")
+	a, runs := x.agent(name, kubeproxy.RouterProcess, "k3s", "rke2", "kubelite")
 	said := a.Health["proxyMode"]
 	var evidence []string
 	if said != "" {
@@ -88,15 +88,15 @@ func proxy(l *look) []Check {
 	if sign != "" {
 		evidence = append(evidence, sign)
 	}
-	for _, n := range l.notices("restore", "fallback") {
-		evidence = append(evidence, quote([]dataplane.Notice{n})...)
+	for _, n := range x.logMatches("restore", "fallback") {
+		evidence = append(evidence, quote([]dataplane.LogMatch{n})...)
 	}
 	if f := a.Health["restoreFailures"]; f != "" && f != "0" {
 		evidence = append(evidence, "rules that it could not load, since it runs: "+f)
 	}
 	c := Check{Name: name, Outcome: OK, Evidence: evidence, Text: cmp.Or(said, string(shown), "mode unknown")}
 	switch {
-	case !runs && l.wasRead("agents"):
+	case !runs && x.wasRead("agents"):
 		c.Text = "none runs here"
 		if shown != dataplane.ModeUnknown {
 			c.Outcome, c.weight, c.Text = Problem, weakSign, fmt.Sprintf("none runs here, and the kernel holds what one made in %s mode", shown)
@@ -104,7 +104,7 @@ func proxy(l *look) []Check {
 	case said != "" && shown != dataplane.ModeUnknown && said != string(shown):
 		c.Outcome, c.weight = Problem, weakSign
 		c.Text = fmt.Sprintf("it says %s, and the kernel shows %s", said, shown)
-	case len(l.notices("restore")) > 0:
+	case len(x.logMatches("restore")) > 0:
 		c.Outcome, c.weight, c.Text = Problem, weakSign, c.Text+" mode; it could not load its rules"
 	case c.Text == "mode unknown":
 		c.Outcome = Missing

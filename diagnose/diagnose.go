@@ -32,26 +32,26 @@ type Seen struct {
 // Verdict is the answer in a word.
 type Verdict string
 
-// The verdicts. NotThis: something is wrong, and no address is taken. Unknown: what
+// The verdicts. Unrelated: something is wrong, and no address is taken. Unknown: what
 // would show it could not be read.
 const (
-	Cause   Verdict = "cause"
-	NotThis Verdict = "not-this"
-	Healthy Verdict = "healthy"
-	Unknown Verdict = "unknown"
+	Cause     Verdict = "cause"
+	Unrelated Verdict = "not-this"
+	Healthy   Verdict = "healthy"
+	Unknown   Verdict = "unknown"
 )
 
 // Diagnosis is the outcome. The lists are in the order in which people read them.
 type Diagnosis struct {
-	Host    string
-	Verdict Verdict
-	Title   string         // the answer in a sentence
-	Cause   *rule.Finding  // nil: none was found
-	Others  []rule.Finding // further findings that concern the host
-	Service []explain.Link // which Service it is, as far as the host knows
-	Useless []explain.Link // fixes that people try and that do not help, and why
-	Checks  []Check
-	Next    []explain.Step // what to do next, safe to type
+	Host        string
+	Verdict     Verdict
+	Title       string         // the answer in a sentence
+	Cause       *rule.Finding  // nil: none was found
+	Others      []rule.Finding // further findings that concern the host
+	Service     []explain.Link // which Service it is, as far as the host knows
+	Ineffective []explain.Link // fixes that people try and that do not help, and why
+	Checks      []Check
+	Next        []explain.Step // what to do next, safe to type
 }
 
 // Outcome of a check.
@@ -78,7 +78,7 @@ type Check struct {
 }
 
 // step is one way of looking at a host.
-type step func(*look) []Check
+type step func(*examination) []Check
 
 // steps are in the order of the search: from what hurts down to the wire.
 func steps() []step {
@@ -92,7 +92,7 @@ func steps() []step {
 
 // Run diagnoses a host.
 func Run(s Seen) Diagnosis {
-	l := newLook(s)
+	l := newExamination(s)
 	d := Diagnosis{Host: s.Host.Name}
 	d.Cause, d.Others = l.findings()
 	for _, step := range steps() {

@@ -55,10 +55,10 @@ func worker() dataplane.Host {
 			{Name: "containerd", PID: 5, Age: 9000}, {Name: "kube-proxy", PID: 7, Age: 9000, Health: map[string]string{"proxyMode": "ipvs"}},
 			{Name: "kubelet", PID: 6, Age: 9000, Health: map[string]string{"healthz": "ok"}},
 		},
-		Told:     []dataplane.Whereabout{{What: "apiserver", For: "kubelet", Host: "192.168.10.114", IP: master, Port: 6443, File: "/etc/kubernetes/kubelet.conf", Line: 5}},
-		Sessions: []dataplane.Session{{Name: "Mesh_1", Speaker: "bird", Peer: master, State: "Established"}, {Name: "Mesh_3", Speaker: "bird", Peer: addr("192.168.10.116"), State: "Established"}},
-		Dials:    []dataplane.Dial{{What: "apiserver", To: api, Result: "accepted", Local: addr("192.168.10.115")}},
-		Echoes:   []dataplane.Echo{{IP: addr("192.168.10.115"), Link: "eth0", Sent: 2}, {IP: master, Link: "eth0", Sent: 2, MACs: []string{"52:54:00:00:00:01"}}},
+		Configured: []dataplane.ConfiguredServer{{What: "apiserver", For: "kubelet", Host: "192.168.10.114", IP: master, Port: 6443, File: "/etc/kubernetes/kubelet.conf", Line: 5}},
+		Sessions:   []dataplane.Session{{Name: "Mesh_1", Speaker: "bird", Peer: master, State: "Established"}, {Name: "Mesh_3", Speaker: "bird", Peer: addr("192.168.10.116"), State: "Established"}},
+		Connects:   []dataplane.ConnectResult{{What: "apiserver", To: api, Result: "accepted", Local: addr("192.168.10.115")}},
+		Replies:    []dataplane.AddressReply{{IP: addr("192.168.10.115"), Link: "eth0", Sent: 2}, {IP: master, Link: "eth0", Sent: 2, MACs: []string{"52:54:00:00:00:01"}}},
 	}
 }
 
@@ -71,8 +71,8 @@ func stolen(h *dataplane.Host) {
 	h.Sets[0].Members = append(h.Sets[0].Members, "10.96.0.80,tcp:80")
 	h.Sessions[0].State, h.Sessions[0].Error = "Active", "Socket: Connection refused"
 	h.Routes = h.Routes[:1]
-	h.Dials[0] = dataplane.Dial{What: "apiserver", To: api, Result: "refused", Local: master, Self: true}
-	h.Notices = []dataplane.Notice{{Source: "kubelet", Sign: "refused", Count: 31, Last: "dial tcp 192.168.10.114:6443: connect: connection refused"}}
+	h.Connects[0] = dataplane.ConnectResult{What: "apiserver", To: api, Result: "refused", Local: master, Self: true}
+	h.LogMatches = []dataplane.LogMatch{{Source: "kubelet", Pattern: "refused", Count: 31, Last: "dial tcp 192.168.10.114:6443: connect: connection refused"}}
 	h.Sandboxes = []dataplane.Sandbox{{Namespace: "demo", Name: "tomcat-0", IP: addr("10.244.3.7"), From: "cni"}}
 }
 
@@ -82,10 +82,10 @@ func owner(h *dataplane.Host) {
 	h.Links[1].MAC = "52:54:00:00:00:01"
 	h.Addresses[1].Prefix = prefix("192.168.10.114/24")
 	h.Routes = h.Routes[:1]
-	h.Told[0].For = "kubelet"
+	h.Configured[0].For = "kubelet"
 	h.Sessions = []dataplane.Session{{Name: "Mesh_2", Speaker: "bird", Peer: addr("192.168.10.115"), State: "Active"}, {Name: "Mesh_3", Speaker: "bird", Peer: addr("192.168.10.116"), State: "Connect"}}
-	h.Dials[0].Local, h.Dials[0].Self = master, true
-	h.Echoes = []dataplane.Echo{
+	h.Connects[0].Local, h.Connects[0].Self = master, true
+	h.Replies = []dataplane.AddressReply{
 		{IP: master, Link: "eth0", Sent: 2, MACs: []string{"52:54:00:00:00:02", "52:54:00:00:00:03"}},
 		{IP: addr("192.168.10.115"), Link: "eth0", Sent: 2, MACs: []string{"52:54:00:00:00:02"}},
 		{IP: addr("192.168.10.116"), Link: "eth0", Sent: 2, MACs: []string{"52:54:00:00:00:03"}},
@@ -117,14 +117,14 @@ var scenes = []struct {
 		stolen(h)
 		h.Addresses = slices.DeleteFunc(h.Addresses, func(a dataplane.Address) bool { return a.Prefix.Addr() == master })
 		h.Sets = append(h.Sets, dataplane.Set{Name: "KUBE-EXTERNAL-IP", Type: "hash:ip,port", Members: []string{"192.168.10.114,tcp:80"}})
-		h.Dials[0].Self, h.Dials[0].Result = false, "accepted"
+		h.Connects[0].Self, h.Connects[0].Result = false, "accepted"
 	}, "cause WH114 192.168.10.114", []string{"problem kubelet <- WH114", "problem service addresses <- WH114", "problem bgp <- WH114", "problem tunnel <- WH114"},
 		[]string{"kube-proxy on cdev02 puts it back on kube-ipvs0 at its next sync", "if no other repair is at work here"}},
 	{"the address is off, and the apiserver not there all the same: that is another matter", func(h *dataplane.Host) {
 		stolen(h)
 		h.Addresses = slices.DeleteFunc(h.Addresses, func(a dataplane.Address) bool { return a.Prefix.Addr() == master })
 		h.Sets = append(h.Sets, dataplane.Set{Name: "KUBE-EXTERNAL-IP", Type: "hash:ip,port", Members: []string{"192.168.10.114,tcp:80"}})
-		h.Dials[0].Self, h.Dials[0].Result = false, "network unreachable"
+		h.Connects[0].Self, h.Connects[0].Result = false, "network unreachable"
 	}, "cause WH114 192.168.10.114", []string{"problem kubelet <- WH114", "problem apiserver", "problem service addresses <- WH114", "problem bgp <- WH114", "problem tunnel <- WH114"}, nil},
 	{"the incident, and a router that is down: not every session is explained", func(h *dataplane.Host) {
 		stolen(h)
@@ -145,26 +145,26 @@ var scenes = []struct {
 	}, []string{"192.168.10.115 (52:54:00:00:00:02) and 192.168.10.116 (52:54:00:00:00:03) answer for it", "the address must go from there, never from here"}},
 	{"the owner, with strictARP on the nodes: their silence is not taken for health", func(h *dataplane.Host) {
 		owner(h)
-		h.Echoes = h.Echoes[:1]
-		h.Echoes[0].MACs = nil
+		h.Replies = h.Replies[:1]
+		h.Replies[0].MACs = nil
 	}, "unknown", []string{"problem neighbours", "problem bgp", "problem bgp", "problem tunnel"}, []string{"holding one of this host's own addresses"}},
 	{"a foreign machine has this node's address", func(h *dataplane.Host) {
-		h.Echoes[0].MACs = []string{"00:11:22:33:44:55"}
+		h.Replies[0].MACs = []string{"00:11:22:33:44:55"}
 	}, "not-this", []string{"problem duplicate addresses"}, []string{"00:11:22:33:44:55 answers for 192.168.10.115, which is this host's own; nothing here says that it is a node"}},
 	{"the kernel itself found a duplicate", func(h *dataplane.Host) {
 		h.Addresses = append(h.Addresses, dataplane.Address{Link: "eth0", Prefix: prefix("2001:db8::115/64"), Scope: "global", Failed: true})
 	}, "not-this", []string{"problem duplicate addresses"}, []string{"the kernel found another holder of 2001:db8::115"}},
 
 	{"the apiserver is dead", func(h *dataplane.Host) {
-		h.Dials[0].Result = "refused"
+		h.Connects[0].Result = "refused"
 	}, "not-this", []string{"problem apiserver"}, []string{"192.168.10.114:6443, another machine, does not answer: refused"}},
 	{"the apiserver is dead, seen from its own host", func(h *dataplane.Host) {
 		owner(h)
-		h.Sessions, h.Neighbours, h.Echoes = nil, nil, h.Echoes[:1]
-		h.Echoes[0].MACs, h.Dials[0].Result = nil, "refused"
+		h.Sessions, h.Neighbours, h.Replies = nil, nil, h.Replies[:1]
+		h.Replies[0].MACs, h.Connects[0].Result = nil, "refused"
 	}, "not-this", []string{"problem apiserver"}, []string{"nothing answers on 192.168.10.114:6443 of this host: refused"}},
 	{"a firewall of this host", func(h *dataplane.Host) {
-		h.Dials[0].Result = "no answer"
+		h.Connects[0].Result = "no answer"
 		h.Tables = []dataplane.Table{{Backend: "legacy", Family: "ip", Name: "filter", Chains: []dataplane.Chain{
 			{Name: "KUBE-FIREWALL", Rules: []string{"-j DROP"}}, {Name: "OUTPUT", Policy: "ACCEPT", Rules: []string{"-p tcp -m tcp --dport 6443 -j DROP"}}}}}
 	}, "not-this", []string{"problem apiserver", "problem firewall"}, []string{"look at this: firewall: a rule of this host refuses what goes to the apiserver"}},
@@ -175,7 +175,7 @@ var scenes = []struct {
 	{"no default route", func(h *dataplane.Host) { h.Routes = h.Routes[1:] }, "not-this", []string{"problem routes"}, []string{"there is no default route"}},
 	{"no kubelet", func(h *dataplane.Host) { h.Agents = h.Agents[:2] }, "not-this", []string{"problem kubelet"}, []string{"no kubelet runs here"}},
 	{"the kubelet waits for the runtime", func(h *dataplane.Host) {
-		h.Notices = []dataplane.Notice{{Source: "kubelet", Sign: "pleg", Count: 4, Last: "PLEG is not healthy: pleg was last seen active 5m0s ago"}}
+		h.LogMatches = []dataplane.LogMatch{{Source: "kubelet", Pattern: "pleg", Count: 4, Last: "PLEG is not healthy: pleg was last seen active 5m0s ago"}}
 	}, "not-this", []string{"problem container runtime"}, nil},
 	{"kube-proxy fell back", func(h *dataplane.Host) {
 		h.Servers, h.Addresses = nil, h.Addresses[:3]
@@ -184,29 +184,29 @@ var scenes = []struct {
 
 	{"a healthy external address, of which nothing says whose it is", func(h *dataplane.Host) {
 		h.Addresses = append(h.Addresses, dataplane.Address{Link: "kube-ipvs0", Prefix: prefix("192.168.10.200/32"), Scope: "global"})
-		h.Echoes = append(h.Echoes, dataplane.Echo{IP: addr("192.168.10.200"), Link: "eth0", Sent: 2, MACs: []string{"52:54:00:00:00:01", "52:54:00:00:00:03"}})
+		h.Replies = append(h.Replies, dataplane.AddressReply{IP: addr("192.168.10.200"), Link: "eth0", Sent: 2, MACs: []string{"52:54:00:00:00:01", "52:54:00:00:00:03"}})
 	}, "healthy", []string{"unknown service addresses"}, nil},
 	{"a virtual IP of keepalived on this host's card", func(h *dataplane.Host) {
 		h.Addresses = append(h.Addresses, dataplane.Address{Link: "eth0", Prefix: prefix("192.168.10.100/32"), Scope: "global"})
-		h.Told[0].IP, h.Told[0].Host = addr("192.168.10.100"), "192.168.10.100"
-		h.Dials[0] = dataplane.Dial{What: "apiserver", To: netip.MustParseAddrPort("192.168.10.100:6443"), Result: "accepted", Self: true}
-		h.Echoes = append(h.Echoes, dataplane.Echo{IP: addr("192.168.10.100"), Link: "eth0", Sent: 2})
+		h.Configured[0].IP, h.Configured[0].Host = addr("192.168.10.100"), "192.168.10.100"
+		h.Connects[0] = dataplane.ConnectResult{What: "apiserver", To: netip.MustParseAddrPort("192.168.10.100:6443"), Result: "accepted", Self: true}
+		h.Replies = append(h.Replies, dataplane.AddressReply{IP: addr("192.168.10.100"), Link: "eth0", Sent: 2})
 	}, "healthy", nil, nil},
 	{"a victim without root: its kubeconfig is closed, so that nobody says whose the address is", func(h *dataplane.Host) {
 		stolen(h)
-		h.Told, h.Sessions, h.Notices, h.Dials, h.Sets, h.Routes = nil, nil, nil, nil, nil, h.Routes[:1]
+		h.Configured, h.Sessions, h.LogMatches, h.Connects, h.Sets, h.Routes = nil, nil, nil, nil, nil, h.Routes[:1]
 		h.Unread = []string{"ipset", "told"}
 	}, "unknown", []string{"unknown apiserver", "unknown service addresses"}, []string{"could not be read: told"}},
 	{"two cards on one wire", func(h *dataplane.Host) {
 		h.Links = append(h.Links, dataplane.Link{Index: 9, Name: "eth1", MAC: "52:54:00:00:00:12", Up: true, Carrier: true})
-		h.Echoes[0].MACs = []string{"52:54:00:00:00:12"}
+		h.Replies[0].MACs = []string{"52:54:00:00:00:12"}
 	}, "healthy", nil, nil},
 	{"a balancer of the apiserver on every node", func(h *dataplane.Host) {
 		vip := addr("192.168.10.200")
-		h.Told[0].IP, h.Told[0].Host = vip, "192.168.10.200"
+		h.Configured[0].IP, h.Configured[0].Host = vip, "192.168.10.200"
 		h.Addresses = append(h.Addresses, dataplane.Address{Link: "kube-ipvs0", Prefix: prefix("192.168.10.200/32"), Scope: "global"})
 		h.Servers = append(h.Servers, dataplane.VirtualServer{Proto: "TCP", IP: vip, Port: 6443, Servers: []dataplane.RealServer{{IP: addr("192.168.10.114"), Port: 6443}, {IP: addr("192.168.10.117"), Port: 6443}}})
-		h.Dials[0] = dataplane.Dial{What: "apiserver", To: netip.MustParseAddrPort("192.168.10.200:6443"), Result: "accepted", Self: true}
+		h.Connects[0] = dataplane.ConnectResult{What: "apiserver", To: netip.MustParseAddrPort("192.168.10.200:6443"), Result: "accepted", Self: true}
 	}, "healthy", []string{"unknown service addresses"}, nil},
 	{"a tunnel device of the kernel's own that nobody uses", func(h *dataplane.Host) {
 		h.Links[2].Up = false
@@ -278,7 +278,7 @@ func see(h dataplane.Host, objects ...claim.Claim) diagnose.Seen {
 		into.Cover(snapshot.Coverage{Source: "host " + h.Name + " " + section, Status: status, Complete: status == snapshot.StatusRead})
 	}
 	s := into.Snapshot()
-	seen := diagnose.Seen{Host: s.Host(h.Name), Snapshot: s, Facts: cluster.Draw(s, "", ""), View: claimants.View(s, objects...)}
+	seen := diagnose.Seen{Host: s.Host(h.Name), Snapshot: s, Facts: cluster.Infer(s, "", ""), View: claimants.View(s, objects...)}
 	seen.Result = check.Run(check.Input{View: seen.View, Facts: seen.Facts, Objects: s, Coverage: s.Coverage, Rules: rules.All()})
 	return seen
 }
@@ -296,7 +296,7 @@ func text(d diagnose.Diagnosis) string {
 	for _, c := range d.Checks {
 		lines = append(lines, fmt.Sprintf("%s %s: %s %q", c.Outcome, c.Name, c.Text, c.Evidence))
 	}
-	for _, l := range slices.Concat(d.Service, d.Useless) {
+	for _, l := range slices.Concat(d.Service, d.Ineffective) {
 		lines = append(lines, l.Text)
 	}
 	for _, s := range d.Next {

@@ -13,25 +13,25 @@ import (
 // reversePath is the filter that people switch off first. It is not what drops the
 // owner's packets: that is a check before it, of sources that are the receiver's own
 // (linux net/ipv4/fib_frontend.c fib_validate_source; lab reverse-path).
-func reversePath(l *look) []Check {
+func reversePath(x *examination) []Check {
 	const name = "reverse-path filter"
-	if c, ok := l.notRead(name, "sysctls"); ok {
+	if c, ok := x.notRead(name, "sysctls"); ok {
 		return []Check{c}
 	}
-	strict := l.host.Sysctls["net.ipv4.conf.all.rp_filter"] == "1"
+	strict := x.host.Sysctls["net.ipv4.conf.all.rp_filter"] == "1"
 	text := "not strict"
 	if strict {
 		text = "strict"
 	}
-	c := Check{Name: name, Outcome: OK, Text: text, Evidence: []string{"net.ipv4.conf.all.rp_filter=" + l.host.Sysctls["net.ipv4.conf.all.rp_filter"]}}
-	if n, ok := l.host.Counters["TcpExt.IPReversePathFilter"]; ok {
+	c := Check{Name: name, Outcome: OK, Text: text, Evidence: []string{"net.ipv4.conf.all.rp_filter=" + x.host.Sysctls["net.ipv4.conf.all.rp_filter"]}}
+	if n, ok := x.host.Counters["TcpExt.IPReversePathFilter"]; ok {
 		c.Text += fmt.Sprintf("; it has dropped %d packets", n)
 	}
-	if n := l.host.Counters["rt_cache.in_martian_src"]; n > 0 {
+	if n := x.host.Counters["rt_cache.in_martian_src"]; n > 0 {
 		c.Text += fmt.Sprintf("; %d martians were seen by this machine, in whichever namespace", n)
 		c.Evidence = append(c.Evidence, "/proc/net/stat/rt_cache in_martian_src")
 	}
-	if n := l.notices("martian"); len(n) > 0 {
+	if n := x.logMatches("martian"); len(n) > 0 {
 		c.Evidence = append(c.Evidence, quote(n)...)
 	}
 	return []Check{c}
@@ -40,14 +40,14 @@ func reversePath(l *look) []Check {
 // firewall looks for rules that drop or reject and that are neither kube-proxy's
 // nor the network plugin's. One that names the apiserver's address or port is an
 // answer; what the others match is not judged.
-func firewall(l *look) []Check {
+func firewall(x *examination) []Check {
 	const name = "firewall"
-	if c, ok := l.notRead(name, "iptables"); ok {
+	if c, ok := x.notRead(name, "iptables"); ok {
 		return []Check{c}
 	}
 	var signs, named []string
-	for i := range l.host.Tables {
-		t := &l.host.Tables[i]
+	for i := range x.host.Tables {
+		t := &x.host.Tables[i]
 		if t.Backend == "nftables" && t.Name == "firewalld" {
 			signs = append(signs, "nftables table firewalld")
 		}
@@ -63,13 +63,13 @@ func firewall(l *look) []Check {
 				signs = append(signs, fmt.Sprintf("%s of chain %s refuse packets", plural(len(refuse), "rule", "rules"), c.Name))
 			}
 			for _, rule := range refuse {
-				if l.namesServer(rule) {
+				if x.namesServer(rule) {
 					named = append(named, c.Name+" "+rule)
 				}
 			}
 		}
 	}
-	unreached := slices.ContainsFunc(l.host.Dials, func(d dataplane.Dial) bool { return d.Result != "accepted" })
+	unreached := slices.ContainsFunc(x.host.Connects, func(d dataplane.ConnectResult) bool { return d.Result != "accepted" })
 	switch {
 	case len(named) > 0 && unreached:
 		return []Check{{Name: name, Outcome: Problem, Text: "a rule of this host refuses what goes to the apiserver", Evidence: named[:min(len(named), 4)], weight: refusedHere}}
@@ -81,8 +81,8 @@ func firewall(l *look) []Check {
 
 // namesServer reports whether a rule names where the apiserver is: its address as
 // destination, or its port.
-func (l *look) namesServer(rule string) bool {
-	for _, w := range l.host.Told {
+func (x *examination) namesServer(rule string) bool {
+	for _, w := range x.host.Configured {
 		if w.What != "apiserver" || !w.IP.IsValid() || w.IP.IsLoopback() {
 			continue
 		}
@@ -112,12 +112,12 @@ func refusals(c dataplane.Chain) []string {
 }
 
 // selinux looks for what SELinux has denied.
-func selinux(l *look) []Check {
+func selinux(x *examination) []Check {
 	const name = "selinux"
-	if c, ok := l.notRead(name, "notices"); ok {
+	if c, ok := x.notRead(name, "notices"); ok {
 		return []Check{c}
 	}
-	if n := l.notices("denial"); len(n) > 0 {
+	if n := x.logMatches("denial"); len(n) > 0 {
 		return []Check{{Name: name, Outcome: Problem, Text: "it has denied something", Evidence: quote(n), weight: byItself}}
 	}
 	return []Check{{Name: name, Outcome: OK, Text: "no log tells of a denial"}}

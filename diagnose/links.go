@@ -16,15 +16,15 @@ import (
 )
 
 // links looks at the cards that hold the host's own addresses or its default route.
-func links(l *look) []Check {
+func links(x *examination) []Check {
 	const name = "links"
-	if c, ok := l.notRead(name, "links", "addresses"); ok {
+	if c, ok := x.notRead(name, "links", "addresses"); ok {
 		return []Check{c}
 	}
 	var checks []Check
 	good := 0
-	for _, link := range l.host.Links {
-		if !l.inUse(link) {
+	for _, link := range x.host.Links {
+		if !x.inUse(link) {
 			continue
 		}
 		switch {
@@ -43,38 +43,38 @@ func links(l *look) []Check {
 }
 
 // inUse tells the cards by which the host is on a network.
-func (l *look) inUse(link dataplane.Link) bool {
+func (x *examination) inUse(link dataplane.Link) bool {
 	card := slices.Contains([]string{"", "bond", "team", "vlan", "bridge"}, link.Kind) || link.Kind == "veth" && link.Master == ""
 	plugin := slices.ContainsFunc([]string{"cni", "docker", "cali", "br-", "virbr", "podman"}, func(p string) bool { return strings.HasPrefix(link.Name, p) })
-	return card && !plugin && link.Name != "lo" && slices.ContainsFunc(l.host.Addresses, func(a dataplane.Address) bool {
+	return card && !plugin && link.Name != "lo" && slices.ContainsFunc(x.host.Addresses, func(a dataplane.Address) bool {
 		return a.Link == link.Name && !a.Prefix.IsSingleIP() && !a.Prefix.Addr().IsLinkLocalUnicast()
 	})
 }
 
 // routes looks at the default route and at what the local table takes.
-func routes(l *look) []Check {
+func routes(x *examination) []Check {
 	const name = "routes"
-	if c, ok := l.notRead(name, "routes"); ok && len(l.held) == 0 {
+	if c, ok := x.notRead(name, "routes"); ok && len(x.held) == 0 {
 		return []Check{c}
 	}
 	var odd []string
-	for _, p := range l.host.Policies {
+	for _, p := range x.host.Rules {
 		if p.Priority == 0 && p.Goto == 0 && (p.Table != dataplane.TableLocal || p.Not || p.From.IsValid() || p.Mark != 0) {
 			odd = append(odd, fmt.Sprintf("rule 0 is not the one of the local table (%d)", p.Table))
 		}
 	}
-	i := slices.IndexFunc(l.host.Routes, func(r dataplane.Route) bool { // the default route
+	i := slices.IndexFunc(x.host.Routes, func(r dataplane.Route) bool { // the default route
 		return r.Table == dataplane.TableMain && r.Type == "unicast" && (!r.To.IsValid() || r.To.Bits() == 0)
 	})
-	odd = append(odd, l.passes()...)
-	held := slices.DeleteFunc(slices.Clone(l.held), l.over)
+	odd = append(odd, x.passes()...)
+	held := slices.DeleteFunc(slices.Clone(x.held), x.over)
 	switch {
 	case len(held) > 0:
 		return []Check{{Name: name, Outcome: Problem, Text: fmt.Sprintf("the local table, which is asked before all others, has %s", join(held)), Evidence: append(odd, "linux net/ipv4/fib_rules.c: rule 0 looks up table local"), about: held[0]}}
 	case i < 0:
 		return []Check{{Name: name, Outcome: Problem, Text: "there is no default route: what is not on a subnet of this host is not reached", Evidence: odd, weight: noRoute}}
 	}
-	r := l.host.Routes[i]
+	r := x.host.Routes[i]
 	text := "default route on " + r.Link
 	if r.Via.IsValid() {
 		text = fmt.Sprintf("default route via %s on %s", r.Via, r.Link)
@@ -83,15 +83,15 @@ func routes(l *look) []Check {
 }
 
 // over reports whether a routing rule leads past the local table for an address.
-func (l *look) over(ip netip.Addr) bool {
-	_, ok := bypass.Over(l.host, ip)
+func (x *examination) over(ip netip.Addr) bool {
+	_, ok := bypass.Over(x.host, ip)
 	return ok
 }
 
 // passes says which routing rules lead past the local table, and for what they stand.
-func (l *look) passes() []string {
+func (x *examination) passes() []string {
 	var out []string
-	for _, b := range bypass.Of(l.host) {
+	for _, b := range bypass.Of(x.host) {
 		text := fmt.Sprintf("%s is passed over by a routing rule, a %s's", b.IP, b.Purpose)
 		if !b.InForce {
 			text = fmt.Sprintf("a routing rule, a %s's, is to lead past the local table for %s, and does not: its target is gone, or no route leads there", b.Purpose, b.IP)
@@ -106,18 +106,18 @@ func (l *look) passes() []string {
 const lostNodes = "neighbours"
 
 // neighbours looks for machines on the same wire that do not answer.
-func neighbours(l *look) []Check {
+func neighbours(x *examination) []Check {
 	const name = lostNodes
-	if c, ok := l.notRead(name, "neighbours"); ok {
+	if c, ok := x.notRead(name, "neighbours"); ok {
 		return []Check{c}
 	}
 	var failed, nodes []string
-	for _, n := range l.host.Neighbours {
+	for _, n := range x.host.Neighbours {
 		if n.State != "FAILED" && n.State != "INCOMPLETE" || n.Forward || !n.IP.IsValid() {
 			continue
 		}
 		failed = append(failed, fmt.Sprintf("%s on %s: %s", n.IP, n.Link, n.State))
-		if slices.ContainsFunc(l.owners(n.IP), isNodes) {
+		if slices.ContainsFunc(x.owners(n.IP), isNodes) {
 			nodes = append(nodes, n.IP.String())
 		}
 	}

@@ -17,7 +17,7 @@ import (
 
 // service says which Service it is: by name where objects were read, and else what
 // the host's kernel and its container runtime know of it.
-func (l *look) service(cause *rule.Finding) []explain.Link {
+func (x *examination) service(cause *rule.Finding) []explain.Link {
 	var links []explain.Link
 	for _, c := range cause.Claimants {
 		if c.Part != rule.Intruder || c.By.Kind != cluster.ServiceKind.Kind {
@@ -38,22 +38,22 @@ func (l *look) service(cause *rule.Finding) []explain.Link {
 	if len(links) > 0 {
 		return links
 	}
-	return l.guess(cause.Address())
+	return x.guess(cause.Address())
 }
 
 // guess is what IPVS and the runtime say of a Service whose name nobody knows here.
-func (l *look) guess(ip netip.Addr) []explain.Link {
+func (x *examination) guess(ip netip.Addr) []explain.Link {
 	var links []explain.Link
-	for _, v := range l.host.Servers {
+	for _, v := range x.host.Servers {
 		if v.IP != ip {
 			continue
 		}
 		at := netip.AddrPortFrom(v.IP, v.Port)
 		link := explain.Link{Text: fmt.Sprintf("its name is not known here; it serves %s/%s", at, v.Proto), Evidence: []string{"IPVS"}}
-		if pods := l.pods(v); len(pods) > 0 {
+		if pods := x.pods(v); len(pods) > 0 {
 			link.Text += " by " + explain.Names(pods)
 		}
-		if twin := l.twin(v); twin != "" {
+		if twin := x.twin(v); twin != "" {
 			link.Text += fmt.Sprintf("; the ClusterIP with the same real servers is %s", twin)
 		}
 		links = append(links, link)
@@ -63,11 +63,11 @@ func (l *look) guess(ip netip.Addr) []explain.Link {
 
 // pods names the real servers: as Pods, where the runtime or the network plugin of
 // this host knows them.
-func (l *look) pods(v dataplane.VirtualServer) []string {
+func (x *examination) pods(v dataplane.VirtualServer) []string {
 	var out []string
 	for _, r := range v.Servers {
 		name := r.IP.String()
-		for _, s := range l.host.Sandboxes {
+		for _, s := range x.host.Sandboxes {
 			if s.IP == r.IP && s.Name != "" {
 				name = fmt.Sprintf("Pod %s/%s (%s)", s.Namespace, s.Name, r.IP)
 			}
@@ -79,14 +79,14 @@ func (l *look) pods(v dataplane.VirtualServer) []string {
 
 // twin is a ClusterIP that leads to the same real servers: the Service's own, most
 // likely.
-func (l *look) twin(v dataplane.VirtualServer) string {
+func (x *examination) twin(v dataplane.VirtualServer) string {
 	if len(v.Servers) == 0 {
 		return ""
 	}
 	var found []string
-	for _, o := range l.host.Servers {
+	for _, o := range x.host.Servers {
 		same := slices.EqualFunc(o.Servers, v.Servers, func(a, b dataplane.RealServer) bool { return a.IP == b.IP && a.Port == b.Port })
-		if same && o.IP != v.IP && o.Proto == v.Proto && l.clusterIP(o.IP) {
+		if same && o.IP != v.IP && o.Proto == v.Proto && x.clusterIP(o.IP) {
 			found = append(found, netip.AddrPortFrom(o.IP, o.Port).String())
 		}
 	}

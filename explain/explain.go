@@ -31,10 +31,10 @@ const LabSealed = "lab incident-1.25 and incident-1.36, phase naive: 30 s after 
 
 // Chain is the whole explanation of one finding.
 type Chain struct {
-	Cause  Link
-	Losses []Loss
-	Notes  []Link // what nobody expects, and what had to be assumed
-	Fixes  []Fix
+	Cause   Link
+	Impacts []Impact
+	Notes   []Link // what nobody expects, and what had to be assumed
+	Fixes   []Fix
 }
 
 // Link is a sentence with its evidence.
@@ -43,11 +43,11 @@ type Link struct {
 	Evidence []string
 }
 
-// Loss gathers the effects that hit the same nodes in the same way, in words.
-type Loss struct {
+// Impact gathers the effects that hit the same nodes in the same way, in words.
+type Impact struct {
 	Text      string
 	Nodes     []string // who is hit, sorted
-	Loses     []string // "apiserver", "kubelet", "etcd", "bgp", "tunnel", "dns", ...
+	Lost      []string // "apiserver", "kubelet", "etcd", "bgp", "tunnel", "dns", ...
 	Certainty Certainty
 	Evidence  []string
 	Effects   []Effect

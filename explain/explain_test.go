@@ -131,7 +131,7 @@ func TestTakeover(t *testing.T) {
 	}
 }
 
-func flows(losses []explain.Loss) []string {
+func flows(losses []explain.Impact) []string {
 	var out []string
 	for _, l := range losses {
 		for _, e := range l.Effects {
@@ -148,7 +148,7 @@ func TestWhoLosesWhat(t *testing.T) {
 	losses := explain.Takeover(explain.Target{Address: owner.Addresses[0], Owner: owner, API: true, Service: "Service demo/tomcat"}, f)
 	var got []string
 	for _, l := range losses {
-		got = append(got, strings.Join(l.Nodes, "+")+": "+strings.Join(l.Loses, " "))
+		got = append(got, strings.Join(l.Nodes, "+")+": "+strings.Join(l.Lost, " "))
 	}
 	want := []string{
 		"cdev02+cdev03: apiserver kubelet bgp tunnel",
@@ -179,7 +179,7 @@ func TestConnectAnew(t *testing.T) {
 			Ports: claim.Ports{{Proto: "TCP", Number: tt.port}}}
 		var loses []string
 		for _, l := range explain.Takeover(target, f) {
-			loses = append(loses, l.Loses...)
+			loses = append(loses, l.Lost...)
 			if strings.Contains(l.Text, "puts the address back") || strings.Contains(l.Text, "the kubelet no longer reaches") {
 				t.Errorf("%s: %q", tt.mode, l.Text)
 			}

@@ -101,7 +101,7 @@ func ByLoopback(f *cluster.Facts, t Target) string {
 // ForgetRules are the steps for nodes whose kube-proxy has connected anew since a
 // Service took the apiserver's address and port: it cannot take away the rule that
 // keeps it from learning of the fix, and starting it again does not help (lab
-// iptables-1.36 and nftables-1.36, phases anew and healed).
+// iptables-1.36 and nftables-1.36, phases reconnect and healed).
 func ForgetRules(f *cluster.Facts, at netip.AddrPort, nodes []string) []Step {
 	table, program := "ip", "iptables"
 	if at.Addr().Is6() {

@@ -81,7 +81,7 @@ func TestHeld(t *testing.T) {
 			if diff := cmp.Diff(tt.want, flows(losses)); diff != "" {
 				t.Errorf("flows (-want +got):\n%s", diff)
 			}
-			seals := slices.ContainsFunc(losses, func(l explain.Loss) bool { return slices.Contains(l.Loses, "kube-proxy-watch") })
+			seals := slices.ContainsFunc(losses, func(l explain.Impact) bool { return slices.Contains(l.Lost, "kube-proxy-watch") })
 			if seals != tt.seals {
 				t.Errorf("kube-proxy loses its watch: %v", seals)
 			}
@@ -96,7 +96,7 @@ func TestHeld(t *testing.T) {
 
 // TestHeldWithoutNodes: where no Node was read the hosts themselves are told of.
 func TestHeldWithoutNodes(t *testing.T) {
-	losses := explain.Takeover(explain.Target{Is: "the control plane", Loses: []string{"apiserver"}, API: true, Seen: seen("cdev02"),
+	losses := explain.Takeover(explain.Target{Is: "the control plane", Lost: []string{"apiserver"}, API: true, Seen: seen("cdev02"),
 		Held: &explain.Hold{Device: "kube-ipvs0", Proxy: true}}, &cluster.Facts{})
 	if got := losses[0]; !slices.Equal(got.Nodes, []string{"cdev02"}) || got.Certainty != explain.Observed {
 		t.Errorf("%+v", got)

@@ -21,7 +21,7 @@ type Target struct {
 	Address netip.Addr
 	Owner   cluster.Node // zero where the address is no Node's
 	Is      string       // what the address is, where it is no Node's: "the control plane's address"
-	Loses   []string     // what clients of such an address lose; empty for a Node
+	Lost    []string     // what clients of such an address lose; empty for a Node
 	Service string       // who takes it: "Service demo/tomcat"
 	Ports   claim.Ports  // the Service's ports
 	API     bool         // the apiserver is reached at this address
@@ -50,7 +50,7 @@ type Hold struct {
 
 // Takeover tells what the nodes lose when a Service takes an address, by what
 // the proxy of this cluster does with it.
-func Takeover(t Target, f *cluster.Facts) []Loss {
+func Takeover(t Target, f *cluster.Facts) []Impact {
 	x := takeover{Target: t, f: f, era: f.Behavior()}
 	if t.Held != nil {
 		x.era = heldEra(x.era, t)
@@ -65,7 +65,7 @@ func Takeover(t Target, f *cluster.Facts) []Loss {
 		x.martians()
 		x.filteredOwner()
 		x.notReady()
-		x.selfSealing()
+		x.watchLoss()
 	default:
 		x.portOnly()
 	}
@@ -112,7 +112,7 @@ type takeover struct {
 	owner   string   // who has the address, for sentences
 	victims []string // nodes other than the owner
 	planes  []string // control-plane nodes among the victims
-	losses  []Loss
+	losses  []Impact
 }
 
 func (x *takeover) certainty() Certainty {
@@ -167,7 +167,7 @@ func (x *takeover) who() string {
 	return Names(x.victims)
 }
 
-func (x *takeover) add(l Loss) { x.losses = append(x.losses, l) }
+func (x *takeover) add(l Impact) { x.losses = append(x.losses, l) }
 
 func (x *takeover) effect(from, to []string, flow dataplane.Flow, d dataplane.Disposition, basis string) Effect {
 	return Effect{From: from, To: to, Flow: flow, Disposition: d, Basis: basis}
@@ -196,7 +196,7 @@ func (x *takeover) over() {
 	if len(x.Ports) > 0 {
 		ports = fmt.Sprintf("; only %s stays the Service's", x.Ports)
 	}
-	l := Loss{Nodes: x.Over, Text: fmt.Sprintf("%s: %s is on %s, and a routing rule leads past it: they and %s reach each other%s, and new routes via %s are refused until it is off",
+	l := Impact{Nodes: x.Over, Text: fmt.Sprintf("%s: %s is on %s, and a routing rule leads past it: they and %s reach each other%s, and new routes via %s are refused until it is off",
 		Names(x.Over), x.Address, x.era.Device, x.owner, ports, x.Address), Evidence: []string{basisOnlink}}
 	to := []string{x.owner}
 	flows, _ := x.flowsToOwner()
@@ -215,8 +215,8 @@ func (x *takeover) over() {
 func (x *takeover) selfTalk() {
 	flows, loses := x.flowsToOwner()
 	to := []string{x.owner}
-	l := Loss{
-		Nodes: x.victims, Loses: loses,
+	l := Impact{
+		Nodes: x.victims, Lost: loses,
 		Text: fmt.Sprintf("%s: %s %s %s, so traffic to it never leaves the node", x.who(), x.Address, x.verb(), x.era.Device),
 	}
 	for _, flow := range flows {
@@ -293,12 +293,12 @@ func (x *takeover) flowsToOwner() ([]dataplane.Flow, []string) {
 		if x.API {
 			flows = append(flows, dataplane.Flow{Proto: "TCP", Port: x.APIPort(x.f), Name: "apiserver"})
 		}
-		for _, l := range x.Loses {
+		for _, l := range x.Lost {
 			if l == "dns" {
 				flows = append(flows, dataplane.Flow{Proto: "UDP", Port: 53, Name: "dns"})
 			}
 		}
-		return flows, x.Loses
+		return flows, x.Lost
 	}
 	var loses []string
 	want := func(ok bool, proto string, port uint16, name string) {
@@ -367,8 +367,8 @@ func (x *takeover) martians() {
 		}
 	}
 	flow := dataplane.Flow{Name: "everything"}
-	x.add(Loss{
-		Nodes: nonEmpty(x.Owner.Name), Loses: loses,
+	x.add(Impact{
+		Nodes: nonEmpty(x.Owner.Name), Lost: loses,
 		Text: text,
 		Effects: []Effect{
 			x.effect(nonEmpty(x.owner), x.victims, flow, dataplane.Dropped, basisMartian),
@@ -383,8 +383,8 @@ func (x *takeover) filteredOwner() {
 	if !x.era.Filter || !x.era.OwnerBinds || x.Owner.Name == "" || x.f.KubeRouter {
 		return
 	}
-	x.add(Loss{
-		Nodes: []string{x.Owner.Name}, Loses: []string{"ssh", "kubelet", "apiserver"},
+	x.add(Impact{
+		Nodes: []string{x.Owner.Name}, Lost: []string{"ssh", "kubelet", "apiserver"},
 		Text:    fmt.Sprintf("%s rejects every new connection to its own address but the Service's port (kubernetes#117613)", x.owner),
 		Effects: []Effect{x.effect([]string{"outside"}, []string{x.owner}, dataplane.Flow{Name: "everything"}, dataplane.Refused, basisFilter)},
 	})
@@ -400,19 +400,19 @@ func (x *takeover) notReady() {
 		if cut == cluster.APIPartly {
 			hedge = " where their kubelet uses this one of several apiservers"
 		}
-		x.add(Loss{Nodes: x.victims, Loses: []string{"node-lease"}, Text: fmt.Sprintf("%s: the kubelet no longer reaches the apiserver%s, %s", x.who(), hedge, notReadyAfter)})
+		x.add(Impact{Nodes: x.victims, Lost: []string{"node-lease"}, Text: fmt.Sprintf("%s: the kubelet no longer reaches the apiserver%s, %s", x.who(), hedge, notReadyAfter)})
 	case x.internal() && !x.Owner.ControlPlane && len(x.planes) > 0:
-		x.add(Loss{Nodes: []string{x.Owner.Name}, Loses: []string{"node-lease"}, Text: fmt.Sprintf("%s: its kubelet no longer reaches the apiserver on %s, %s", x.owner, Names(x.planes), notReadyAfter)})
+		x.add(Impact{Nodes: []string{x.Owner.Name}, Lost: []string{"node-lease"}, Text: fmt.Sprintf("%s: its kubelet no longer reaches the apiserver on %s, %s", x.owner, Names(x.planes), notReadyAfter)})
 	}
 }
 
-// selfSealing: the nodes cannot learn of the fix.
-func (x *takeover) selfSealing() {
+// watchLoss: the nodes cannot learn of the fix.
+func (x *takeover) watchLoss() {
 	if !x.API || x.f.WithoutAddress(x.Address) == cluster.APIReached || x.Held != nil && !x.Held.Proxy {
 		return
 	}
-	x.add(Loss{
-		Nodes: x.victims, Loses: []string{"kube-proxy-watch"},
+	x.add(Impact{
+		Nodes: x.victims, Lost: []string{"kube-proxy-watch"},
 		Text:     "kube-proxy on these nodes loses its watch: it will not hear that the claim was removed, and its next sync, within 30 s, puts a deleted address back unless the watch is back first",
 		Evidence: []string{"kubernetes pkg/proxy/apis/config/v1alpha1/defaults.go: ipvs.syncPeriod 30 s; lab repair-once: one deletion on each node is a race"},
 	})
@@ -434,17 +434,17 @@ func (x *takeover) portOnly() {
 	if ports == "" {
 		ports = "the Service's ports"
 	}
-	l := Loss{Nodes: from, Text: fmt.Sprintf("only %s of %s goes to %s, %s; ping and all other ports are untouched", ports, x.Address, x.Service, where)}
+	l := Impact{Nodes: from, Text: fmt.Sprintf("only %s of %s goes to %s, %s; ping and all other ports are untouched", ports, x.Address, x.Service, where)}
 	for _, p := range x.Ports {
 		flow := dataplane.Flow{Proto: p.Proto, Port: p.Number, Name: cmp.Or(HostListener(p, x.Owner, x.API, x.f), x.Listens[p])}
 		if flow.Name != "" {
-			l.Loses = append(l.Loses, flow.Name)
+			l.Lost = append(l.Lost, flow.Name)
 		}
 		l.Effects = append(l.Effects, x.effect(from, nonEmpty(x.owner), flow, d, basisNAT))
 	}
 	l.Effects = append(l.Effects, x.effect(from, nonEmpty(x.owner), dataplane.Flow{Proto: "ICMP", Name: "ping"}, dataplane.Delivered, basisNAT))
 	x.add(l)
-	if x.API && slices.Contains(l.Loses, "apiserver") {
+	if x.API && slices.Contains(l.Lost, "apiserver") {
 		x.connectAnew()
 	}
 }
@@ -460,13 +460,13 @@ func (x *takeover) connectAnew() {
 	case cluster.APIPartly:
 		hedge = " where it uses this one of several apiservers"
 	}
-	lab := []string{"lab iptables-1.36, phases established and anew: nodes stay Ready until their kubelet starts again; a kube-proxy that starts again keeps its old rules"}
-	x.add(Loss{
-		Nodes: x.victims, Loses: []string{"node-lease"}, Evidence: lab,
+	lab := []string{"lab iptables-1.36, phases established and reconnect: nodes stay Ready until their kubelet starts again; a kube-proxy that starts again keeps its old rules"}
+	x.add(Impact{
+		Nodes: x.victims, Lost: []string{"node-lease"}, Evidence: lab,
 		Text: fmt.Sprintf("%s: what is connected to the apiserver stays connected; a kubelet that opens a new connection does not reach it%s, %s", x.who(), hedge, notReadyAfter),
 	})
-	x.add(Loss{
-		Nodes: x.victims, Loses: []string{"kube-proxy-watch"}, Evidence: lab,
+	x.add(Impact{
+		Nodes: x.victims, Lost: []string{"kube-proxy-watch"}, Evidence: lab,
 		Text: "a kube-proxy on these nodes that opens a new connection will not learn that the claim was removed, and its rules stay as they are",
 	})
 }

@@ -45,7 +45,7 @@ func bigState(b *testing.B) guard.State {
 		res.Cover(into, true)
 	}
 	s := into.Snapshot()
-	facts := cluster.Draw(s, "", "")
+	facts := cluster.Infer(s, "", "")
 	return guard.State{Input: check.Input{View: claimants.Register(s), Facts: facts, Objects: s, Coverage: s.Coverage, Rules: rules.All()}}
 }
 

@@ -24,11 +24,11 @@ import (
 // the request as it was, as it will be, or not yet.
 type State struct {
 	check.Input
-	// Allows are the permissions that count whoever asks: the site's own
+	// Suppressions are the permissions that count whoever asks: the site's own
 	// configuration. An object's annotation was written by whoever may edit the
 	// object, so that one of a stored object counts only if the caller knows that
 	// it came in with the permission to override.
-	Allows []rule.Allow
+	Suppressions []rule.Suppression
 }
 
 // Operation is what a request does, in admission's words.
@@ -61,11 +61,11 @@ type Request struct {
 type Decision struct {
 	Object   snapshot.Ref
 	Allowed  bool
-	Refusals []rule.Finding  // errors and critical findings that the request brings
-	Warnings []Warning       // what it brings and passes all the same
-	Excused  []check.Allowed // what would have been refused, and the annotation that excuses it
-	Ignored  []Ignored       // the object's permissions that would excuse a refusal, and do not count
-	Beyond   string          // why it is refused unjudged: it claims more at once than is looked at
+	Refusals []rule.Finding     // errors and critical findings that the request brings
+	Warnings []Warning          // what it brings and passes all the same
+	Excused  []check.Suppressed // what would have been refused, and the annotation that excuses it
+	Ignored  []Ignored          // the object's permissions that would excuse a refusal, and do not count
+	Beyond   string             // why it is refused unjudged: it claims more at once than is looked at
 }
 
 // Warning is a finding that a request brings and is not refused for.
@@ -78,8 +78,8 @@ type Warning struct {
 
 // Ignored is a permission that does not count.
 type Ignored struct {
-	Allow rule.Allow
-	Why   string
+	Suppression rule.Suppression
+	Why         string
 	// Unpermitted: it would count if who asks had the permission to override.
 	Unpermitted bool
 }

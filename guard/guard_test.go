@@ -40,7 +40,7 @@ func state(tb testing.TB, mode dataplane.ProxyMode, objects ...string) guard.Sta
 }
 
 func stateOf(s *snapshot.Snapshot, mode dataplane.ProxyMode) guard.State {
-	return guard.State{Input: check.Input{View: claimants.View(s), Facts: cluster.Draw(s, mode, "test"), Objects: s, Coverage: s.Coverage, Rules: rules.All()}}
+	return guard.State{Input: check.Input{View: claimants.View(s), Facts: cluster.Infer(s, mode, "test"), Objects: s, Coverage: s.Coverage, Rules: rules.All()}}
 }
 
 // object reads one object from JSON; "" is none.
@@ -259,7 +259,7 @@ func configMap(namespace, name, protocol, addresses string) string {
 // TestSitesAllow: what the configuration allows passes in silence, whoever asks.
 func TestSitesAllow(t *testing.T) {
 	s := state(t, dataplane.IPVS, cdev01, cdev02)
-	s.Allows = []rule.Allow{{Rule: "WH101", Place: "192.168.10.0/24", Reason: "a lab", Until: "2026-11-29"}}
+	s.Suppressions = []rule.Suppression{{Rule: "WH101", Place: "192.168.10.0/24", Reason: "a lab", Until: "2026-11-29"}}
 	r := guard.Request{Operation: guard.Create, After: object(t, service("", stolen, "")), Now: today}
 	if d := guard.Decide(s, r); !d.Allowed || len(all(d)) > 0 {
 		t.Errorf("allowed by the site: %v", all(d))
@@ -275,7 +275,7 @@ func TestSitesAllow(t *testing.T) {
 func TestOwnPermissionInState(t *testing.T) {
 	o := object(t, service(`"whohas.io/allow":"WH101 reason=mine"`, stolen, ""))
 	s := state(t, dataplane.IPVS, cdev01, cdev02)
-	s.Allows = check.AllowsOf(o)
+	s.Suppressions = check.SuppressionsOf(o)
 	if d := guard.Decide(s, guard.Request{Operation: guard.Create, After: o, Now: today}); d.Allowed || !d.WantsOverride() {
 		t.Errorf("allowed %v: %v", d.Allowed, all(d))
 	}

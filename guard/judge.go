@@ -37,8 +37,8 @@ func (c *change) judge(r Request) Decision {
 	for _, f := range c.shown(onMode, r.Now) {
 		d.Warnings = append(d.Warnings, Warning{Finding: f, OnMode: true})
 	}
-	slices.SortStableFunc(d.Excused, func(a, b check.Allowed) int { return rule.Compare(a.Finding, b.Finding) })
-	d.Excused = slices.CompactFunc(d.Excused, func(a, b check.Allowed) bool { return rule.Compare(a.Finding, b.Finding) == 0 })
+	slices.SortStableFunc(d.Excused, func(a, b check.Suppressed) int { return rule.Compare(a.Finding, b.Finding) })
+	d.Excused = slices.CompactFunc(d.Excused, func(a, b check.Suppressed) bool { return rule.Compare(a.Finding, b.Finding) == 0 })
 	slices.SortStableFunc(d.Warnings, func(a, b Warning) int { return rule.Compare(a.Finding, b.Finding) })
 	d.Allowed = len(d.Refusals) == 0
 	return d
@@ -197,6 +197,6 @@ func (c *change) shown(findings []rule.Finding, now time.Time) []rule.Finding {
 	if len(findings) == 0 {
 		return nil
 	}
-	allows := slices.DeleteFunc(slices.Clone(c.Allows), func(a rule.Allow) bool { return a.Object == c.ref })
+	allows := slices.DeleteFunc(slices.Clone(c.Suppressions), func(a rule.Suppression) bool { return a.Object == c.ref })
 	return check.Finish(check.Input{}, check.Result{Findings: findings}, allows, now).Findings
 }

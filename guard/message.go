@@ -46,7 +46,7 @@ func (d *Decision) message(explain func(*strings.Builder, *rule.Finding)) string
 		explain(&b, &d.Refusals[i])
 	}
 	for _, i := range d.Ignored {
-		fmt.Fprintf(&b, "The permission for %s in %s is ignored: it %s.\n", orNone(i.Allow.Rule), check.AllowAnnotation, i.Why)
+		fmt.Fprintf(&b, "The permission for %s in %s is ignored: it %s.\n", orNone(i.Suppression.Rule), check.AllowAnnotation, i.Why)
 	}
 	fmt.Fprintf(&b, "Deleting, and claiming less than before, always passes. If it is meant so: whoever has the permission %s may annotate %s with %s: \"%s until=YYYY-MM-DD reason=...\".",
 		Permission, d.Object, check.AllowAnnotation, strings.Join(ids(d.Refusals), " until=YYYY-MM-DD reason=...; "))
@@ -61,7 +61,7 @@ func (d *Decision) explain(b *strings.Builder, f *rule.Finding) {
 	if others := d.others(f); others != "" {
 		fmt.Fprintf(b, "  claimed by:  %s\n", others)
 	}
-	for _, l := range f.Chain.Losses[:min(2, len(f.Chain.Losses))] {
+	for _, l := range f.Chain.Impacts[:min(2, len(f.Chain.Impacts))] {
 		fmt.Fprintf(b, "  effect:      %s\n", l.Text)
 	}
 	fmt.Fprintf(b, "  instead:     %s\n", d.instead(f))

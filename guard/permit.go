@@ -18,7 +18,7 @@ func (d *Decision) permit(c *change, r Request, findings []rule.Finding) []rule.
 		return nil
 	}
 	shown := c.shown(findings, r.Now)
-	for i, a := range check.AllowsOf(c.is) {
+	for i, a := range check.SuppressionsOf(c.is) {
 		if i == mostAllows {
 			break
 		}
@@ -47,8 +47,8 @@ const mostAllows = 100
 // Permission is what lets an annotation count: a verb on a resource of RBAC.
 const Permission = "override on claims.whohas.io"
 
-func (d *Decision) excuse(f rule.Finding, by rule.Allow) {
-	d.Excused = append(d.Excused, check.Allowed{Finding: f, By: by})
+func (d *Decision) excuse(f rule.Finding, by rule.Suppression) {
+	d.Excused = append(d.Excused, check.Suppressed{Finding: f, By: by})
 }
 
 func (d *Decision) ignore(i Ignored) {

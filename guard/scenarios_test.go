@@ -84,19 +84,19 @@ func guarded(s *snapshot.Snapshot) []*snapshot.Object {
 func TestScenarios(t *testing.T) {
 	decisions, refusals := 0, 0
 	eachScenario(t, "*", func(t *testing.T, s *scenario.Scenario, mode dataplane.ProxyMode, _ []string) {
-		facts := cluster.Draw(s.Snapshot, mode, "scenario")
+		facts := cluster.Infer(s.Snapshot, mode, "scenario")
 		after := input(s, s.Snapshot, facts)
 		for _, o := range guarded(s.Snapshot) {
 			less := without(s.Snapshot, o.Ref)
 			before := input(s, less, facts.Announcing(o.Ref, nil))
-			st := guard.State{Input: after, Allows: check.ObjectAllows(less)}
+			st := guard.State{Input: after, Suppressions: check.ObjectSuppressions(less)}
 			if decisions%2 == 0 { // whether the state holds it already must not matter
 				st.Input = before
 			}
 			st.Facts = facts
 			d := guard.Decide(st, guard.Request{Operation: guard.Create, After: o, Now: s.Now})
 			decisions, refusals = decisions+1, refusals+len(d.Refusals)
-			want := expected(before, after, check.ObjectAllows(less), s.Now)
+			want := expected(before, after, check.ObjectSuppressions(less), s.Now)
 			if got := said(d); !cmp.Equal(want, got) {
 				t.Errorf("%s created (-whole check +guard):\n%s", o.Ref, cmp.Diff(want, got))
 			}
@@ -106,7 +106,7 @@ func TestScenarios(t *testing.T) {
 }
 
 // expected is what the whole check says: refusals and warnings.
-func expected(before, after check.Input, allows []rule.Allow, now time.Time) []string {
+func expected(before, after check.Input, allows []rule.Suppression, now time.Time) []string {
 	grave := func(f rule.Finding) bool { return f.Severity >= rule.Error }
 	worse := everything(check.Worse(check.Run(before), check.Run(after)))
 	certain, onMode := worse, []rule.Finding(nil)
@@ -161,7 +161,7 @@ func inMode(f rule.Finding, before, after check.Input, m dataplane.ProxyMode) *r
 
 func everything(r check.Result) []rule.Finding { return slices.Concat(r.Findings, r.Hidden) }
 
-func finished(findings []rule.Finding, allows []rule.Allow, now time.Time) []rule.Finding {
+func finished(findings []rule.Finding, allows []rule.Suppression, now time.Time) []rule.Finding {
 	return check.Finish(check.Input{}, check.Result{Findings: findings}, allows, now).Findings
 }
 
@@ -188,7 +188,7 @@ func said(d guard.Decision) []string {
 func TestReports(t *testing.T) {
 	refused := map[string]bool{}
 	eachScenario(t, "reports", func(t *testing.T, s *scenario.Scenario, mode dataplane.ProxyMode, want []string) {
-		facts := cluster.Draw(s.Snapshot, mode, "scenario")
+		facts := cluster.Infer(s.Snapshot, mode, "scenario")
 		if facts.Mode != dataplane.IPVS {
 			return // what its other modes say is compared in TestScenarios
 		}
@@ -254,7 +254,7 @@ func TestLookalikes(t *testing.T) {
 		if mode == dataplane.IPVS && len(want) > 0 && strings.Contains(s.Name, "k3s-3345") {
 			return
 		}
-		st := guard.State{Input: input(s, s.Snapshot, cluster.Draw(s.Snapshot, mode, "scenario"))}
+		st := guard.State{Input: input(s, s.Snapshot, cluster.Infer(s.Snapshot, mode, "scenario"))}
 		for _, o := range guarded(s.Snapshot) {
 			if d := guard.Decide(st, guard.Request{Operation: guard.Create, After: o, Now: s.Now}); !d.Allowed {
 				t.Errorf("%s: %s", o.Ref, d.Message())
@@ -271,7 +271,7 @@ func TestNearMisses(t *testing.T) {
 			return
 		}
 		quiet++
-		st := guard.State{Input: input(s, s.Snapshot, cluster.Draw(s.Snapshot, mode, "scenario")), Allows: check.ObjectAllows(s.Snapshot)}
+		st := guard.State{Input: input(s, s.Snapshot, cluster.Infer(s.Snapshot, mode, "scenario")), Suppressions: check.ObjectSuppressions(s.Snapshot)}
 		for _, o := range guarded(s.Snapshot) {
 			if d := guard.Decide(st, guard.Request{Operation: guard.Create, After: o, MayOverride: true, Now: s.Now}); len(said(d)) > 0 {
 				t.Errorf("%s: %v", o.Ref, said(d))

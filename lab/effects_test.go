@@ -44,7 +44,7 @@ func TestStatementsAreMade(t *testing.T) {
 	var all strings.Builder
 	for _, w := range worlds {
 		for _, f := range w.check(t) {
-			for _, l := range f.Chain.Losses {
+			for _, l := range f.Chain.Impacts {
 				fmt.Fprintln(&all, l.Text)
 			}
 			for _, n := range f.Chain.Notes {
@@ -95,7 +95,7 @@ func TestCitedScenarios(t *testing.T) {
 
 func evidence(c explain.Chain) []string {
 	var all []string
-	for _, l := range c.Losses {
+	for _, l := range c.Impacts {
 		all = append(all, l.Evidence...)
 	}
 	for _, n := range c.Notes {
@@ -171,7 +171,7 @@ type telling struct {
 }
 
 func (x telling) finding(f *rule.Finding) {
-	for _, l := range f.Chain.Losses {
+	for _, l := range f.Chain.Impacts {
 		for _, e := range l.Effects {
 			x.effect(e)
 		}
@@ -325,11 +325,11 @@ func outcomes(from, to string, d dataplane.Disposition) []string {
 }
 
 // loses holds what is said to be lost against the effects that say how.
-func (x telling) loses(l explain.Loss) {
+func (x telling) loses(l explain.Impact) {
 	if len(l.Effects) == 0 {
 		return // then the sentence has a probe
 	}
-	for _, what := range l.Loses {
+	for _, what := range l.Lost {
 		ok := slices.ContainsFunc(l.Effects, func(e explain.Effect) bool {
 			return e.Disposition != dataplane.Delivered && (e.Flow.Name == what || e.Flow.Name == "everything" || e.Flow.Name == "ipip" && what == "tunnel")
 		})
@@ -434,17 +434,17 @@ var statements = []statement{
 	{says: "what is connected to the apiserver stays connected", probes: func(_ telling, node string) []probe {
 		return []probe{{phase: "established", query: "cluster node " + node, want: []string{"Ready"}}}
 	}},
-	// In the scenario cdev03 alone connects anew.
+	// In the scenario only cdev03 connects again.
 	{says: "a kubelet that opens a new connection does not reach it", probes: func(telling, string) []probe {
 		return []probe{
-			{phase: "anew", query: "cluster node cdev03", want: []string{"Unknown"}},
-			{phase: "anew", query: "cluster node cdev02", want: []string{"Ready"}},
+			{phase: "reconnect", query: "cluster node cdev03", want: []string{"Unknown"}},
+			{phase: "reconnect", query: "cluster node cdev02", want: []string{"Ready"}},
 		}
 	}},
 	{says: "that opens a new connection will not learn that the claim was removed, and its rules stay as they are", probes: func(telling, string) []probe {
 		return []probe{
-			{phase: "anew", query: "cdev03 tcp " + stolen + ":6443", want: []string{"answered by tomcat"}},
-			{phase: "anew", query: "cdev02 tcp " + stolen + ":6443", want: []string{"accepted"}},
+			{phase: "reconnect", query: "cdev03 tcp " + stolen + ":6443", want: []string{"answered by tomcat"}},
+			{phase: "reconnect", query: "cdev02 tcp " + stolen + ":6443", want: []string{"accepted"}},
 		}
 	}},
 	{says: "the apiserver's loopback, which the Service does not take", probes: func(x telling, node string) []probe {

@@ -41,9 +41,9 @@ func snapshotOf(t *testing.T, file string) *snapshot.Snapshot {
 func judge(t *testing.T, file string) check.Result {
 	t.Helper()
 	snap := snapshotOf(t, file)
-	facts := cluster.Draw(snap, "", "")
+	facts := cluster.Infer(snap, "", "")
 	in := check.Input{View: claimants.View(snap), Facts: facts, Objects: snap, Coverage: snap.Coverage, Rules: rules.All()}
-	return check.Finish(in, check.Run(in), check.ObjectAllows(snap), time.Now())
+	return check.Finish(in, check.Run(in), check.ObjectSuppressions(snap), time.Now())
 }
 
 // holders are the hosts on which a snapshot shows the stolen address, its owner
@@ -99,7 +99,7 @@ func testSeen(t *testing.T, c explain.Chain, want []string) {
 	if len(want) == 0 {
 		t.Fatal("no host holds the address")
 	}
-	for _, l := range c.Losses {
+	for _, l := range c.Impacts {
 		if l.Certainty != explain.Observed {
 			t.Errorf("%q is %s", l.Text, l.Certainty)
 		}
@@ -113,8 +113,8 @@ func testSeen(t *testing.T, c explain.Chain, want []string) {
 			}
 		}
 	}
-	if diff := cmp.Diff(want, c.Losses[0].Nodes); diff != "" {
-		t.Errorf("%q: hosts (-want +got):\n%s", c.Losses[0].Text, diff)
+	if diff := cmp.Diff(want, c.Impacts[0].Nodes); diff != "" {
+		t.Errorf("%q: hosts (-want +got):\n%s", c.Impacts[0].Text, diff)
 	}
 }
 
@@ -123,7 +123,7 @@ func testSeen(t *testing.T, c explain.Chain, want []string) {
 func TestPassedOver(t *testing.T) {
 	findings := judge(t, "recorded/cure-by-rule-1.36/ruled.snapshot").Findings
 	want := "192.168.10.114 is on kube-ipvs0, and a routing rule leads past it"
-	if len(findings) != 1 || len(findings[0].Chain.Losses) != 1 || !strings.Contains(findings[0].Chain.Losses[0].Text, want) {
+	if len(findings) != 1 || len(findings[0].Chain.Impacts) != 1 || !strings.Contains(findings[0].Chain.Impacts[0].Text, want) {
 		t.Errorf("found %s, want one, which loses no more than: %s", ids(findings), want)
 	}
 	if findings := judge(t, "recorded/cure-by-rule-1.36/undone.snapshot").Findings; len(findings) > 0 {

@@ -114,7 +114,7 @@ func (s *station) sysctl(name, value string) {
 }
 
 // ask asks from the station.
-func (s *station) ask(ctx context.Context, targets ...Target) (echoes []dataplane.Echo, err error) {
+func (s *station) ask(ctx context.Context, targets ...Target) (echoes []dataplane.AddressReply, err error) {
 	s.t.Helper()
 	s.do(func(*netlink.Handle) error {
 		echoes, err = Ask(ctx, targets)
@@ -197,7 +197,7 @@ func (s *station) settle() {
 func target(link, ip string) Target { return Target{link, netip.MustParseAddr(ip)} }
 
 // lines are Echoes as text.
-func lines(echoes []dataplane.Echo) []string {
+func lines(echoes []dataplane.AddressReply) []string {
 	out := []string{}
 	for _, e := range echoes {
 		out = append(out, fmt.Sprintf("%s %s sent %d: %s", e.Link, e.IP, e.Sent, strings.Join(e.MACs, " ")))
@@ -632,7 +632,7 @@ func TestAskMost(t *testing.T) {
 	for _, targets := range [][]Target{four, six} {
 		got, err := asker.ask(t.Context(), targets...)
 		same(t, "errors", nil, failures(err))
-		if len(got) != Most || slices.ContainsFunc(got, func(e dataplane.Echo) bool { return len(e.MACs) != 1 }) {
+		if len(got) != Most || slices.ContainsFunc(got, func(e dataplane.AddressReply) bool { return len(e.MACs) != 1 }) {
 			t.Errorf("of %d: %v", Most, lines(got))
 		}
 	}

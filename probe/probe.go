@@ -41,7 +41,7 @@ const (
 	probes   = 2                      // that are sent for each target
 	interval = 200 * time.Millisecond // between two
 	window   = time.Second            // for answers after the last
-	mostMACs = 32                     // that are kept for a target: an Echo of 32 has 32 or more
+	mostMACs = 32                     // that are kept for a target: an AddressReply of 32 has 32 or more
 )
 
 // Target is an address, and the link that is asked who answers for it.
@@ -111,7 +111,7 @@ type mac [6]byte
 
 func (m mac) String() string { return net.HardwareAddr(m[:]).String() }
 
-// texts are addresses as an Echo has them.
+// texts are addresses as an AddressReply has them.
 func texts(macs map[mac]bool) []string {
 	var out []string
 	for m := range macs {

@@ -18,10 +18,10 @@ import (
 // link, each target once. It takes two probes 200 ms apart, and a second from the
 // last; the context may cut it short.
 //
-// Beside the Echoes it returns the joined errors, each a *TargetError, of the
+// Beside the replies it returns the joined errors, each a *TargetError, of the
 // targets of which nothing can be said: there is no such link, or it is not
 // Ethernet, down, without carrier, or part of a bridge or bond; no probe could be
-// sent; or there was no answer, and it was not listened for to the end. So an Echo
+// sent; or there was no answer, and it was not listened for to the end. So an AddressReply
 // without MACs is silence for the whole time. Of more than Most targets none is
 // asked.
 //
@@ -34,7 +34,7 @@ import (
 // It works in the network namespace of the calling thread, so a caller that is not
 // in the process's own has locked its goroutine to the thread. It needs
 // CAP_NET_RAW. Several calls at once are fine, but hear each other's answers.
-func Ask(ctx context.Context, targets []Target) ([]dataplane.Echo, error) {
+func Ask(ctx context.Context, targets []Target) ([]dataplane.AddressReply, error) {
 	if len(targets) > Most {
 		return nil, fmt.Errorf("ask: %d targets are more than %d", len(targets), Most)
 	}
@@ -58,12 +58,12 @@ func Ask(ctx context.Context, targets []Target) ([]dataplane.Echo, error) {
 	all.Wait()
 	close(stop)
 	keeping.Wait()
-	var out []dataplane.Echo
+	var out []dataplane.AddressReply
 	for _, w := range wires {
 		echoes, silent := w.result()
 		out, failed = append(out, echoes...), append(failed, silent...)
 	}
-	slices.SortFunc(out, func(a, b dataplane.Echo) int { return cmp.Or(a.IP.Compare(b.IP), cmp.Compare(a.Link, b.Link)) })
+	slices.SortFunc(out, func(a, b dataplane.AddressReply) int { return cmp.Or(a.IP.Compare(b.IP), cmp.Compare(a.Link, b.Link)) })
 	return out, join(failed)
 }
 
@@ -110,7 +110,7 @@ func newWire(name string, ips []netip.Addr, links map[string]link) (*wire, error
 }
 
 // result is what the wire can say of each address.
-func (w *wire) result() (echoes []dataplane.Echo, failed []*TargetError) {
+func (w *wire) result() (echoes []dataplane.AddressReply, failed []*TargetError) {
 	for _, ip := range w.ips {
 		err := w.failed[ip]
 		if w.sent[ip] > 0 {
@@ -128,7 +128,7 @@ func (w *wire) result() (echoes []dataplane.Echo, failed []*TargetError) {
 			failed = append(failed, &TargetError{Target{w.link.name, ip}, err})
 			continue
 		}
-		echoes = append(echoes, dataplane.Echo{IP: ip, Link: w.link.name, Sent: w.sent[ip], MACs: texts(w.heard[ip])})
+		echoes = append(echoes, dataplane.AddressReply{IP: ip, Link: w.link.name, Sent: w.sent[ip], MACs: texts(w.heard[ip])})
 	}
 	return echoes, failed
 }

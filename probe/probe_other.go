@@ -13,7 +13,7 @@ import (
 )
 
 // Ask needs Linux: packet sockets are its own.
-func Ask(context.Context, []Target) ([]dataplane.Echo, error) {
+func Ask(context.Context, []Target) ([]dataplane.AddressReply, error) {
 	return nil, errors.New("ask: links are asked on Linux only, not on " + runtime.GOOS)
 }
 

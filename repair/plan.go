@@ -29,7 +29,7 @@ func Make(s diagnose.Seen, d diagnose.Diagnosis) Plan {
 		p.Refused = []string{"there is nothing to repair here: " + d.Title}
 		return p
 	}
-	m := maker{Seen: s, finding: d.Cause, ip: d.Cause.Address()}
+	m := planner{Seen: s, finding: d.Cause, ip: d.Cause.Address()}
 	p.Address = m.ip
 	p.Hold = flushed(s.Host)
 	p.Claims, p.Withdrawals = m.claims()
@@ -46,11 +46,11 @@ func Make(s diagnose.Seen, d diagnose.Diagnosis) Plan {
 
 // translates tells the modes in which a Service takes a port and no address. There an
 // address may be claimed on purpose.
-func (m *maker) translates() bool {
+func (m *planner) translates() bool {
 	return m.finding.Rule.Outage == rule.Redirected || m.Facts.Mode != dataplane.ModeUnknown && m.Facts.Mode != dataplane.IPVS
 }
 
-type maker struct {
+type planner struct {
 	diagnose.Seen
 	finding *rule.Finding
 	ip      netip.Addr
@@ -59,7 +59,7 @@ type maker struct {
 // targets are the addresses that may be taken off this host, and what may not, with
 // the reason. All that it holds of others goes at once: a node that gets back one of
 // two lost addresses may still not reach the apiserver.
-func (m *maker) targets() (targets []Target, refused []string) {
+func (m *planner) targets() (targets []Target, refused []string) {
 	for _, f := range slices.Concat(m.Result.Findings, m.Result.Hidden) {
 		held := f.Rule.Outage == rule.Held || f.Rule.Outage == rule.Awaited
 		if !held || !f.Address().IsValid() {
@@ -78,7 +78,7 @@ func (m *maker) targets() (targets []Target, refused []string) {
 }
 
 // nothing says why there is nothing to take off here.
-func (m *maker) nothing() string {
+func (m *planner) nothing() string {
 	if own := m.on(m.ip, isOwn); len(own) > 0 {
 		return fmt.Sprintf("%s is this host's own: it is never taken off here", m.ip)
 	}
@@ -86,7 +86,7 @@ func (m *maker) nothing() string {
 }
 
 // target judges an address that the rules say is held and another's.
-func (m *maker) target(f *rule.Finding) ([]Target, string) {
+func (m *planner) target(f *rule.Finding) ([]Target, string) {
 	ip := f.Address()
 	held := m.on(ip, func(a dataplane.Address) bool { return kubeproxy.IsDevice(a.Link) })
 	if len(held) == 0 && f.Rule.Outage == rule.Awaited && slices.ContainsFunc(f.Claimants, m.awaits) {
@@ -124,7 +124,7 @@ func someHosts(f *rule.Finding) bool {
 
 // awaits tells the claim of this host's proxy to an address that somebody has taken
 // off: it is kept off as one that is there.
-func (m *maker) awaits(c rule.Claimant) bool {
+func (m *planner) awaits(c rule.Claimant) bool {
 	return c.Kind == claimants.KernelAwaitedAddress.Kind && c.Origin.Host == m.Host.Name
 }
 
@@ -133,7 +133,7 @@ func (m *maker) awaits(c rule.Claimant) bool {
 func isOwn(a dataplane.Address) bool { return !kubeproxy.IsDevice(a.Link) }
 
 // on lists where this host has an address.
-func (m *maker) on(ip netip.Addr, match func(dataplane.Address) bool) []dataplane.Address {
+func (m *planner) on(ip netip.Addr, match func(dataplane.Address) bool) []dataplane.Address {
 	var out []dataplane.Address
 	for _, a := range m.Host.Addresses {
 		if a.Prefix.Addr().WithZone("") == ip && match(a) {
@@ -168,7 +168,7 @@ func cite(c claim.Claim) string {
 
 // claims are the steps at the API: as long as the claim stands every kube-proxy keeps the
 // address where it is.
-func (m *maker) claims() (steps []explain.Step, withdrawals []Withdrawal) {
+func (m *planner) claims() (steps []explain.Step, withdrawals []Withdrawal) {
 	where := m.whereKubectlWorks()
 	for _, fix := range m.finding.Chain.Fixes[:min(1, len(m.finding.Chain.Fixes))] {
 		for _, s := range fix.Steps {
@@ -189,7 +189,7 @@ func (m *maker) claims() (steps []explain.Step, withdrawals []Withdrawal) {
 }
 
 // claimant finds whose claim a step takes away.
-func (m *maker) claimant(s explain.Step) rule.Claimant {
+func (m *planner) claimant(s explain.Step) rule.Claimant {
 	for _, c := range m.finding.Claimants {
 		if c.By == s.Edit.On && (c.Part == rule.Intruder || c.Part == rule.Rival) {
 			return c
@@ -199,7 +199,7 @@ func (m *maker) claimant(s explain.Step) rule.Claimant {
 }
 
 // whereKubectlWorks: a host that holds the apiserver's address does not reach it.
-func (m *maker) whereKubectlWorks() string {
+func (m *planner) whereKubectlWorks() string {
 	t := explain.Target{Address: m.ip}
 	if n, ok := m.Facts.NodeWith(m.ip); ok {
 		t.Owner = n
@@ -218,7 +218,7 @@ func (m *maker) whereKubectlWorks() string {
 }
 
 // isServer reports whether the address is the apiserver's.
-func (m *maker) isServer() bool {
+func (m *planner) isServer() bool {
 	for c := range m.View.On(m.ip) {
 		if c.Role == claim.ControlPlane {
 			return true
@@ -229,7 +229,7 @@ func (m *maker) isServer() bool {
 
 // hosts are the steps on every host that holds the address, before the claim goes and
 // after.
-func (m *maker) hosts(hold string) (first, back []explain.Step) {
+func (m *planner) hosts(hold string) (first, back []explain.Step) {
 	if m.finding.Rule.Outage == rule.Redirected {
 		return m.hostSteps(), nil
 	}
@@ -274,7 +274,7 @@ func elsewhere(steps []explain.Step, where string) []explain.Step {
 }
 
 // hostSteps are those of the finding's own fix that are done on hosts.
-func (m *maker) hostSteps() []explain.Step {
+func (m *planner) hostSteps() []explain.Step {
 	var out []explain.Step
 	for _, fix := range m.finding.Chain.Fixes[:min(1, len(m.finding.Chain.Fixes))] {
 		for _, s := range fix.Steps {
@@ -287,7 +287,7 @@ func (m *maker) hostSteps() []explain.Step {
 }
 
 // victims are the hosts that are known to hold the address.
-func (m *maker) victims() []string {
+func (m *planner) victims() []string {
 	var out []string
 	for c := range m.View.On(m.ip) {
 		if c.Kind == claimants.KernelServiceAddress.Kind && !slices.Contains(out, c.Origin.Host) {
@@ -302,7 +302,7 @@ func (m *maker) victims() []string {
 }
 
 // after is how to see that it worked.
-func (m *maker) after() []explain.Step {
+func (m *planner) after() []explain.Step {
 	return []explain.Step{
 		{Where: "each host", Text: "see that kube-proxy has taken it off by itself: this prints nothing but on the owner", Command: command.Shell("ip -o addr show to {}", m.ip.String())},
 		{Where: explain.Anywhere, Text: "see that every Node is Ready", Command: command.Shell("kubectl get nodes")},

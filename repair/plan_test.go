@@ -39,9 +39,9 @@ func victim() dataplane.Host {
 			{Link: "eth0", Prefix: prefix("192.168.10.115/24"), Scope: "global"},
 			{Link: "kube-ipvs0", Prefix: prefix("192.168.10.114/32"), Scope: "global"},
 		},
-		Routes:  []dataplane.Route{{Table: 254, Type: "unicast", To: prefix("0.0.0.0/0"), Via: addr("192.168.10.1"), Link: "eth0"}},
-		Servers: []dataplane.VirtualServer{{Proto: "TCP", IP: addr("192.168.10.114"), Port: 80}},
-		Told:    []dataplane.Whereabout{{What: "apiserver", For: "kubelet", Host: "192.168.10.114", IP: addr("192.168.10.114"), Port: 6443, File: "/etc/kubernetes/kubelet.conf", Line: 5}},
+		Routes:     []dataplane.Route{{Table: 254, Type: "unicast", To: prefix("0.0.0.0/0"), Via: addr("192.168.10.1"), Link: "eth0"}},
+		Servers:    []dataplane.VirtualServer{{Proto: "TCP", IP: addr("192.168.10.114"), Port: 80}},
+		Configured: []dataplane.ConfiguredServer{{What: "apiserver", For: "kubelet", Host: "192.168.10.114", IP: addr("192.168.10.114"), Port: 6443, File: "/etc/kubernetes/kubelet.conf", Line: 5}},
 	}
 }
 
@@ -49,7 +49,7 @@ func plan(h dataplane.Host, owners ...claim.Claim) repair.Plan {
 	into := &snapshot.Builder{}
 	into.AddHost(h)
 	s := into.Snapshot()
-	seen := diagnose.Seen{Host: s.Host(h.Name), Snapshot: s, Facts: cluster.Draw(s, "", ""), View: claimants.View(s, owners...)}
+	seen := diagnose.Seen{Host: s.Host(h.Name), Snapshot: s, Facts: cluster.Infer(s, "", ""), View: claimants.View(s, owners...)}
 	seen.Result = check.Run(check.Input{View: seen.View, Facts: seen.Facts, Objects: s, Coverage: s.Coverage, Rules: rules.All()})
 	return repair.Make(seen, diagnose.Run(seen))
 }
@@ -68,7 +68,7 @@ func TestTargets(t *testing.T) {
 			h.Links[2].Name, h.Addresses[1].Link = "kube-dummy-if", "kube-dummy-if"
 		}, []repair.Target{{Device: "kube-dummy-if", Prefix: prefix("192.168.10.114/32"),
 			Evidence: []string{"cdev02: 192.168.10.114 in /etc/kubernetes/kubelet.conf:5"}}}, ""},
-		{"no evidence whose it is", func(h *dataplane.Host) { h.Told = nil }, nil, "there is nothing to repair here"},
+		{"no evidence whose it is", func(h *dataplane.Host) { h.Configured = nil }, nil, "there is nothing to repair here"},
 		{"its own, bound beside its card as kube-proxy up to 1.25 does", func(h *dataplane.Host) {
 			h.Addresses[0].Prefix = prefix("192.168.10.114/24")
 		}, nil, "there is nothing to repair here"},
@@ -77,7 +77,7 @@ func TestTargets(t *testing.T) {
 			h.Sessions = []dataplane.Session{{Name: "Mesh", Speaker: "bird", Peer: addr("192.168.10.114"), State: "Active"}}
 		}, nil, "192.168.10.114 is among kube-proxy's ClusterIPs"},
 		{"its own by its static Pod, and lost from its card: ifup found it taken", func(h *dataplane.Host) {
-			h.Told = append(h.Told, dataplane.Whereabout{What: "apiserver", For: "kube-apiserver", Host: "192.168.10.114", IP: addr("192.168.10.114"), File: "/etc/kubernetes/manifests/kube-apiserver.yaml"})
+			h.Configured = append(h.Configured, dataplane.ConfiguredServer{What: "apiserver", For: "kube-apiserver", Host: "192.168.10.114", IP: addr("192.168.10.114"), File: "/etc/kubernetes/manifests/kube-apiserver.yaml"})
 		}, nil, "there is nothing to repair here"},
 		{"its own by its kubelet's flag", func(h *dataplane.Host) {
 			h.Agents = []dataplane.Agent{{Name: "kubelet", Flags: map[string]string{"node-ip": "192.168.10.114"}}}
@@ -189,7 +189,7 @@ func TestOnlyPlanned(t *testing.T) {
 		into := &snapshot.Builder{}
 		into.AddHost(h)
 		s := into.Snapshot()
-		seen := diagnose.Seen{Host: s.Host(h.Name), Snapshot: s, Facts: cluster.Draw(s, mode, "test"), View: claimants.View(s)}
+		seen := diagnose.Seen{Host: s.Host(h.Name), Snapshot: s, Facts: cluster.Infer(s, mode, "test"), View: claimants.View(s)}
 		edit := &snapshot.Edit{Kind: cluster.ServiceKind, On: cluster.ServiceKind.Ref("demo", "tomcat")}
 		cause := &rule.Finding{Rule: rules.ExternalIPIsNode, Severity: rule.Critical, Range: claim.Single(addr("192.168.10.114")),
 			Chain: explain.Chain{Fixes: []explain.Fix{{Steps: []explain.Step{{Text: "take it out", Edit: edit}}}}}}
@@ -236,7 +236,7 @@ func TestHold(t *testing.T) {
 func TestStandingRules(t *testing.T) {
 	h := victim()
 	h.Addresses = h.Addresses[:1]
-	h.Policies = []dataplane.Policy{{Family: 4, To: netip.MustParsePrefix("192.168.10.114/32"), Goto: 1}, {Family: 4, Table: 255},
+	h.Rules = []dataplane.Rule{{Family: 4, To: netip.MustParsePrefix("192.168.10.114/32"), Goto: 1}, {Family: 4, Table: 255},
 		{Family: 4, Priority: 1, Type: "nop"}, {Family: 4, Priority: 32766, Table: 254}}
 	changes, err := bypass.Put(&h, bypass.Shield, addr("192.168.10.116")) // which is nobody's repair
 	if err != nil {

@@ -78,7 +78,7 @@ func older(release string, major, minor int) bool {
 // the owner: IPVS takes it whatever the routes say (linux net/netfilter/ipvs/ip_vs_core.c,
 // hook LOCAL_OUT; lab claim-on-6443). Only the virtual server's going heals, and kube-proxy
 // puts it back until it has learned that the claim is gone.
-func (m *maker) takenPorts(where string) []explain.Step {
+func (m *planner) takenPorts(where string) []explain.Step {
 	var out []explain.Step
 	for _, v := range m.Host.Servers {
 		what := m.needs(v)
@@ -92,11 +92,11 @@ func (m *maker) takenPorts(where string) []explain.Step {
 }
 
 // needs says what a host needs at a virtual server on the stolen address.
-func (m *maker) needs(v dataplane.VirtualServer) string {
+func (m *planner) needs(v dataplane.VirtualServer) string {
 	if v.Mark != 0 || v.IP != m.ip {
 		return ""
 	}
-	for _, w := range m.Host.Told {
+	for _, w := range m.Host.Configured {
 		if w.IP.IsValid() && w.IP == m.ip && w.Port == v.Port {
 			return map[string]string{"apiserver": "the apiserver", "control-plane": "the apiserver", "etcd": "etcd", "resolver": "its resolver"}[w.What]
 		}

@@ -25,7 +25,7 @@ type Diagnosis struct {
 func (d *Diagnosis) Complete() bool { return (&Report{Coverage: d.Coverage}).Complete() }
 
 var diagnoseWords = map[diagnose.Verdict]string{
-	diagnose.Cause: "CAUSE FOUND", diagnose.NotThis: "NOT THIS", diagnose.Healthy: "HEALTHY", diagnose.Unknown: "COULD NOT TELL",
+	diagnose.Cause: "CAUSE FOUND", diagnose.Unrelated: "NOT THIS", diagnose.Healthy: "HEALTHY", diagnose.Unknown: "COULD NOT TELL",
 }
 
 var _ = diagnoses.add("text", DiagnosisText)
@@ -54,7 +54,7 @@ func DiagnosisText(o TextOptions) func(io.Writer, *Diagnosis) error {
 		}
 		t.explained(d)
 		t.ruledOut(d)
-		t.links("what does not help", d.Useless)
+		t.links("what does not help", d.Ineffective)
 		t.others(d)
 		t.checks(d)
 		t.evidence()
@@ -198,7 +198,7 @@ var _ = diagnoses.add("json", plain(DiagnosisJSON))
 func DiagnosisJSON(w io.Writer, d *Diagnosis) error {
 	out := jsonDiagnosis{
 		envelope: newEnvelope("Diagnosis", d.Tool, d.Complete(), d.Coverage), Host: d.Host, Verdict: string(d.Verdict), Title: d.Title,
-		Others: jsonFindings(d.Others), Service: jsonNotes(d.Service), Useless: jsonNotes(d.Useless), Checks: []jsonCheck{}, Next: jsonSteps(d.Next),
+		Others: jsonFindings(d.Others), Service: jsonNotes(d.Service), Useless: jsonNotes(d.Ineffective), Checks: []jsonCheck{}, Next: jsonSteps(d.Next),
 	}
 	if d.Cause != nil {
 		cause := jsonFindingOf(d.Cause)

@@ -264,7 +264,7 @@ func jsonFindingOf(f *rule.Finding) jsonFinding {
 	for _, c := range f.Claimants {
 		j.Claimants = append(j.Claimants, jsonClaimantOf(c))
 	}
-	for _, l := range f.Chain.Losses {
+	for _, l := range f.Chain.Impacts {
 		j.Effects = append(j.Effects, jsonEffectOf(l))
 	}
 	for _, n := range f.Chain.Notes {
@@ -304,8 +304,8 @@ func jsonClaimantOf(c rule.Claimant) jsonClaimant {
 	return j
 }
 
-func jsonEffectOf(l explain.Loss) jsonEffect {
-	j := jsonEffect{Text: l.Text, Nodes: orEmpty(l.Nodes), Loses: orEmpty(l.Loses), Certainty: string(l.Certainty), Evidence: orEmpty(l.Evidence)}
+func jsonEffectOf(l explain.Impact) jsonEffect {
+	j := jsonEffect{Text: l.Text, Nodes: orEmpty(l.Nodes), Loses: orEmpty(l.Lost), Certainty: string(l.Certainty), Evidence: orEmpty(l.Evidence)}
 	for _, e := range l.Effects {
 		flow := jsonFlow{Flow: e.Flow.String(), Disposition: e.Disposition.String(), Basis: e.Basis}
 		if !slices.Equal(e.From, l.Nodes) {

@@ -51,13 +51,13 @@ func (m *prose) finding(f *rule.Finding) {
 	if why := f.Chain.Cause.Text; !told(f, why) {
 		m.paragraph("Why: " + why)
 	}
-	m.effects(slices.DeleteFunc(slices.Clone(f.Chain.Losses), func(l explain.Loss) bool { return repeats(f, l) }))
+	m.effects(slices.DeleteFunc(slices.Clone(f.Chain.Impacts), func(l explain.Impact) bool { return repeats(f, l) }))
 	for i, fix := range f.Chain.Fixes {
 		m.fix(i, fix)
 	}
 }
 
-func (m *prose) effects(losses []explain.Loss) {
+func (m *prose) effects(losses []explain.Impact) {
 	if len(losses) == 0 {
 		return
 	}
@@ -68,8 +68,8 @@ func (m *prose) effects(losses []explain.Loss) {
 			break
 		}
 		text := l.Text
-		if len(l.Loses) > 0 {
-			text += " (lost: " + strings.Join(l.Loses, ", ") + ")"
+		if len(l.Lost) > 0 {
+			text += " (lost: " + strings.Join(l.Lost, ", ") + ")"
 		}
 		if l.Certainty == explain.Assumed {
 			text += " (assumed)"

@@ -43,12 +43,12 @@ func world(t testing.TB, name string) *report.Report {
 func of(s *scenario.Scenario) *report.Report {
 	res := s.Check(rules.All())
 	register := claimants.Register(s.Snapshot)
-	facts := cluster.Draw(s.Snapshot, s.Mode, "scenario")
+	facts := cluster.Infer(s.Snapshot, s.Mode, "scenario")
 	r := &report.Report{
 		Tool: "v1.2.3", Findings: res.Findings, Hidden: res.Hidden, Facts: facts, Objects: s.Snapshot.Count(),
 		Coverage: check.Coverage(s.Snapshot, register, facts), Addresses: singles(register),
 	}
-	for _, a := range res.Allowed {
+	for _, a := range res.Suppressed {
 		r.Suppressed = append(r.Suppressed, report.Suppressed{Finding: a.Finding, Reason: a.By.Reason, Until: a.By.Until, By: a.By.Where()})
 	}
 	return r
@@ -78,7 +78,7 @@ func incomplete(t testing.TB) *report.Report {
 	)
 	r.Findings = append(r.Findings, rule.Finding{
 		Rule: ruleNamed(t, "WH901"), Severity: rule.Warning, Title: "ipaddresspools.metallb.io: denied (may not be listed); not run, or on a part only: WH104",
-		Chain: explain.Chain{Losses: []explain.Loss{{Text: "not run, or on a part only: WH104", Certainty: explain.Observed, Evidence: []string{"coverage: ipaddresspools.metallb.io"}}}},
+		Chain: explain.Chain{Impacts: []explain.Impact{{Text: "not run, or on a part only: WH104", Certainty: explain.Observed, Evidence: []string{"coverage: ipaddresspools.metallb.io"}}}},
 	})
 	return r
 }
@@ -124,8 +124,8 @@ func kernel() *report.Report {
 			rule.Claimants(rule.Owner, claim.Claim{Range: at, Text: "192.168.10.114", Kind: "node.internalIP", Role: claim.Host, By: owner, Owner: owner,
 				Origin: snapshot.Origin{Field: "status.addresses[0].address"}})...),
 		Chain: explain.Chain{
-			Cause:  explain.Link{Text: "kube-proxy put the address there", Evidence: []string{"ip addr: inet 192.168.10.114/32 scope global kube-ipvs0"}},
-			Losses: []explain.Loss{{Text: "cdev02 talks to itself instead of cdev01", Nodes: []string{"cdev02"}, Loses: []string{"apiserver"}, Certainty: explain.Observed, Evidence: []string{"ip route get 192.168.10.114: local"}}},
+			Cause:   explain.Link{Text: "kube-proxy put the address there", Evidence: []string{"ip addr: inet 192.168.10.114/32 scope global kube-ipvs0"}},
+			Impacts: []explain.Impact{{Text: "cdev02 talks to itself instead of cdev01", Nodes: []string{"cdev02"}, Lost: []string{"apiserver"}, Certainty: explain.Observed, Evidence: []string{"ip route get 192.168.10.114: local"}}},
 			Fixes: []explain.Fix{
 				{Text: "keep it off", Steps: []explain.Step{{Where: "cdev02", Text: "delete the address", Command: command.Shell("ip addr del 192.168.10.114/32 dev kube-ipvs0")}}},
 				{Text: "or restart the node, once the claim is gone"},

@@ -335,8 +335,8 @@ func TestMarkdown(t *testing.T) {
 	r := kernel()
 	f := &r.Findings[0]
 	f.Title = "a [link](https://example.com) <img src=x> `code` *b* _c_\n# d"
-	f.Chain.Losses = append(f.Chain.Losses, explain.Loss{Text: "two"}, explain.Loss{Text: "three"}, explain.Loss{Text: "four"}, explain.Loss{Text: "five"})
-	f.Chain.Losses[1].Certainty = explain.Assumed
+	f.Chain.Impacts = append(f.Chain.Impacts, explain.Impact{Text: "two"}, explain.Impact{Text: "three"}, explain.Impact{Text: "four"}, explain.Impact{Text: "five"})
+	f.Chain.Impacts[1].Certainty = explain.Assumed
 	m := sarif(t, r).Runs[0].Results[0].Message
 	for _, want := range []string{`**a \[link\](https://example.com) \<img src=x\> ` + "\\`code\\`" + ` \*b\* \_c\_ \# d**`, "- and 2 more effects", "- two (assumed)", "   ```sh\n   ip addr del 192.168.10.114/32 dev kube-ipvs0\n   ```", "Or: or restart"} {
 		if !strings.Contains(m.Markdown, want) {

@@ -242,7 +242,7 @@ func (t *textWriter) losses(f *rule.Finding) {
 		t.wrap("    ", "    ", why+t.cite(f, f.Chain.Cause.Evidence))
 	}
 	headed := false
-	for _, l := range f.Chain.Losses {
+	for _, l := range f.Chain.Impacts {
 		if repeats(f, l) {
 			continue
 		}
@@ -254,14 +254,14 @@ func (t *textWriter) losses(f *rule.Finding) {
 	}
 }
 
-func (t *textWriter) loss(f *rule.Finding, l explain.Loss) {
+func (t *textWriter) loss(f *rule.Finding, l explain.Impact) {
 	text := l.Text
 	if l.Certainty == explain.Assumed {
 		text += " (assumed)"
 	}
 	t.wrap("    - ", "      ", text+t.cite(f, l.Evidence))
-	if len(l.Loses) > 0 {
-		t.wrap("      lost: ", "            ", strings.Join(l.Loses, ", "))
+	if len(l.Lost) > 0 {
+		t.wrap("      lost: ", "            ", strings.Join(l.Lost, ", "))
 	}
 }
 
@@ -269,7 +269,7 @@ func (t *textWriter) loss(f *rule.Finding, l explain.Loss) {
 func told(f *rule.Finding, text string) bool { return strings.Contains(f.Title, text) }
 
 // repeats reports whether a loss adds nothing to the title.
-func repeats(f *rule.Finding, l explain.Loss) bool { return told(f, l.Text) && len(l.Loses) == 0 }
+func repeats(f *rule.Finding, l explain.Impact) bool { return told(f, l.Text) && len(l.Lost) == 0 }
 
 func (t *textWriter) notes(f *rule.Finding) {
 	if len(f.Chain.Notes) == 0 {

@@ -20,26 +20,26 @@ type Pass struct {
 	Objects Source
 
 	// Only rules about the check itself ask for these.
-	Coverage []snapshot.Coverage
-	Allows   []AllowState
-	Rules    []*Rule
-	Doubts   []Doubt
-	Weakened []Weakened // of a check against a base
+	Coverage     []snapshot.Coverage
+	Suppressions []SuppressionState
+	Rules        []*Rule
+	Inconclusive []Inconclusive
+	Weakened     []Weakened // of a check against a base
 
-	touching []claim.Claim
-	report   func(Finding)
-	unsure   func(Doubt)
+	touching     []claim.Claim
+	report       func(Finding)
+	inconclusive func(Inconclusive)
 }
 
-// Doubt is a rule that could not answer, and what it would need.
-type Doubt struct {
+// Inconclusive is a rule that could not answer, and what it would need.
+type Inconclusive struct {
 	Rule *Rule
 	Need string
 }
 
 // NewPass makes a pass that answers through report and unsure.
-func NewPass(base Pass, report func(Finding), unsure func(Doubt)) *Pass {
-	base.report, base.unsure = report, unsure
+func NewPass(base Pass, report func(Finding), unsure func(Inconclusive)) *Pass {
+	base.report, base.inconclusive = report, unsure
 	return &base
 }
 
@@ -108,8 +108,8 @@ func (p *Pass) Report(f Finding) {
 	p.report(f)
 }
 
-// Unsure says that the rule could not answer, and what it would need.
-func (p *Pass) Unsure(need string) { p.unsure(Doubt{p.Rule, need}) }
+// Inconclusively says that the rule could not answer, and what it would need.
+func (p *Pass) Inconclusively(need string) { p.inconclusive(Inconclusive{p.Rule, need}) }
 
 // Claimants gives claims their part.
 func Claimants(part Part, claims ...claim.Claim) []Claimant {

@@ -27,7 +27,7 @@ import (
 // for half a minute first; otherwise it is a tenth of it.
 func BenchmarkCheckRules(b *testing.B) {
 	s := fleetSnapshot(b, benchSize())
-	facts := cluster.Draw(s, "", "")
+	facts := cluster.Infer(s, "", "")
 	b.Run("register", func(b *testing.B) {
 		before := liveHeap()
 		var view claim.View

@@ -48,7 +48,7 @@ func TestHostsBearWitness(t *testing.T) {
 	if want := []string{"cdev01 eth0", "cdev02 kube-ipvs0", "cdev03 kube-ipvs0"}; !slices.Equal(witnesses, want) {
 		t.Errorf("witnesses %v, want %v", witnesses, want)
 	}
-	for _, l := range f.Chain.Losses {
+	for _, l := range f.Chain.Impacts {
 		if l.Certainty != explain.Observed {
 			t.Errorf("%s: %s", l.Certainty, l.Text)
 		}
@@ -101,7 +101,7 @@ func TestStolenTells(t *testing.T) {
 // said is all that a finding says.
 func said(f *rule.Finding) string {
 	lines := append([]string{f.Title, f.Chain.Cause.Text}, f.Chain.Cause.Evidence...)
-	for _, l := range f.Chain.Losses {
+	for _, l := range f.Chain.Impacts {
 		lines = append(append(lines, l.Text), l.Evidence...)
 	}
 	for _, n := range f.Chain.Notes {

@@ -84,10 +84,10 @@ func stolenChain(p *rule.Pass, t theft.Theft, services []claim.Claim, cause stri
 	}
 	knownByKernel(p, &goal, t.Owners)
 	return explain.Chain{
-		Cause:  explain.Link{Text: cause, Evidence: pick.Evidence(slices.Concat(t.Held[:min(len(t.Held), 4)], services))},
-		Losses: explain.Takeover(goal, p.Facts),
-		Notes:  slices.Concat(unexplained(p, services, goal), theft.IpsetNotes(p, t.Held), theft.ServerNotes(p, t.Held)),
-		Fixes:  []explain.Fix{stolenFix(p, t, services, goal)},
+		Cause:   explain.Link{Text: cause, Evidence: pick.Evidence(slices.Concat(t.Held[:min(len(t.Held), 4)], services))},
+		Impacts: explain.Takeover(goal, p.Facts),
+		Notes:   slices.Concat(unexplained(p, services, goal), theft.IpsetNotes(p, t.Held), theft.ServerNotes(p, t.Held)),
+		Fixes:   []explain.Fix{stolenFix(p, t, services, goal)},
 	}
 }
 

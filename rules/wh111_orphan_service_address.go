@@ -42,7 +42,7 @@ var OrphanServiceAddress = add(rule.Rule{
 		}
 		if !snapshot.Complete(p.Coverage, cluster.ServiceKind) {
 			if len(theft.Stolen(p).Held) == 0 {
-				p.Unsure("all Services")
+				p.Inconclusively("all Services")
 			}
 			return
 		}
@@ -55,7 +55,7 @@ var OrphanServiceAddress = add(rule.Rule{
 			Claimants: rule.Claimants(rule.Intruder, held...),
 			Chain: explain.Chain{
 				Cause: explain.Link{Text: cause, Evidence: pick.Evidence(held[:min(len(held), 4)])},
-				Losses: []explain.Loss{{Text: "traffic from these hosts to the address never leaves them", Nodes: pick.HostNames(held),
+				Impacts: []explain.Impact{{Text: "traffic from these hosts to the address never leaves them", Nodes: pick.HostNames(held),
 					Certainty: explain.Observed, Evidence: pick.Evidence(held[:min(len(held), 4)])}},
 				Notes: append(theft.IpsetNotes(p, held), theft.ServerNotes(p, held)...),
 				Fixes: []explain.Fix{{Text: "kube-proxy must be restarted, and then the address must go",

@@ -73,7 +73,7 @@ func foreignAnswer(p *rule.Pass, answers, owners []claim.Claim, strange []string
 	}
 	f.Chain = explain.Chain{
 		Cause: explain.Link{Text: f.Title, Evidence: pick.Evidence(answers)},
-		Losses: []explain.Loss{{
+		Impacts: []explain.Impact{{
 			Text:      fmt.Sprintf("who asks for %s may take such a machine for its owner", p.Key.Range),
 			Certainty: explain.Observed, Evidence: pick.Evidence(answers),
 		}},
@@ -152,7 +152,7 @@ func cardOf(p *rule.Pass, mac string) (string, bool) {
 // neighbourWith finds an address that a card is known by, other than the key's.
 func neighbourWith(p *rule.Pass, mac string) (netip.Addr, bool) {
 	for h := range p.Objects.EachHost() {
-		for _, e := range h.Echoes {
+		for _, e := range h.Replies {
 			if len(e.MACs) == 1 && strings.EqualFold(e.MACs[0], mac) && e.IP != p.Key.Range.From {
 				return e.IP, true
 			}

@@ -93,9 +93,9 @@ func endpointChain(p *rule.Pass, taken []taking, services, owners []claim.Claim,
 	evidence := ruleEvidence(p, taken, ip)
 	return explain.Chain{
 		Cause: explain.Link{Text: cause, Evidence: evidence},
-		Losses: []explain.Loss{{
+		Impacts: []explain.Impact{{
 			Text:  fmt.Sprintf("%s: connections that they and their Pods make to %s do not reach %s; those that were open, ping and other ports do", explain.Names(hosts), where, explain.Names(servedBy(taken))),
-			Nodes: hosts, Loses: servedBy(taken), Certainty: explain.Observed, Evidence: evidence,
+			Nodes: hosts, Lost: servedBy(taken), Certainty: explain.Observed, Evidence: evidence,
 			Effects: endpointEffects(taken, owners),
 		}},
 		Fixes: []explain.Fix{endpointFix(p, taken, services, ip)},

@@ -55,7 +55,7 @@ var AwaitedAddress = add(rule.Rule{
 			Claimants: pick.ClaimantsOf(t.Held, t.Owners, theft.Bearers(p)),
 			Chain: explain.Chain{
 				Cause: explain.Link{Text: fmt.Sprintf("IPVS on %s serves %s, which %s; it is on no device there now", explain.Names(hosts), p.Key.Range, whose), Evidence: pick.Evidence(t.Held[:min(len(t.Held), 4)])},
-				Losses: []explain.Loss{{
+				Impacts: []explain.Impact{{
 					Text:      "kube-proxy's next sync, within 30 s, puts the address back on " + kubeproxy.IPVSDevice + ", unless it has heard by then that nobody claims it",
 					Nodes:     hosts,
 					Certainty: explain.Derived,

@@ -146,7 +146,7 @@ func leadsAstray(p *rule.Pass, astray []misled) {
 	var chain explain.Chain
 	for _, m := range astray {
 		to, owners, what = append(to, m.to...), append(owners, m.owners...), append(what, m.what)
-		chain.Losses = append(chain.Losses, explain.Loss{Text: m.effect, Certainty: explain.Derived, Evidence: pick.Evidence(m.to)})
+		chain.Impacts = append(chain.Impacts, explain.Impact{Text: m.effect, Certainty: explain.Derived, Evidence: pick.Evidence(m.to)})
 	}
 	to = pick.Once(to)
 	is := strings.Join(what, ", ")

@@ -40,7 +40,7 @@ var NotRead = add(rule.Rule{
 		for _, c := range first {
 			reportUnread(p, c, more[c.Source]-1)
 		}
-		for _, d := range p.Doubts {
+		for _, d := range p.Inconclusive {
 			p.Report(rule.Finding{Severity: rule.Warning, Title: fmt.Sprintf("%s could not tell: it needs %s", d.Rule.ID, d.Need)})
 		}
 	},
@@ -69,7 +69,7 @@ func reportUnread(p *rule.Pass, c snapshot.Coverage, more int) {
 	}
 	p.Report(rule.Finding{
 		Severity: rule.Warning, Title: title,
-		Chain: explain.Chain{Losses: []explain.Loss{{Text: effect, Certainty: explain.Observed, Evidence: []string{"coverage: " + place}}}},
+		Chain: explain.Chain{Impacts: []explain.Impact{{Text: effect, Certainty: explain.Observed, Evidence: []string{"coverage: " + place}}}},
 	})
 }
 

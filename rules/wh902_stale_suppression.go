@@ -26,7 +26,7 @@ var StaleSuppression = add(rule.Rule{
 	},
 	On: rule.OnCluster,
 	Check: func(p *rule.Pass) {
-		for _, a := range p.Allows {
+		for _, a := range p.Suppressions {
 			why := a.Fault
 			if why == "" && !a.Used {
 				why = "matches no finding"

@@ -48,7 +48,7 @@ type Address struct {
 // Make plans the shield of a host.
 func Make(s diagnose.Seen) Plan {
 	p := Plan{Host: s.Host.Name}
-	m := maker{s}
+	m := planner{s}
 	for _, a := range m.needed() {
 		if a.Why = m.why(a); a.Why == "" {
 			p.Shielded = append(p.Shielded, a)
@@ -86,10 +86,10 @@ func (p Plan) For(h *dataplane.Host, ips []netip.Addr) Plan {
 	return p
 }
 
-type maker struct{ diagnose.Seen }
+type planner struct{ diagnose.Seen }
 
 // needed lists the addresses that the host cannot do without, by evidence.
-func (m maker) needed() []Address {
+func (m planner) needed() []Address {
 	byIP := map[netip.Addr]*Address{}
 	for c := range m.View.In(claim.ControlPlane | claim.Reserved) {
 		what := m.what(&c)
@@ -119,7 +119,7 @@ func (m maker) needed() []Address {
 }
 
 // what a claim says that the host needs an address for; empty: nothing.
-func (m maker) what(c *claim.Claim) string {
+func (m planner) what(c *claim.Claim) string {
 	mine := c.Origin.Host == "" || c.Origin.Host == m.Host.Name
 	switch {
 	case !mine:
@@ -155,7 +155,7 @@ func (a *Address) cite(c claim.Claim) {
 }
 
 // hosts are the claims by which an address is another Node's own.
-func (m maker) hosts(ip netip.Addr) []claim.Claim {
+func (m planner) hosts(ip netip.Addr) []claim.Claim {
 	var out []claim.Claim
 	for c := range m.View.On(ip) {
 		if c.Role == claim.Host && c.Range.IsSingle() && c.Owner != cluster.NodeKind.Ref("", m.Host.Name) {
@@ -168,7 +168,7 @@ func (m maker) hosts(ip netip.Addr) []claim.Claim {
 
 // why says why an address is not shielded. Passing over the local table takes an address
 // from Pods and from everybody outside where it is a Service's.
-func (m maker) why(a Address) string {
+func (m planner) why(a Address) string {
 	own := slices.Contains(a.For, "declared") || slices.Contains(a.For, "etcd") || len(m.hosts(a.IP)) > 0
 	switch {
 	case m.isOwn(a.IP):
@@ -184,7 +184,7 @@ func (m maker) why(a Address) string {
 }
 
 // isOwn reports whether the host has an address for itself, on whichever device, or will.
-func (m maker) isOwn(ip netip.Addr) bool {
+func (m planner) isOwn(ip netip.Addr) bool {
 	return claimants.OwnByConfiguration(m.Host, ip) || slices.ContainsFunc(m.Host.Addresses, func(a dataplane.Address) bool {
 		return !kubeproxy.IsDevice(a.Link) && a.Prefix.Addr().WithZone("") == ip
 	})
@@ -192,7 +192,7 @@ func (m maker) isOwn(ip netip.Addr) bool {
 
 // service says which Service or pool an address may be of. A resolver that is a Service
 // behind a balancer is common.
-func (m maker) service(ip netip.Addr) string {
+func (m planner) service(ip netip.Addr) string {
 	const ofServices = claim.VIP | claim.Request | claim.Pool | claim.ClusterIP | claim.ServiceRange
 	for c := range m.View.On(ip) {
 		if c.Role&ofServices != 0 {

@@ -19,8 +19,8 @@ import (
 	"whohas/snapshot"
 )
 
-func told(what, ip string) dataplane.Whereabout {
-	return dataplane.Whereabout{What: what, For: "kubelet", Host: ip, IP: netip.MustParseAddr(ip), Port: 6443, File: "/etc/kubernetes/kubelet.conf", Line: 5}
+func told(what, ip string) dataplane.ConfiguredServer {
+	return dataplane.ConfiguredServer{What: what, For: "kubelet", Host: ip, IP: netip.MustParseAddr(ip), Port: 6443, File: "/etc/kubernetes/kubelet.conf", Line: 5}
 }
 
 func worker() dataplane.Host {
@@ -29,8 +29,8 @@ func worker() dataplane.Host {
 		Addresses: []dataplane.Address{{Link: "eth0", Prefix: netip.MustParsePrefix("192.168.10.115/24"), Scope: "global"}},
 		Routes: []dataplane.Route{{Table: 254, Type: "unicast", To: netip.MustParsePrefix("192.168.10.0/24"), Link: "eth0"},
 			{Table: 254, Type: "unicast", To: netip.MustParsePrefix("0.0.0.0/0"), Via: netip.MustParseAddr("192.168.10.1"), Link: "eth0"}},
-		Policies: []dataplane.Policy{{Family: 4, Table: 255}, {Family: 4, Priority: 32766, Table: 254}},
-		Told:     []dataplane.Whereabout{told("apiserver", "192.168.10.114"), told("resolver", "192.168.10.53")},
+		Rules:      []dataplane.Rule{{Family: 4, Table: 255}, {Family: 4, Priority: 32766, Table: 254}},
+		Configured: []dataplane.ConfiguredServer{told("apiserver", "192.168.10.114"), told("resolver", "192.168.10.53")},
 	}
 }
 
@@ -60,7 +60,7 @@ func planned(complete bool, owners []claim.Claim, hosts ...dataplane.Host) shiel
 		}
 	}
 	s := into.Snapshot()
-	return shield.Make(diagnose.Seen{Host: s.Host("cdev02"), Snapshot: s, Facts: cluster.Draw(s, "", ""), View: claimants.View(s, owners...)})
+	return shield.Make(diagnose.Seen{Host: s.Host("cdev02"), Snapshot: s, Facts: cluster.Infer(s, "", ""), View: claimants.View(s, owners...)})
 }
 
 // TestMake: what is shielded, and why the rest is not.
@@ -95,10 +95,10 @@ func TestMake(t *testing.T) {
 		{name: "on a service device it is still another's", complete: true, more: []dataplane.Host{master()}, change: func(h *dataplane.Host) {
 			h.Addresses = append(h.Addresses, dataplane.Address{Link: "kube-ipvs0", Prefix: netip.MustParsePrefix("192.168.10.114/32"), Scope: "global"})
 		}, want: []string{"192.168.10.1", "192.168.10.53", "192.168.10.114"}},
-		{name: "a time server", complete: true, change: func(h *dataplane.Host) { h.Told = append(h.Told, told("ntp", "192.168.10.60")) },
+		{name: "a time server", complete: true, change: func(h *dataplane.Host) { h.Configured = append(h.Configured, told("ntp", "192.168.10.60")) },
 			want: []string{"192.168.10.1", "192.168.10.53", "192.168.10.60"}, left: []string{"192.168.10.114 nothing"}},
 		{name: "loopback", change: func(h *dataplane.Host) {
-			h.Told = []dataplane.Whereabout{told("apiserver", "127.0.0.1"), told("resolver", "169.254.20.10")}
+			h.Configured = []dataplane.ConfiguredServer{told("apiserver", "127.0.0.1"), told("resolver", "169.254.20.10")}
 			h.Routes = h.Routes[:1]
 		}, complete: true},
 	} {

@@ -73,5 +73,5 @@ func freeIn(t *testing.T, in claim.Range) []netip.Addr {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return who.FreeIn(in, 5, claimants.View(s.Snapshot), cluster.Draw(s.Snapshot, dataplane.IPVS, "test")).Addresses
+	return who.FreeIn(in, 5, claimants.View(s.Snapshot), cluster.Infer(s.Snapshot, dataplane.IPVS, "test")).Addresses
 }

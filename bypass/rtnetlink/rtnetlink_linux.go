@@ -64,9 +64,9 @@ func (k *Conn) Close() {
 // Read reads what a bypass goes by: devices, addresses, routes and rules. What was not
 // read whole is an error.
 func (k *Conn) Read(ctx context.Context) (*dataplane.Host, error) {
-	wanted := []string{host.Links, host.Addresses, host.Routes, host.Policies}
+	wanted := []string{host.Links, host.Addresses, host.Routes, host.Rules}
 	o := host.Options{Timeout: readTime}
-	o.Skip = slices.DeleteFunc(append(host.Sections(), host.Station()...), func(s string) bool { return slices.Contains(wanted, s) })
+	o.Skip = slices.DeleteFunc(append(host.Sections(), host.Userspace()...), func(s string) bool { return slices.Contains(wanted, s) })
 	h, _ := host.Read(ctx, o)
 	for _, s := range wanted {
 		if slices.Contains(h.Unread, s) {
@@ -130,7 +130,7 @@ func (k *Conn) Drop(ip netip.Addr) error {
 	}
 	h := &dataplane.Host{}
 	for _, r := range list {
-		h.Policies = append(h.Policies, short(r, ip))
+		h.Rules = append(h.Rules, short(r, ip))
 	}
 	var errs []error
 	for _, b := range bypass.Of(h) {
@@ -142,8 +142,8 @@ func (k *Conn) Drop(ip netip.Addr) error {
 }
 
 // short is as much of a rule as shows whether it is a bypass of an address.
-func short(r netlink.Rule, ip netip.Addr) dataplane.Policy {
-	p := dataplane.Policy{Family: 4, Priority: max(r.Priority, 0), Goto: max(r.Goto, 0), Table: r.Table}
+func short(r netlink.Rule, ip netip.Addr) dataplane.Rule {
+	p := dataplane.Rule{Family: 4, Priority: max(r.Priority, 0), Goto: max(r.Goto, 0), Table: r.Table}
 	if ip.Is6() {
 		p.Family = 6
 	}
@@ -185,7 +185,7 @@ func (k *Conn) do(changes []bypass.Change) error {
 // twice reports an error unless there are two rules of the local table, of which one may
 // be taken. Some kernels have said that they put the second one and had not (linux commit
 // e9919a24d302, in 4.9.y, 4.14.y and 4.19.y of May 2019; reverted by 4970b42d5c36).
-func (k *Conn) twice(r dataplane.Policy) error {
+func (k *Conn) twice(r dataplane.Rule) error {
 	family := unix.AF_INET
 	if r.Family == 6 {
 		family = unix.AF_INET6

@@ -11,6 +11,7 @@ import (
 	"runtime"
 
 	"whohas/bypass"
+	"whohas/dataplane"
 )
 
 // Conn is nothing: the package knows Linux only.
@@ -20,6 +21,9 @@ type Conn struct{}
 func Open() (*Conn, error) {
 	return nil, errors.New("open netlink: routing rules are put on Linux only, not on " + runtime.GOOS)
 }
+
+// Read does nothing.
+func (*Conn) Read(context.Context) (*dataplane.Host, error) { return &dataplane.Host{}, nil }
 
 // Put does nothing.
 func (*Conn) Put(context.Context, bypass.Purpose, ...netip.Addr) ([]bypass.Change, error) {

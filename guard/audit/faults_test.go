@@ -58,7 +58,7 @@ func watched(t *testing.T, manifests string) *watch.Watch {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	go w.Draw(ctx)
+	go w.Infer(ctx)
 	select {
 	case <-w.Ready():
 	case <-time.After(time.Minute):

@@ -107,7 +107,7 @@ func says(o *unstructured.Unstructured) string {
 func (p *Reports) report(f form, r *Round) *unstructured.Unstructured {
 	var results []any
 	room := mostBytes
-	counts := map[string]int64{"pass": 0, "fail": 0, "warn": 0, "error": 0, "skip": int64(len(r.Allowed))}
+	counts := map[string]int64{"pass": 0, "fail": 0, "warn": 0, "error": 0, "skip": int64(len(r.Suppressed))}
 	for i := range r.Findings {
 		x := &r.Findings[i]
 		counts[resultOf(x)]++

@@ -127,7 +127,7 @@ func (c *trial) mode() (tell dataplane.ProxyMode, shown string) {
 	if c.Mode != "" {
 		return c.Mode, string(c.Mode) + " (told)"
 	}
-	if m := cluster.Draw(c.seen, "", "").Mode; m != dataplane.ModeUnknown {
+	if m := cluster.Infer(c.seen, "", "").Mode; m != dataplane.ModeUnknown {
 		return "", string(m)
 	}
 	return dataplane.IPVS, "ipvs (not known)"

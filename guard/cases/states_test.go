@@ -274,7 +274,7 @@ func literal(t *testing.T, n int) (policy.Manifest, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return policy.Make(policy.Input{Rules: rules.All(), Claims: claimants.View(s.Snapshot), Facts: facts.Draw(s.Snapshot, dataplane.IPVS, "test")}, policy.Options{Form: policy.Literal, FailClosed: true})
+	return policy.Make(policy.Input{Rules: rules.All(), Claims: claimants.View(s.Snapshot), Facts: facts.Infer(s.Snapshot, dataplane.IPVS, "test")}, policy.Options{Form: policy.Literal, FailClosed: true})
 }
 
 func address(i int) string {

@@ -205,7 +205,7 @@ func (w world) newForm(was, is *snapshot.Object) bool {
 
 // excused reports whether a Service's annotation speaks of WH208.
 func excused(o *snapshot.Object) bool {
-	return slices.ContainsFunc(check.AllowsOf(o), func(a rule.Allow) bool {
+	return slices.ContainsFunc(check.SuppressionsOf(o), func(a rule.Suppression) bool {
 		return a.Fault(today) == "" && a.Matches(&rule.Finding{Rule: rules.NonCanonicalAddress})
 	})
 }

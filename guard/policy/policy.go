@@ -62,9 +62,9 @@ type Input struct {
 
 	// What the site's configuration says of findings. A rule that it makes milder
 	// than an error refuses nothing; one that it makes graver is the webhook's.
-	Allows     []rule.Allow
-	Severities map[string]rule.Severity // by rule ID or name
-	Now        time.Time                // for the expiry of permissions
+	Suppressions []rule.Suppression
+	Severities   map[string]rule.Severity // by rule ID or name
+	Now          time.Time                // for the expiry of permissions
 }
 
 // DefaultNamespace is where the guard, and with it the ConfigMap of form map-param, lives

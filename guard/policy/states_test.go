@@ -209,13 +209,13 @@ func TestAllow(t *testing.T) {
 		if s.write(context.Background(), nil, o, anybody) == nil {
 			t.Errorf("%q counts from anybody", annotation)
 		}
-		if allows := check.ParseAllows(annotation); counts && !matches(allows) {
+		if allows := check.ParseSuppressions(annotation); counts && !matches(allows) {
 			t.Errorf("%q counts in the policy alone: %+v", annotation, allows)
 		}
 	}
 }
 
-func matches(allows []rule.Allow) bool {
+func matches(allows []rule.Suppression) bool {
 	for _, a := range allows {
 		if a.Matches(&rule.Finding{Rule: rules.ExternalIPIsNode}) && a.Reason != "" {
 			return true
@@ -338,15 +338,15 @@ func TestConfiguration(t *testing.T) {
 		in      policy.Input
 		refused bool
 	}{
-		"by rule":         {policy.Input{Allows: []rule.Allow{{Rule: "WH101", Reason: "lab"}}}, false},
-		"by name":         {policy.Input{Allows: []rule.Allow{{Rule: "external-ip-is-node", Reason: "lab"}}}, false},
-		"the address":     {policy.Input{Allows: []rule.Allow{{Rule: "WH101", Place: "192.168.10.114", Reason: "lab"}}}, false},
-		"a range":         {policy.Input{Allows: []rule.Allow{{Rule: "WH101", Place: "192.168.10.112/30", Reason: "lab"}}}, false},
+		"by rule":         {policy.Input{Suppressions: []rule.Suppression{{Rule: "WH101", Reason: "lab"}}}, false},
+		"by name":         {policy.Input{Suppressions: []rule.Suppression{{Rule: "external-ip-is-node", Reason: "lab"}}}, false},
+		"the address":     {policy.Input{Suppressions: []rule.Suppression{{Rule: "WH101", Place: "192.168.10.114", Reason: "lab"}}}, false},
+		"a range":         {policy.Input{Suppressions: []rule.Suppression{{Rule: "WH101", Place: "192.168.10.112/30", Reason: "lab"}}}, false},
 		"milder":          {policy.Input{Severities: map[string]rule.Severity{"WH101": rule.Warning}}, false},
-		"another address": {policy.Input{Allows: []rule.Allow{{Rule: "WH101", Place: "192.168.10.115", Reason: "lab"}}}, true},
-		"another rule":    {policy.Input{Allows: []rule.Allow{{Rule: "WH102", Reason: "lab"}}}, true},
-		"no reason":       {policy.Input{Allows: []rule.Allow{{Rule: "WH101"}}}, true},
-		"expired":         {policy.Input{Allows: []rule.Allow{{Rule: "WH101", Reason: "lab", Until: "2025-01-01"}}}, true},
+		"another address": {policy.Input{Suppressions: []rule.Suppression{{Rule: "WH101", Place: "192.168.10.115", Reason: "lab"}}}, true},
+		"another rule":    {policy.Input{Suppressions: []rule.Suppression{{Rule: "WH102", Reason: "lab"}}}, true},
+		"no reason":       {policy.Input{Suppressions: []rule.Suppression{{Rule: "WH101"}}}, true},
+		"expired":         {policy.Input{Suppressions: []rule.Suppression{{Rule: "WH101", Reason: "lab", Until: "2025-01-01"}}}, true},
 		"still an error":  {policy.Input{Severities: map[string]rule.Severity{"WH101": rule.Error}}, true},
 	} {
 		t.Run(name, func(t *testing.T) {

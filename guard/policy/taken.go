@@ -137,7 +137,7 @@ func excuses(in Input) map[string][]claim.Range {
 				out[r.ID] = append(out[r.ID], claim.Range{})
 			}
 		}
-		for _, a := range in.Allows {
+		for _, a := range in.Suppressions {
 			if (a.Rule != r.ID && a.Rule != r.Name) || !a.Object.IsZero() || a.Fault(in.Now) != "" {
 				continue
 			}

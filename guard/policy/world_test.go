@@ -53,7 +53,7 @@ func readWorld(t testing.TB, mode dataplane.ProxyMode, settings string, nodes []
 	if err != nil {
 		t.Fatalf("%v\n%s", err, b.String())
 	}
-	w.snapshot, w.reserved, w.facts = s.Snapshot, s.Reserved, cluster.Draw(s.Snapshot, mode, "test")
+	w.snapshot, w.reserved, w.facts = s.Snapshot, s.Reserved, cluster.Infer(s.Snapshot, mode, "test")
 	return w
 }
 

@@ -68,7 +68,7 @@ func leader(t *testing.T, cfg *rest.Config) *audit.Audit {
 	}
 	w := watch.New(watch.Options{Reads: reads, Rules: rules.All()})
 	go func() { _ = live.Follow(t.Context(), live.Options{Config: cfg, Reads: reads}, w) }()
-	go w.Draw(t.Context())
+	go w.Infer(t.Context())
 	scheme := runtime.NewScheme()
 	if err := core.AddToScheme(scheme); err != nil {
 		t.Fatal(err)

@@ -151,7 +151,7 @@ func (s *server) add() error {
 		s.manager.Add(everywhere{func(ctx context.Context) error {
 			return live.Follow(ctx, live.Options{Config: s.Config, Reads: s.Watch.Reads}, s.watch)
 		}}),
-		s.manager.Add(everywhere{func(ctx context.Context) error { s.watch.Draw(ctx); return nil }}),
+		s.manager.Add(everywhere{func(ctx context.Context) error { s.watch.Infer(ctx); return nil }}),
 		s.manager.Add(everywhere{func(ctx context.Context) error { return s.serve(ctx, handler) }}),
 		s.addAudit(clients),
 		s.manager.Add(everywhere{s.awaitCertificate}),
@@ -175,7 +175,7 @@ func (s *server) handler(clients kubernetes.Interface) *webhook.Handler {
 	return webhook.New(webhook.Handler{
 		Reads: s.Watch.Reads, Log: s.Log,
 		Decide: func(r guard.Request) (d guard.Decision) {
-			s.watch.Look(func(in check.Input) { d = guard.Decide(guard.State{Input: in, Allows: s.Watch.Allows}, r) })
+			s.watch.Look(func(in check.Input) { d = guard.Decide(guard.State{Input: in, Suppressions: s.Watch.Suppressions}, r) })
 			return d
 		},
 		Known:       func(r *http.Request) bool { return isKnown(r.Context()) },

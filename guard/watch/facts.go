@@ -15,9 +15,9 @@ import (
 // change all the time, and few facts with them.
 const pause = time.Second
 
-// Draw draws the facts anew whenever what they are drawn from has changed, until ctx is
+// Infer draws the facts anew whenever what they are drawn from has changed, until ctx is
 // over.
-func (w *Watch) Draw(ctx context.Context) {
+func (w *Watch) Infer(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -41,7 +41,7 @@ func (w *Watch) draw() {
 	if !w.isReady() && !w.complete() {
 		return
 	}
-	facts := cluster.Draw(w.basis(), w.Mode, w.ModeFrom)
+	facts := cluster.Infer(w.basis(), w.Mode, w.ModeFrom)
 	w.mu.Lock()
 	w.facts = facts
 	w.mu.Unlock()

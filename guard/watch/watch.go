@@ -24,13 +24,13 @@ import (
 
 // Options are what is known without the cluster. Reads and Rules must be given.
 type Options struct {
-	Reads      snapshot.Reads
-	Rules      []*rule.Rule
-	Mode       dataplane.ProxyMode // overrides what the cluster shows, as for cluster.Draw
-	ModeFrom   string
-	Claims     []claim.Claim            // that stand in no object
-	Severities map[string]rule.Severity // as in check.Input
-	Allows     []rule.Allow             // the site's own
+	Reads        snapshot.Reads
+	Rules        []*rule.Rule
+	Mode         dataplane.ProxyMode // overrides what the cluster shows, as for cluster.Infer
+	ModeFrom     string
+	Claims       []claim.Claim            // that stand in no object
+	Severities   map[string]rule.Severity // as in check.Input
+	Suppressions []rule.Suppression       // the site's own
 }
 
 // Watch is a live.Follower. New makes one. It is safe for concurrent use.
@@ -100,17 +100,17 @@ func (w *Watch) Facts() *rule.Facts {
 
 // Copy is everything that is known, to be looked at in peace, and the permissions
 // that count. Objects are never changed: what holds them is copied, and they are not.
-func (w *Watch) Copy() (in check.Input, allows []rule.Allow) {
+func (w *Watch) Copy() (in check.Input, allows []rule.Suppression) {
 	w.mu.Lock() // all of it is of one moment, and Clone counts as a change
 	view, facts, held, lines := w.register.Clone(), w.facts, maps.Clone(w.objects), w.lines
 	w.mu.Unlock()
 	for _, o := range held {
-		allows = append(allows, check.AllowsOf(o)...)
+		allows = append(allows, check.SuppressionsOf(o)...)
 	}
-	slices.SortStableFunc(allows, func(a, b rule.Allow) int { return a.Object.Compare(b.Object) })
+	slices.SortStableFunc(allows, func(a, b rule.Suppression) int { return a.Object.Compare(b.Object) })
 	read := check.Coverage(&snapshot.Snapshot{Coverage: lines}, view, facts)
 	in = check.Input{View: view, Facts: facts, Objects: objects(held), Coverage: read, Rules: w.Rules, Severities: w.Severities}
-	return in, append(allows, w.Allows...)
+	return in, append(allows, w.Suppressions...)
 }
 
 // merged is one line for each kind. Of a kind of which only some names are wanted the

@@ -96,7 +96,7 @@ func TestFollowsEveryChange(t *testing.T) {
 		}
 		w.draw()
 		view := claimants.View(last)
-		in := check.Input{View: view, Facts: cluster.Draw(last, "", ""), Objects: last, Coverage: last.Coverage, Rules: rules.All()}
+		in := check.Input{View: view, Facts: cluster.Infer(last, "", ""), Objects: last, Coverage: last.Coverage, Rules: rules.All()}
 		want, got := check.Run(in), check.Result{}
 		w.Look(func(in check.Input) { got = check.Run(in) })
 		opts := cmp.Options{

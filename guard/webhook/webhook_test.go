@@ -69,7 +69,7 @@ func decider(tb testing.TB, reads snapshot.Reads) func(guard.Request) guard.Deci
 	}
 	res.Cover(into, true)
 	s := into.Snapshot()
-	in := check.Input{View: claimants.View(s), Facts: cluster.Draw(s, "ipvs", "test"), Objects: s, Coverage: s.Coverage, Rules: rules.All()}
+	in := check.Input{View: claimants.View(s), Facts: cluster.Infer(s, "ipvs", "test"), Objects: s, Coverage: s.Coverage, Rules: rules.All()}
 	return func(r guard.Request) guard.Decision { return guard.Decide(guard.State{Input: in}, r) }
 }
 

@@ -171,7 +171,7 @@ func (a *applying) reached(ctx context.Context) bool {
 	defer cancel()
 	targets := node.APIServers(a.seen.Host)
 	for len(targets) > 0 && ctx.Err() == nil {
-		for _, d := range host.Dials(ctx, targets) {
+		for _, d := range host.Connect(ctx, targets) {
 			if d.Result == "accepted" && len(d.Names) > 0 {
 				return true
 			}
@@ -303,7 +303,7 @@ func (a *applying) lost() []netip.Addr {
 // servers are where the apiserver is reached when the address is off.
 func (a *applying) servers() []netip.AddrPort {
 	var out []netip.AddrPort
-	for _, w := range a.seen.Host.Told {
+	for _, w := range a.seen.Host.Configured {
 		agent := w.For != "kubectl" // whose file may name another cluster's
 		if to := netip.AddrPortFrom(w.IP, w.Port); w.What == "apiserver" && agent && w.IP.IsValid() && w.Port != 0 && !slices.Contains(out, to) {
 			out = append(out, to)
@@ -388,8 +388,8 @@ func (a *applying) mesh(ctx context.Context) {
 }
 
 func onlyMesh(root string) host.Options {
-	o := host.Options{Root: root, Station: true, Timeout: node.SectionLimit}
-	o.Skip = slices.DeleteFunc(append(host.Sections(), host.Station()...), func(s string) bool {
+	o := host.Options{Root: root, Userspace: true, Timeout: node.SectionLimit}
+	o.Skip = slices.DeleteFunc(append(host.Sections(), host.Userspace()...), func(s string) bool {
 		return s == host.Links || s == host.Routes || s == host.Sessions
 	})
 	return o
@@ -420,7 +420,7 @@ func (f *repairFlags) credentials(seen diagnose.Seen) (*rest.Config, string, err
 	}
 	for _, path := range node.AdminKubeconfigs(f.root) {
 		cfg, err := clusterOf(path)
-		if err == nil && node.Answered(seen.Host, seen.Host.Dials, cfg.Host) {
+		if err == nil && node.Answered(seen.Host, seen.Host.Connects, cfg.Host) {
 			return cfg, path, nil
 		}
 	}

@@ -147,14 +147,14 @@ func (e *env) checkInput(ctx context.Context, w *world, cfg *config.Config, list
 
 // allows are the permissions of the configuration and of the objects; where there is
 // a base, an object's count as far as the base's object bears them.
-func (e *env) allows(f *checkFlags, cfg *config.Config, s, base *snapshot.Snapshot) []rule.Allow {
-	allows := cfg.Allows
+func (e *env) allows(f *checkFlags, cfg *config.Config, s, base *snapshot.Snapshot) []rule.Suppression {
+	allows := cfg.Suppressions
 	switch {
 	case f.noInlineAllow:
 	case base == nil:
-		allows = append(allows, check.ObjectAllows(s)...)
+		allows = append(allows, check.ObjectSuppressions(s)...)
 	default:
-		allows = append(allows, check.AllowsOver(base, s)...)
+		allows = append(allows, check.SuppressionsOver(base, s)...)
 	}
 	return allows
 }
@@ -164,7 +164,7 @@ func newReport(w *world, res check.Result, base bool) *report.Report {
 		Tool: console.Version(), Findings: res.Findings, Hidden: res.Hidden, Coverage: check.Coverage(w.snapshot, w.register, w.facts),
 		Facts: w.facts, Objects: w.snapshot.Count(), Addresses: addresses(w), Base: base,
 	}
-	for _, a := range res.Allowed {
+	for _, a := range res.Suppressed {
 		r.Suppressed = append(r.Suppressed, report.Suppressed{Finding: a.Finding, Reason: a.By.Reason, Until: a.By.Until, By: a.By.Where()})
 	}
 	return r

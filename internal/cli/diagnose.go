@@ -241,7 +241,7 @@ func (e *env) stationConfig(in *inputs) (*config.Config, error) {
 		return &config.Config{}, nil
 	}
 	cfg, err := config.Load(in.config)
-	if err == nil && len(cfg.Severities)+len(cfg.Allows) > 0 {
+	if err == nil && len(cfg.Severities)+len(cfg.Suppressions) > 0 {
 		e.Note("note: of %s only reserved and proxyMode count here: severities and allow excuse nothing on a host", in.config)
 	}
 	return cfg, err
@@ -307,7 +307,7 @@ func (e *env) judged(ctx context.Context, l looked, in *inputs) (diagnose.Seen, 
 		return diagnose.Seen{}, err
 	}
 	s := l.snapshot
-	seen := diagnose.Seen{Host: h, Snapshot: s, Facts: cluster.Draw(s, mode, from), View: claimants.View(s, l.owners...)}
+	seen := diagnose.Seen{Host: h, Snapshot: s, Facts: cluster.Infer(s, mode, from), View: claimants.View(s, l.owners...)}
 	e.end.during("asking the rules")
 	seen.Result = check.Run(check.Input{Ended: func() bool { return ctx.Err() != nil }, View: seen.View, Facts: seen.Facts, Objects: s, Coverage: s.Coverage, Rules: rules.All()})
 	return seen, e.end.ended(ctx)

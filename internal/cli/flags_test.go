@@ -321,7 +321,7 @@ clusters: [{name: one, cluster: {server: "%s"%s}}, {name: other, cluster: {serve
 		writeFile(t, file, text)
 	}
 	var into snapshot.Builder
-	into.AddHost(dataplane.Host{Name: "m-2", Told: []dataplane.Whereabout{{What: "resolver", Host: "192.0.2.53", IP: netip.MustParseAddr("192.0.2.53"), Port: 53, File: "/etc/resolv.conf", Line: 1}}, Links: []dataplane.Link{{Name: "kube-ipvs0"}, {Name: "eth0"}}, Addresses: []dataplane.Address{
+	into.AddHost(dataplane.Host{Name: "m-2", Configured: []dataplane.ConfiguredServer{{What: "resolver", Host: "192.0.2.53", IP: netip.MustParseAddr("192.0.2.53"), Port: 53, File: "/etc/resolv.conf", Line: 1}}, Links: []dataplane.Link{{Name: "kube-ipvs0"}, {Name: "eth0"}}, Addresses: []dataplane.Address{
 		{Link: "kube-ipvs0", Prefix: netip.MustParsePrefix("192.0.2.50/32"), Scope: "global"}, {Link: "eth0", Prefix: netip.MustParsePrefix("192.0.2.12/24"), Scope: "global"},
 	}})
 	var file bytes.Buffer

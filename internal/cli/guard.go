@@ -115,7 +115,7 @@ func (e *env) guardPolicy(ctx context.Context, f *guardPolicyFlags) error {
 	if e.settle(&f.inputs, w); e.status != exitOK {
 		return nil // half of the addresses would look like a whole guard
 	}
-	in := policy.Input{Claims: w.register, Facts: w.facts, Rules: rules.All(), Allows: cfg.Allows, Severities: cfg.Severities, Now: e.now()}
+	in := policy.Input{Claims: w.register, Facts: w.facts, Rules: rules.All(), Suppressions: cfg.Suppressions, Severities: cfg.Severities, Now: e.now()}
 	m, err := policy.Make(in, o)
 	if err != nil {
 		return advised(err)

@@ -85,7 +85,7 @@ func (e *env) world(s *snapshot.Snapshot, in *inputs, cfg *config.Config) (*worl
 	if err != nil {
 		return nil, err
 	}
-	return &world{snapshot: s, facts: cluster.Draw(s, mode, from), register: claimants.View(s, cfg.Reserved...)}, nil
+	return &world{snapshot: s, facts: cluster.Infer(s, mode, from), register: claimants.View(s, cfg.Reserved...)}, nil
 }
 
 // override is the proxy mode that the flag or the configuration sets.

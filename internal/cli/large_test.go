@@ -41,7 +41,7 @@ func largeHost() dataplane.Host {
 		}
 	}
 	h.Sets = []dataplane.Set{cluster, {Name: "KUBE-EXTERNAL-IP", Type: "hash:ip,port", Members: []string{"192.168.10.114,tcp:80"}}}
-	h.Told = []dataplane.Whereabout{{What: "apiserver", For: "kubelet", IP: netip.MustParseAddr("192.168.10.114"), Port: 6443, File: "/etc/kubernetes/kubelet.conf", Line: 6}}
+	h.Configured = []dataplane.ConfiguredServer{{What: "apiserver", For: "kubelet", IP: netip.MustParseAddr("192.168.10.114"), Port: 6443, File: "/etc/kubernetes/kubelet.conf", Line: 6}}
 	return h
 }
 

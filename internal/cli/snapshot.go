@@ -147,7 +147,7 @@ func (e *env) seen(ctx context.Context, f *snapshotFlags) (*snapshot.Snapshot, e
 func (e *env) readHost(ctx context.Context, f *snapshotFlags, into *snapshot.Builder) error {
 	p := e.progress()
 	e.end.during("reading this host")
-	coverage := host.Add(ctx, host.Options{Name: f.node, Station: true, Progress: func(section string) { p.show("reading host: " + section) }}, into)
+	coverage := host.Add(ctx, host.Options{Name: f.node, Userspace: true, Progress: func(section string) { p.show("reading host: " + section) }}, into)
 	p.done()
 	if err := e.end.ended(ctx); err != nil {
 		return err

@@ -30,11 +30,11 @@ const Name = ".whohas.yaml"
 
 // Config is what the file says. The zero value says nothing.
 type Config struct {
-	File       string // where it was read from
-	Mode       dataplane.ProxyMode
-	Reserved   []claim.Claim            // addresses that are kept for something, as claims like any other
-	Severities map[string]rule.Severity // by the rule's ID or name
-	Allows     []rule.Allow
+	File         string // where it was read from
+	Mode         dataplane.ProxyMode
+	Reserved     []claim.Claim            // addresses that are kept for something, as claims like any other
+	Severities   map[string]rule.Severity // by the rule's ID or name
+	Suppressions []rule.Suppression
 }
 
 // form is the file's own form. Nodes keep their lines for messages.
@@ -213,7 +213,7 @@ func (c *Config) setAllows(f *form) error {
 				return c.at(a.Address, field+".address", err)
 			}
 		}
-		c.Allows = append(c.Allows, rule.Allow{
+		c.Suppressions = append(c.Suppressions, rule.Suppression{
 			Rule: a.Rule.Value, Place: a.Address.Value, Reason: a.Reason, Until: a.Until,
 			Origin: snapshot.Origin{File: c.File, Line: a.Rule.Line, Field: field},
 		})

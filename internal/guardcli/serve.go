@@ -110,7 +110,7 @@ func (f *serveFlags) options(e *env) (server.Options, error) {
 	if err != nil {
 		return o, err
 	}
-	o.Watch = watch.Options{Rules: rules.All(), Mode: cfg.Mode, ModeFrom: cfg.File, Claims: cfg.Reserved, Severities: cfg.Severities, Allows: cfg.Allows}
+	o.Watch = watch.Options{Rules: rules.All(), Mode: cfg.Mode, ModeFrom: cfg.File, Claims: cfg.Reserved, Severities: cfg.Severities, Suppressions: cfg.Suppressions}
 	if f.proxyMode != "" {
 		if o.Watch.Mode, err = dataplane.ParseProxyMode(f.proxyMode); err != nil {
 			return o, fmt.Errorf("--proxy-mode: %w", err)

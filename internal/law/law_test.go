@@ -95,8 +95,8 @@ var may = map[string][]string{
 	"lab":         {"dataplane"},
 	"lab/prober":  {},
 	"lab/kernel":  {"lab"},
-	"lab/site":    {"lab"},
-	"lab/guest":   {"lab/kernel", "lab/prober", "lab/site", "lab", "claimants", "cluster", "snapshot", "dataplane", "source/bundle", "source/host", "source/live"},
+	"lab/testbed": {"lab"},
+	"lab/guest":   {"lab/kernel", "lab/prober", "lab/testbed", "lab", "claimants", "cluster", "snapshot", "dataplane", "source/bundle", "source/host", "source/live"},
 	"lab/runner":  {"lab/kernel", "lab", "snapshot", "dataplane", "source/bundle"},
 	"lab/cmd/lab": {"lab/guest", "lab/runner", "lab/kernel", "lab"},
 }
@@ -110,7 +110,7 @@ var anything = []string{"internal/cli"}
 // cluster either, but what it writes are Kubernetes' objects, and it compiles them with
 // the apiserver's own compiler before anybody applies them. The lab's own
 // package, which reads scenarios and compares runs, is none of them.
-var edges = []string{"source/", "bypass/rtnetlink", "shield/watch", "repair/withdraw", "repair/heal", "guard/policy", "guard/webhook", "guard/audit", "guard/certificate", "guard/server", "internal/cli", "internal/guardcli", "lab/prober", "lab/kernel", "lab/site", "lab/guest", "lab/runner", "lab/cmd"}
+var edges = []string{"source/", "bypass/rtnetlink", "shield/watch", "repair/withdraw", "repair/heal", "guard/policy", "guard/webhook", "guard/audit", "guard/certificate", "guard/server", "internal/cli", "internal/guardcli", "lab/prober", "lab/kernel", "lab/testbed", "lab/guest", "lab/runner", "lab/cmd"}
 
 // except are what single packages may import all the same.
 var except = map[string][]string{

@@ -23,31 +23,31 @@ const probeWait = 3500 * time.Millisecond
 const silence = 300 * time.Millisecond
 
 // check asks once, puts the answer on record, and compares it with the want.
-func (p *player) check(ctx context.Context, s lab.Step) error {
-	answer := p.ask(ctx, s.Query)
-	p.saw(s, answer, 0)
+func (x *executor) check(ctx context.Context, s lab.Step) error {
+	answer := x.ask(ctx, s.Query)
+	x.saw(s, answer, 0)
 	if !s.Query.Met(answer) {
 		return fmt.Errorf("saw %q", answer)
 	}
 	return nil
 }
 
-func (p *player) saw(s lab.Step, answer string, took time.Duration) {
-	p.tell(lab.Event{Kind: lab.Saw, Line: s.Line, Text: s.Query.String(), Answer: answer, Want: s.Query.Want, Took: took})
+func (x *executor) saw(s lab.Step, answer string, took time.Duration) {
+	x.tell(lab.Event{Kind: lab.Saw, Line: s.Line, Text: s.Query.String(), Answer: answer, Want: s.Query.Want, Took: took})
 }
 
 // pollInterval is the pause between two questions of a wait.
 const pollInterval = 100 * time.Millisecond
 
 // wait asks until the answer is the one wanted.
-func (p *player) wait(ctx context.Context, s lab.Step) error {
+func (x *executor) wait(ctx context.Context, s lab.Step) error {
 	ctx, cancel := context.WithTimeout(ctx, s.For)
 	defer cancel()
 	began := time.Now()
 	for {
-		answer := p.ask(ctx, s.Query)
+		answer := x.ask(ctx, s.Query)
 		if s.Query.Met(answer) {
-			p.saw(s, answer, time.Since(began))
+			x.saw(s, answer, time.Since(began))
 			return nil
 		}
 		if pause(ctx, pollInterval) != nil {
@@ -57,14 +57,14 @@ func (p *player) wait(ctx context.Context, s lab.Step) error {
 }
 
 // hold asks for as long as it says; every answer must be the one wanted.
-func (p *player) hold(ctx context.Context, s lab.Step) error {
+func (x *executor) hold(ctx context.Context, s lab.Step) error {
 	for until := time.Now().Add(s.For); ; {
-		answer := p.ask(ctx, s.Query)
+		answer := x.ask(ctx, s.Query)
 		if !s.Query.Met(answer) {
 			return fmt.Errorf("saw %q", answer)
 		}
 		if time.Now().After(until) {
-			p.saw(s, answer, 0)
+			x.saw(s, answer, 0)
 			return nil
 		}
 		if err := pause(ctx, 5*pollInterval); err != nil {
@@ -75,8 +75,8 @@ func (p *player) hold(ctx context.Context, s lab.Step) error {
 
 // ask answers a query. What goes wrong in asking is an answer too: it is not
 // the one that was wanted.
-func (p *player) ask(ctx context.Context, q lab.Query) string {
-	answer, err := p.answer(ctx, q)
+func (x *executor) ask(ctx context.Context, q lab.Query) string {
+	answer, err := x.answer(ctx, q)
 	if err != nil {
 		return "error: " + err.Error()
 	}

@@ -15,7 +15,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
-	"whohas/lab/site"
+	"whohas/lab/testbed"
 )
 
 // holdTime is BGP's hold time where a scenario sets none; Calico's BIRD uses
@@ -25,7 +25,7 @@ const holdTime = 12 * time.Second
 // bird writes a configuration that gives each host a route to every other's
 // Pods through IPIP, as Calico's BIRD does. The stock BIRD has no krt_tunnel;
 // next hops are looked up in a table of tunnels instead.
-func (c *Cluster) bird(h *site.Host) (string, []string, error) {
+func (c *Cluster) bird(h *testbed.Host) (string, []string, error) {
 	if err := tunnelUp(h); err != nil {
 		return "", nil, err
 	}
@@ -50,7 +50,7 @@ template bgp mesh {
 		if name == h.Name {
 			continue
 		}
-		peer := c.site.Host(name).Address
+		peer := c.testbed.Host(name).Address
 		fmt.Fprintf(&tunnels, "  route %s/32 via %s%%tunl0 onlink;\n", peer, peer)
 		fmt.Fprintf(&b, "protocol bgp %s from mesh { neighbor %s as 64512; }\n", name, peer)
 	}
@@ -61,7 +61,7 @@ template bgp mesh {
 
 // tunnelUp gives a host its tunl0, which the module makes in every namespace,
 // with the first address of its Pod range, as Calico's Felix does.
-func tunnelUp(h *site.Host) error {
+func tunnelUp(h *testbed.Host) error {
 	link, err := h.Links().LinkByName("tunl0")
 	if err != nil {
 		return fmt.Errorf("find tunl0: %w", err)
@@ -86,7 +86,7 @@ func (c *Cluster) meshed(host string) error {
 		if name == host {
 			continue
 		}
-		state, err := c.Session(host, c.site.Host(name).Address)
+		state, err := c.Session(host, c.testbed.Host(name).Address)
 		if err != nil {
 			return err
 		}
@@ -102,11 +102,11 @@ func (c *Cluster) meshed(host string) error {
 func (c *Cluster) Session(host string, peer netip.Addr) (string, error) {
 	name := ""
 	for _, n := range c.plan.Nodes {
-		if c.site.Host(n).Address == peer {
+		if c.testbed.Host(n).Address == peer {
 			name = n
 		}
 	}
-	text, err := control(filepath.Join(c.site.Host(host).Root, "run/bird.ctl"), "show protocols all "+name)
+	text, err := control(filepath.Join(c.testbed.Host(host).Root, "run/bird.ctl"), "show protocols all "+name)
 	if err != nil {
 		return "", err
 	}

@@ -38,20 +38,20 @@ var resources = map[string]struct {
 // manager is who the apiserver says has written a field.
 const manager = "lab"
 
-func (p *player) applySection(ctx context.Context, s lab.Step) error {
-	return p.apply(ctx, p.scenario.Files[s.Args[0]])
+func (x *executor) applySection(ctx context.Context, s lab.Step) error {
+	return x.apply(ctx, x.scenario.Files[s.Args[0]])
 }
 
-func (p *player) delete(ctx context.Context, s lab.Step) error {
-	at, name, _, err := p.find(s.Args[0], s.Args[1])
+func (x *executor) delete(ctx context.Context, s lab.Step) error {
+	at, name, _, err := x.find(s.Args[0], s.Args[1])
 	if err != nil {
 		return err
 	}
 	return at.Delete(ctx, name, metav1.DeleteOptions{})
 }
 
-func (p *player) patch(ctx context.Context, s lab.Step) error {
-	at, name, sub, err := p.find(s.Args[0], s.Args[1])
+func (x *executor) patch(ctx context.Context, s lab.Step) error {
+	at, name, sub, err := x.find(s.Args[0], s.Args[1])
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (p *player) patch(ctx context.Context, s lab.Step) error {
 }
 
 // find gives the way to an object: "Service/status", "demo/tomcat".
-func (p *player) find(kind, name string) (at dynamic.ResourceInterface, base string, sub []string, err error) {
+func (x *executor) find(kind, name string) (at dynamic.ResourceInterface, base string, sub []string, err error) {
 	kind, status, _ := strings.Cut(kind, "/")
 	if status != "" {
 		sub = []string{status}
@@ -71,13 +71,13 @@ func (p *player) find(kind, name string) (at dynamic.ResourceInterface, base str
 	}
 	namespace, base, ok := strings.Cut(name, "/")
 	if !ok {
-		return p.cluster.Client.Resource(resource.GroupVersionResource), name, sub, nil
+		return x.cluster.Client.Resource(resource.GroupVersionResource), name, sub, nil
 	}
-	return p.cluster.Client.Resource(resource.GroupVersionResource).Namespace(namespace), base, sub, nil
+	return x.cluster.Client.Resource(resource.GroupVersionResource).Namespace(namespace), base, sub, nil
 }
 
 // apply applies every object of a text, on the server's side.
-func (p *player) apply(ctx context.Context, text string) error {
+func (x *executor) apply(ctx context.Context, text string) error {
 	decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(text), 1<<12)
 	for {
 		var o unstructured.Unstructured
@@ -88,21 +88,21 @@ func (p *player) apply(ctx context.Context, text string) error {
 		if err != nil {
 			return fmt.Errorf("read objects: %w", err)
 		}
-		if err := p.applyOne(ctx, &o); err != nil {
+		if err := x.applyOne(ctx, &o); err != nil {
 			return err
 		}
 	}
 }
 
-func (p *player) applyOne(ctx context.Context, o *unstructured.Unstructured) error {
+func (x *executor) applyOne(ctx context.Context, o *unstructured.Unstructured) error {
 	name := o.GetName()
 	if resources[o.GetKind()].namespaced {
-		if err := p.namespace(ctx, o.GetNamespace()); err != nil {
+		if err := x.namespace(ctx, o.GetNamespace()); err != nil {
 			return err
 		}
 		name = o.GetNamespace() + "/" + name
 	}
-	at, base, _, err := p.find(o.GetKind(), name)
+	at, base, _, err := x.find(o.GetKind(), name)
 	if err != nil {
 		return err
 	}
@@ -111,12 +111,12 @@ func (p *player) applyOne(ctx context.Context, o *unstructured.Unstructured) err
 }
 
 // namespace makes a namespace that is not there yet.
-func (p *player) namespace(ctx context.Context, name string) error {
+func (x *executor) namespace(ctx context.Context, name string) error {
 	if name == "default" {
 		return nil
 	}
 	n := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": name}}}
-	_, err := p.cluster.Client.Resource(resources["Namespace"].GroupVersionResource).Create(ctx, n, metav1.CreateOptions{FieldManager: manager})
+	_, err := x.cluster.Client.Resource(resources["Namespace"].GroupVersionResource).Create(ctx, n, metav1.CreateOptions{FieldManager: manager})
 	if apierrors.IsAlreadyExists(err) {
 		return nil
 	}

@@ -18,17 +18,17 @@ import (
 	"k8s.io/client-go/rest"
 
 	"whohas/lab"
-	"whohas/lab/site"
+	"whohas/lab/testbed"
 )
 
-// Cluster is a cluster on the hosts of a site. Use from one goroutine.
+// Cluster is a cluster on the hosts of a testbed. Use from one goroutine.
 type Cluster struct {
 	// The lab's own way to the apiserver, which no fault takes away.
 	Client dynamic.Interface
 	Config *rest.Config
 
 	plan        lab.Cluster
-	site        *site.Site
+	testbed     *testbed.Testbed
 	credentials *credentials
 	processes   []*Process
 }
@@ -42,13 +42,13 @@ var (
 )
 
 // New makes a cluster that does not run yet.
-func New(plan lab.Cluster, on *site.Site) *Cluster {
-	return &Cluster{plan: plan, site: on}
+func New(plan lab.Cluster, on *testbed.Testbed) *Cluster {
+	return &Cluster{plan: plan, testbed: on}
 }
 
 // Start starts a component on a host.
 func (c *Cluster) Start(name, host string) error {
-	h := c.site.Host(host)
+	h := c.testbed.Host(host)
 	if p := c.Process(name, host); p != nil && p.Running() {
 		return fmt.Errorf("start %s on %s: it runs", name, host)
 	}
@@ -65,7 +65,7 @@ func (c *Cluster) Start(name, host string) error {
 }
 
 // commandLine is how a component is started.
-func (c *Cluster) commandLine(name string, h *site.Host) (program string, args []string, err error) {
+func (c *Cluster) commandLine(name string, h *testbed.Host) (program string, args []string, err error) {
 	switch name {
 	case "etcd":
 		return "/lab/etcd", etcdArgs(), nil
@@ -173,7 +173,7 @@ func (c *Cluster) Begin(ctx context.Context, say func(string)) error {
 	say("kube-apiserver is ready")
 	if c.plan.LocalProxy.Port != 0 {
 		for _, host := range c.plan.Nodes {
-			if err := forward(c.site.Host(host), c.plan.LocalProxy); err != nil {
+			if err := forward(c.testbed.Host(host), c.plan.LocalProxy); err != nil {
 				return err
 			}
 		}
@@ -212,7 +212,7 @@ func (c *Cluster) startNodes(ctx context.Context, say func(string)) error {
 }
 
 // Carries reports whether this cluster, cleaned, can be the one of another plan:
-// what differs is started anew for each scenario anyway.
+// what differs is restarted for each scenario anyway.
 func (c *Cluster) Carries(plan lab.Cluster) bool {
 	base := func(p lab.Cluster) string {
 		return fmt.Sprint(p.ControlPlane, p.Nodes, p.Servers, p.VIP, p.LocalProxy)

@@ -17,7 +17,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 
-	"whohas/lab/site"
+	"whohas/lab/testbed"
 )
 
 // The ranges of the lab's clusters, and the port of their apiserver.
@@ -38,7 +38,7 @@ const readyLimit = 5 * time.Minute
 const requestLimit = 2 * time.Minute
 
 // write puts a file on a host.
-func write(h *site.Host, path, text string) error {
+func write(h *testbed.Host, path, text string) error {
 	full := filepath.Join(h.Root, path)
 	if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
@@ -52,7 +52,7 @@ func write(h *site.Host, path, text string) error {
 // startControlPlane starts etcd, kube-apiserver and kube-controller-manager on
 // one host and waits until the apiserver is ready.
 func (c *Cluster) startControlPlane(ctx context.Context) error {
-	h := c.site.Host(c.plan.ControlPlane)
+	h := c.testbed.Host(c.plan.ControlPlane)
 	names := users(c.plan.Nodes)
 	addrs := []netip.Addr{h.Address, netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr(kubernetesIP)}
 	if c.plan.VIP.IsValid() {
@@ -104,7 +104,7 @@ func etcdArgs() []string {
 	}
 }
 
-func apiserverArgs(h *site.Host) []string {
+func apiserverArgs(h *testbed.Host) []string {
 	const pki = "/etc/kubernetes/pki/"
 	return []string{
 		"--etcd-servers=http://127.0.0.1:2379", "--bind-address=0.0.0.0", fmt.Sprintf("--secure-port=%d", apiPort),
@@ -129,7 +129,7 @@ func (c *Cluster) controllerArgs() []string {
 
 // connect makes the lab's own client, whose connections come from the control
 // plane's host: whatever befalls the network, it is next to the apiserver.
-func (c *Cluster) connect(h *site.Host) error {
+func (c *Cluster) connect(h *testbed.Host) error {
 	config := &rest.Config{
 		Host: fmt.Sprintf("https://127.0.0.1:%d", apiPort), BearerToken: c.credentials.tokens["lab"],
 		TLSClientConfig: rest.TLSClientConfig{CAData: c.credentials.certificate}, QPS: 100, Burst: 200, Timeout: requestLimit,

@@ -68,5 +68,5 @@ current-context: default
 users:
 - name: default
   user: {tokenFile: /var/run/secrets/kubernetes.io/serviceaccount/token}
-`, c.server(c.site.Host(c.plan.Nodes[len(c.plan.Nodes)-1])))
+`, c.server(c.testbed.Host(c.plan.Nodes[len(c.plan.Nodes)-1])))
 }

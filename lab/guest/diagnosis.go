@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"whohas/lab"
-	"whohas/lab/site"
+	"whohas/lab/testbed"
 )
 
 // Whohas is where the program itself is on every host.
@@ -26,7 +26,7 @@ const Whohas = "/lab/whohas"
 // diagnose runs whohas diagnose on a host, as an operator would, and gives its
 // verdict with the cause's rule and address. How long it took is noted, and not part
 // of the answer.
-func (p *player) diagnose(ctx context.Context, h *site.Host, _ lab.Query) (string, error) {
+func (x *executor) diagnose(ctx context.Context, h *testbed.Host, _ lab.Query) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandLimit)
 	defer cancel()
 	cmd := &exec.Cmd{Path: Whohas, Args: []string{"whohas", "diagnose", "--node", h.Name, "-o", "json=/run/diagnosis.json"}}
@@ -43,14 +43,14 @@ func (p *player) diagnose(ctx context.Context, h *site.Host, _ lab.Query) (strin
 	// The whole cluster shares the kernel's one processor: what the program itself needed
 	// is said beside what it had to wait for.
 	worked := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	p.note(fmt.Sprintf("    %s: whohas diagnose took %.1f s, %.1f s of them on the processor; exit status %d", h.Name, took.Seconds(), worked.Seconds(), cmd.ProcessState.ExitCode()))
+	x.note(fmt.Sprintf("    %s: whohas diagnose took %.1f s, %.1f s of them on the processor; exit status %d", h.Name, took.Seconds(), worked.Seconds(), cmd.ProcessState.ExitCode()))
 	for line := range strings.Lines(text.String() + notes.String()) {
-		p.note("    " + strings.TrimRight(line, "\n"))
+		x.note("    " + strings.TrimRight(line, "\n"))
 	}
 	return verdict(h)
 }
 
-func verdict(h *site.Host) (string, error) {
+func verdict(h *testbed.Host) (string, error) {
 	data, err := os.ReadFile(filepath.Join(h.Root, "run/diagnosis.json"))
 	if err != nil {
 		return "", fmt.Errorf("whohas diagnose: %w", err)

@@ -18,7 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 
-	"whohas/lab/site"
+	"whohas/lab/testbed"
 )
 
 // Where the guard answers, and where its files are on the control plane's host.
@@ -32,7 +32,7 @@ const (
 
 // guard is `whohas-guard serve` beside the apiserver. Nothing asks it before a scenario
 // applies the webhook's configuration, which is written next to its certificate.
-func (c *Cluster) guard(h *site.Host) (string, []string, error) {
+func (c *Cluster) guard(h *testbed.Host) (string, []string, error) {
 	manifest, err := os.ReadFile(GuardWebhook)
 	if err != nil {
 		return "", nil, fmt.Errorf("read the webhook's manifest: %w", err)
@@ -76,7 +76,7 @@ func asked(manifest []byte, url string, authority []byte) (string, error) {
 }
 
 func (c *Cluster) guardReady(ctx context.Context) error {
-	answer, err := get(ctx, c.site.Host(c.plan.ControlPlane), guardHealth, "/readyz")
+	answer, err := get(ctx, c.testbed.Host(c.plan.ControlPlane), guardHealth, "/readyz")
 	if err == nil && !strings.HasPrefix(answer, "ok") {
 		return fmt.Errorf("guard: %s", answer)
 	}

@@ -82,7 +82,7 @@ func run(job *lab.Job) error {
 func (m *machine) play(s *lab.Scenario, turn int) {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), s.Limit+setupLimit, errLimit)
 	defer cancel()
-	p := &player{machine: m, scenario: s, turn: turn, begin: time.Now()}
+	p := &executor{machine: m, scenario: s, turn: turn, begin: time.Now()}
 	p.tell(lab.Event{Kind: lab.Began})
 	err := p.play(ctx)
 	if err != nil {

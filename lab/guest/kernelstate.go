@@ -17,7 +17,7 @@ import (
 
 	"whohas/dataplane"
 	"whohas/lab"
-	"whohas/lab/site"
+	"whohas/lab/testbed"
 	"whohas/snapshot"
 	"whohas/source/host"
 )
@@ -29,7 +29,7 @@ import (
 const none = "none"
 
 // address lists the devices that hold an address.
-func (p *player) address(ctx context.Context, h *site.Host, q lab.Query) (string, error) {
+func (x *executor) address(ctx context.Context, h *testbed.Host, q lab.Query) (string, error) {
 	addr, err := netip.ParseAddr(q.Args[0])
 	if err != nil {
 		return "", err
@@ -48,7 +48,7 @@ func (p *player) address(ctx context.Context, h *site.Host, q lab.Query) (string
 	return cmp.Or(strings.Join(names, " "), none), nil
 }
 
-func (p *player) link(ctx context.Context, h *site.Host, q lab.Query) (string, error) {
+func (x *executor) link(ctx context.Context, h *testbed.Host, q lab.Query) (string, error) {
 	now, err := only(ctx, h, host.Links)
 	if err != nil {
 		return "", err
@@ -67,7 +67,7 @@ func (p *player) link(ctx context.Context, h *site.Host, q lab.Query) (string, e
 
 // route says what the kernel would do with a packet to an address (RTM_GETROUTE), in the
 // words of "ip route get". That is a question and no state: the collector has none.
-func (p *player) route(_ context.Context, h *site.Host, q lab.Query) (string, error) {
+func (x *executor) route(_ context.Context, h *testbed.Host, q lab.Query) (string, error) {
 	addr, err := netip.ParseAddr(q.Args[0])
 	if err != nil {
 		return "", err
@@ -94,7 +94,7 @@ func (p *player) route(_ context.Context, h *site.Host, q lab.Query) (string, er
 }
 
 // routes finds the main table's route to a prefix.
-func (p *player) routes(ctx context.Context, h *site.Host, q lab.Query) (string, error) {
+func (x *executor) routes(ctx context.Context, h *testbed.Host, q lab.Query) (string, error) {
 	want, err := netip.ParsePrefix(q.Args[0])
 	if err != nil {
 		return "", err
@@ -137,7 +137,7 @@ func words(r dataplane.Route) string {
 
 // neighbour names the host whose MAC the neighbour table has for an address. A tunnel's
 // next hop has none, nor has one that nobody has asked for yet.
-func (p *player) neighbour(ctx context.Context, h *site.Host, q lab.Query) (string, error) {
+func (x *executor) neighbour(ctx context.Context, h *testbed.Host, q lab.Query) (string, error) {
 	addr, err := netip.ParseAddr(q.Args[0])
 	if err != nil {
 		return "", err
@@ -152,14 +152,14 @@ func (p *player) neighbour(ctx context.Context, h *site.Host, q lab.Query) (stri
 		case n.State == "FAILED", n.State == "INCOMPLETE":
 			return n.State, nil
 		case n.MAC != "":
-			return p.site.Owner(n.MAC), nil
+			return x.testbed.Owner(n.MAC), nil
 		}
 	}
 	return none, nil
 }
 
 // servers lists the real servers of an IPVS service.
-func (p *player) servers(ctx context.Context, h *site.Host, q lab.Query) (string, error) {
+func (x *executor) servers(ctx context.Context, h *testbed.Host, q lab.Query) (string, error) {
 	at, err := netip.ParseAddrPort(q.Args[0])
 	if err != nil {
 		return "", err
@@ -183,7 +183,7 @@ func (p *player) servers(ctx context.Context, h *site.Host, q lab.Query) (string
 }
 
 // sets lists the ipsets that have a member.
-func (p *player) sets(ctx context.Context, h *site.Host, q lab.Query) (string, error) {
+func (x *executor) sets(ctx context.Context, h *testbed.Host, q lab.Query) (string, error) {
 	now, err := only(ctx, h, host.IPSet)
 	if err != nil {
 		return "", err
@@ -200,7 +200,7 @@ func (p *player) sets(ctx context.Context, h *site.Host, q lab.Query) (string, e
 
 // only reads one section of a host, with the product's collector: it forks
 // nothing, which is dear on some kernels.
-func only(ctx context.Context, h *site.Host, section string) (dataplane.Host, error) {
+func only(ctx context.Context, h *testbed.Host, section string) (dataplane.Host, error) {
 	skip := slices.DeleteFunc(host.Sections(), func(s string) bool { return s == section })
 	var now dataplane.Host
 	err := h.Do(func() error {

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"whohas/lab"
-	"whohas/lab/site"
+	"whohas/lab/testbed"
 )
 
 // connectLimit is how long the local proxy waits for one server before it tries
@@ -19,7 +19,7 @@ import (
 const connectLimit = 2 * time.Second
 
 // forward runs a TCP proxy on a host's 127.0.0.1 until the host is taken down.
-func forward(h *site.Host, plan lab.LocalProxy) error {
+func forward(h *testbed.Host, plan lab.LocalProxy) error {
 	return h.Serve("127.0.0.1", plan.Port, func(client net.Conn) {
 		defer client.Close()
 		for _, server := range plan.Servers {

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"whohas/lab"
-	"whohas/lab/site"
+	"whohas/lab/testbed"
 )
 
 // machine is the kernel and what outlives a scenario in it.
@@ -28,7 +28,7 @@ type machine struct {
 
 	// The last scenario's, which may carry the next one.
 	topology lab.Topology
-	site     *site.Site
+	testbed  *testbed.Testbed
 	cluster  *Cluster
 }
 
@@ -53,7 +53,7 @@ func prepare(job *lab.Job) (*machine, error) {
 			return nil, err
 		}
 	}
-	if err := site.MakeRoot(root); err != nil {
+	if err := testbed.MakeRoot(root); err != nil {
 		return nil, err
 	}
 	for from, to := range map[string]string{filepath.Join(work, "bin"): "lab", job.Out: "out"} {
@@ -75,7 +75,7 @@ func prepare(job *lab.Job) (*machine, error) {
 	if err := unix.Sethostname([]byte("lab")); err != nil {
 		return nil, fmt.Errorf("set host name: %w", err)
 	}
-	if err := os.Setenv("PATH", site.Path); err != nil {
+	if err := os.Setenv("PATH", testbed.Path); err != nil {
 		return nil, fmt.Errorf("set PATH: %w", err)
 	}
 	return &machine{job: job, hosts: "/hosts", out: "/out"}, nil
@@ -94,11 +94,11 @@ func mountProc(b lab.Backend) error {
 }
 
 // shell opens a shell on a host, at the console.
-func (m *machine) shell(p *player) {
-	if m.job.Shell == "" || p.site == nil {
+func (m *machine) shell(p *executor) {
+	if m.job.Shell == "" || p.testbed == nil {
 		return
 	}
-	h := p.site.Host(m.job.Shell)
+	h := p.testbed.Host(m.job.Shell)
 	if h == nil {
 		p.note("no host " + m.job.Shell + " for a shell")
 		return
@@ -130,10 +130,10 @@ func kernelRelease() string {
 
 // versions is what a scenario runs on: the kernel, and what the runner says of
 // the programs that it installed.
-func (p *player) versions() string {
+func (x *executor) versions() string {
 	text := "kernel " + kernelRelease() + "\n"
-	for _, program := range p.scenario.Cluster.Programs() {
-		text += program + " " + p.job.Versions[program] + "\n"
+	for _, program := range x.scenario.Cluster.Programs() {
+		text += program + " " + x.job.Versions[program] + "\n"
 	}
 	return text
 }

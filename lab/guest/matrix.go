@@ -15,9 +15,9 @@ import (
 
 // matrix pings from each of some hosts to each other's address, and compares
 // the whole with a section of the scenario: "matrix ping A B C = SECTION".
-func (p *player) matrix(ctx context.Context, s lab.Step) error {
+func (x *executor) matrix(ctx context.Context, s lab.Step) error {
 	names, section := matrixArgs(s.Args)
-	want, err := readMatrix(p.scenario.Files[section])
+	want, err := readMatrix(x.scenario.Files[section])
 	if err != nil {
 		return fmt.Errorf("section %s: %w", section, err)
 	}
@@ -25,13 +25,13 @@ func (p *player) matrix(ctx context.Context, s lab.Step) error {
 	for _, from := range names {
 		for _, to := range names {
 			expected := want[[2]string{from, to}]
-			q := lab.Query{Subject: from, What: s.Args[0], Args: []string{p.site.Host(to).Address.String()}}
+			q := lab.Query{Subject: from, What: s.Args[0], Args: []string{x.testbed.Host(to).Address.String()}}
 			if expected == "lost" {
 				q.Want = []string{"no answer"}
 			}
 			step := lab.Step{Line: s.Line, Query: q}
-			answer := p.ask(ctx, q)
-			p.saw(step, answer, 0)
+			answer := x.ask(ctx, q)
+			x.saw(step, answer, 0)
 			if got := cell(from, to, answer); expected != "" && got != expected {
 				wrong = append(wrong, fmt.Sprintf("%s to %s: %s, want %s", from, to, got, expected))
 			}

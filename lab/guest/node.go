@@ -12,24 +12,24 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"whohas/lab/site"
+	"whohas/lab/testbed"
 )
 
 // server is where a host's kubelet and kube-proxy reach the apiserver.
-func (c *Cluster) server(h *site.Host) string {
+func (c *Cluster) server(h *testbed.Host) string {
 	if s := c.plan.Servers[h.Name]; s != "" {
 		return s
 	}
 	if c.plan.VIP.IsValid() {
 		return fmt.Sprintf("%s:%d", c.plan.VIP, apiPort)
 	}
-	return fmt.Sprintf("%s:%d", c.site.Host(c.plan.ControlPlane).Address, apiPort)
+	return fmt.Sprintf("%s:%d", c.testbed.Host(c.plan.ControlPlane).Address, apiPort)
 }
 
 // kubelet is kubemark's: the real kubelet with a container runtime that runs
 // nothing. It registers its Node, with the address of the default route's card,
 // posts its status and renews its lease.
-func (c *Cluster) kubelet(h *site.Host) (string, []string, error) {
+func (c *Cluster) kubelet(h *testbed.Host) (string, []string, error) {
 	const conf = "/etc/kubernetes/kubelet.conf"
 	err := write(h, conf, c.credentials.kubeconfig("system:node:"+h.Name, c.server(h)))
 	return "/lab/kubemark", []string{

@@ -9,7 +9,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
-	"whohas/lab/site"
+	"whohas/lab/testbed"
 )
 
 // routePods gives each node a route to every other's Pods by way of that node,
@@ -20,12 +20,12 @@ func (c *Cluster) routePods() error {
 			if at == to {
 				continue
 			}
-			pods, err := podsOf(c.site.Host(to))
+			pods, err := podsOf(c.testbed.Host(to))
 			if err != nil {
 				return fmt.Errorf("route the Pods of %s: %w", to, err)
 			}
-			route := &netlink.Route{Dst: pods.IPNet, Gw: c.site.Host(to).Address.AsSlice()}
-			if err := c.site.Host(at).Links().RouteReplace(route); err != nil {
+			route := &netlink.Route{Dst: pods.IPNet, Gw: c.testbed.Host(to).Address.AsSlice()}
+			if err := c.testbed.Host(at).Links().RouteReplace(route); err != nil {
 				return fmt.Errorf("route the Pods of %s on %s: %w", to, at, err)
 			}
 		}
@@ -34,7 +34,7 @@ func (c *Cluster) routePods() error {
 }
 
 // podsOf is the range of a host's Pods.
-func podsOf(h *site.Host) (*netlink.Addr, error) {
+func podsOf(h *testbed.Host) (*netlink.Addr, error) {
 	link, err := h.Links().LinkByName("pods")
 	if err != nil {
 		return nil, fmt.Errorf("find the device of the Pods: %w", err)

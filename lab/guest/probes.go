@@ -12,12 +12,12 @@ import (
 
 	"whohas/lab"
 	"whohas/lab/prober"
-	"whohas/lab/site"
+	"whohas/lab/testbed"
 )
 
 // ping asks every host's counter before and after: the one that received the
 // request is the one that answered.
-func (p *player) ping(_ context.Context, h *site.Host, q lab.Query) (string, error) {
+func (x *executor) ping(_ context.Context, h *testbed.Host, q lab.Query) (string, error) {
 	to, err := netip.ParseAddr(q.Args[0])
 	if err != nil {
 		return "", err
@@ -28,24 +28,24 @@ func (p *player) ping(_ context.Context, h *site.Host, q lab.Query) (string, err
 			return "", err
 		}
 	}
-	before, err := p.echoes()
+	before, err := x.echoes()
 	if err != nil {
 		return "", err
 	}
 	var probe prober.Probe
-	p.pings++
-	if err := h.Do(func() error { probe = prober.Ping(to, from, p.pings, patience(q)); return nil }); err != nil {
+	x.pings++
+	if err := h.Do(func() error { probe = prober.Ping(to, from, x.pings, patience(q)); return nil }); err != nil {
 		return "", err
 	}
 	answer := probe.Wait()
 	if answer != prober.Answered {
 		return answer, nil
 	}
-	after, err := p.echoes()
+	after, err := x.echoes()
 	if err != nil {
 		return "", err
 	}
-	for i, h := range p.site.Hosts {
+	for i, h := range x.testbed.Hosts {
 		if after[i] > before[i] {
 			return answer + " by " + h.Name, nil
 		}
@@ -53,9 +53,9 @@ func (p *player) ping(_ context.Context, h *site.Host, q lab.Query) (string, err
 	return answer, nil
 }
 
-func (p *player) echoes() ([]int, error) {
+func (x *executor) echoes() ([]int, error) {
 	var all []int
-	for _, h := range p.site.Hosts {
+	for _, h := range x.testbed.Hosts {
 		n, err := h.Echoes()
 		if err != nil {
 			return nil, err
@@ -65,7 +65,7 @@ func (p *player) echoes() ([]int, error) {
 	return all, nil
 }
 
-func (p *player) probe(_ context.Context, h *site.Host, q lab.Query) (string, error) {
+func (x *executor) probe(_ context.Context, h *testbed.Host, q lab.Query) (string, error) {
 	var probe prober.Probe
 	err := h.Do(func() error {
 		if q.What == "arping" {
@@ -96,7 +96,7 @@ func (p *player) probe(_ context.Context, h *site.Host, q lab.Query) (string, er
 	}
 	var names []string
 	for mac := range strings.FieldsSeq(answer) {
-		names = append(names, p.site.Owner(mac))
+		names = append(names, x.testbed.Owner(mac))
 	}
 	slices.Sort(names)
 	return strings.Join(slices.Compact(names), " "), nil

@@ -16,14 +16,14 @@ import (
 	"syscall"
 	"time"
 
-	"whohas/lab/site"
+	"whohas/lab/testbed"
 )
 
 // Process is a component that runs on a host. Its log lies on the host, below
 // /var/log.
 type Process struct {
 	Name string
-	Host *site.Host
+	Host *testbed.Host
 
 	cmd     *exec.Cmd
 	log     string
@@ -33,7 +33,7 @@ type Process struct {
 }
 
 // start starts a program; its log goes on where an earlier one's ended.
-func start(h *site.Host, name, program string, args ...string) (*Process, error) {
+func start(h *testbed.Host, name, program string, args ...string) (*Process, error) {
 	p := &Process{Name: name, Host: h, log: filepath.Join(h.Root, "var/log", name+".log"), ended: make(chan struct{})}
 	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {

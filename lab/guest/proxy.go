@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"whohas/dataplane"
-	"whohas/lab/site"
+	"whohas/lab/testbed"
 	"whohas/source/host"
 
 	"github.com/prometheus/common/expfmt"
@@ -27,7 +27,7 @@ import (
 const proxyFolder = "/etc/kubernetes/kube-proxy/"
 
 // kubeProxy writes kube-proxy's configuration and says how it is started.
-func (c *Cluster) kubeProxy(h *site.Host) (string, []string, error) {
+func (c *Cluster) kubeProxy(h *testbed.Host) (string, []string, error) {
 	err := errors.Join(
 		write(h, proxyFolder+"kubeconfig.conf", c.credentials.kubeconfig("system:kube-proxy", c.server(h))),
 		write(h, proxyFolder+"config.conf", c.proxyConfig(h.Name)))
@@ -60,7 +60,7 @@ ipvs: {strictARP: %t, syncPeriod: %s}
 // Service default/kubernetes stands in the kernel. A run on anything less can
 // look like the incident by accident.
 func (c *Cluster) InSync(ctx context.Context, host string) error {
-	h := c.site.Host(host)
+	h := c.testbed.Host(host)
 	mode, err := c.ProxyMode(ctx, host)
 	if err != nil {
 		return err
@@ -92,12 +92,12 @@ func (c *Cluster) Busy(ctx context.Context, host string) bool {
 	if x := c.Process("kube-proxy", host); x == nil || !x.Running() {
 		return false
 	}
-	metrics, err := get(ctx, c.site.Host(host), "127.0.0.1:10249", "/metrics")
+	metrics, err := get(ctx, c.testbed.Host(host), "127.0.0.1:10249", "/metrics")
 	return err == nil && metric(metrics, "kubeproxy_sync_proxy_rules_last_timestamp_seconds") < metric(metrics, "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds")
 }
 
 // programmed looks for the Service default/kubernetes in the kernel.
-func (c *Cluster) programmed(ctx context.Context, h *site.Host) error {
+func (c *Cluster) programmed(ctx context.Context, h *testbed.Host) error {
 	var command string
 	var wants []string
 	switch c.plan.Proxy.Mode {
@@ -130,7 +130,7 @@ func (c *Cluster) programmed(ctx context.Context, h *site.Host) error {
 
 // virtualServer looks for the Service default/kubernetes where ipvs mode puts it:
 // among the virtual servers, in its ipset, and on kube-ipvs0.
-func virtualServer(ctx context.Context, h *site.Host) error {
+func virtualServer(ctx context.Context, h *testbed.Host) error {
 	needed := []string{host.IPVS, host.IPSet, host.Addresses, host.Links}
 	skip := slices.DeleteFunc(host.Sections(), func(s string) bool { return slices.Contains(needed, s) })
 	var now dataplane.Host
@@ -157,7 +157,7 @@ func virtualServer(ctx context.Context, h *site.Host) error {
 
 // ProxyMode is what a host's kube-proxy says its mode is.
 func (c *Cluster) ProxyMode(ctx context.Context, host string) (string, error) {
-	mode, err := get(ctx, c.site.Host(host), "127.0.0.1:10249", "/proxyMode")
+	mode, err := get(ctx, c.testbed.Host(host), "127.0.0.1:10249", "/proxyMode")
 	return strings.TrimSpace(mode), err
 }
 
@@ -165,7 +165,7 @@ func (c *Cluster) ProxyMode(ctx context.Context, host string) (string, error) {
 const getLimit = 5 * time.Second
 
 // get asks a server from within a host.
-func get(ctx context.Context, h *site.Host, server, path string) (string, error) {
+func get(ctx context.Context, h *testbed.Host, server, path string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, getLimit)
 	defer cancel()
 	transport := &http.Transport{DialContext: func(ctx context.Context, network, address string) (conn net.Conn, err error) {

@@ -12,75 +12,75 @@ import (
 	"strings"
 
 	"whohas/lab"
-	"whohas/lab/site"
+	"whohas/lab/testbed"
 )
 
 // question answers one of lab's questions; h is nil where the cluster is asked.
-type question func(p *player, ctx context.Context, h *site.Host, q lab.Query) (string, error)
+type question func(x *executor, ctx context.Context, h *testbed.Host, q lab.Query) (string, error)
 
 // questions are all of them. How they are written, and what is answered, stands in
 // lab/query.go; a test holds the two tables against each other.
 var questions = map[string]question{
-	"ping":        (*player).ping,
-	"tcp":         (*player).probe,
-	"udp":         (*player).probe,
-	"arping":      (*player).probe,
-	"connections": (*player).connections,
-	"route":       (*player).route,
-	"routes":      (*player).routes,
-	"address":     (*player).address,
-	"neighbour":   (*player).neighbour,
-	"link":        (*player).link,
-	"sysctl":      (*player).sysctl,
-	"bgp":         (*player).bgp,
-	"server":      (*player).servers,
-	"set":         (*player).sets,
-	"component":   (*player).component,
-	"mode":        (*player).mode,
-	"diagnose":    (*player).diagnose,
-	"node":        (*player).node,
-	"lease":       (*player).lease,
+	"ping":        (*executor).ping,
+	"tcp":         (*executor).probe,
+	"udp":         (*executor).probe,
+	"arping":      (*executor).probe,
+	"connections": (*executor).connections,
+	"route":       (*executor).route,
+	"routes":      (*executor).routes,
+	"address":     (*executor).address,
+	"neighbour":   (*executor).neighbour,
+	"link":        (*executor).link,
+	"sysctl":      (*executor).sysctl,
+	"bgp":         (*executor).bgp,
+	"server":      (*executor).servers,
+	"set":         (*executor).sets,
+	"component":   (*executor).component,
+	"mode":        (*executor).mode,
+	"diagnose":    (*executor).diagnose,
+	"node":        (*executor).node,
+	"lease":       (*executor).lease,
 }
 
-func (p *player) answer(ctx context.Context, q lab.Query) (string, error) {
-	if q.NeedsCluster() && p.cluster == nil {
+func (x *executor) answer(ctx context.Context, q lab.Query) (string, error) {
+	if q.NeedsCluster() && x.cluster == nil {
 		return "", errNoCluster
 	}
 	ask, ok := questions[q.What]
 	if !ok {
 		return "", errors.New("no such question")
 	}
-	return ask(p, ctx, p.site.Host(q.Subject), q)
+	return ask(x, ctx, x.testbed.Host(q.Subject), q)
 }
 
-func (p *player) node(ctx context.Context, _ *site.Host, q lab.Query) (string, error) {
-	return p.cluster.Node(ctx, q.Args[0])
+func (x *executor) node(ctx context.Context, _ *testbed.Host, q lab.Query) (string, error) {
+	return x.cluster.Node(ctx, q.Args[0])
 }
 
-func (p *player) lease(ctx context.Context, _ *site.Host, q lab.Query) (string, error) {
-	return p.cluster.Lease(ctx, q.Args[0])
+func (x *executor) lease(ctx context.Context, _ *testbed.Host, q lab.Query) (string, error) {
+	return x.cluster.Lease(ctx, q.Args[0])
 }
 
-func (p *player) bgp(_ context.Context, h *site.Host, q lab.Query) (string, error) {
+func (x *executor) bgp(_ context.Context, h *testbed.Host, q lab.Query) (string, error) {
 	peer, err := netip.ParseAddr(q.Args[0])
 	if err != nil {
 		return "", err
 	}
-	return p.cluster.Session(h.Name, peer)
+	return x.cluster.Session(h.Name, peer)
 }
 
-func (p *player) component(_ context.Context, h *site.Host, q lab.Query) (string, error) {
-	if x := p.cluster.Process(q.Args[0], h.Name); x != nil && x.Running() {
+func (x *executor) component(_ context.Context, h *testbed.Host, q lab.Query) (string, error) {
+	if x := x.cluster.Process(q.Args[0], h.Name); x != nil && x.Running() {
 		return "running", nil
 	}
 	return "stopped", nil
 }
 
-func (p *player) mode(ctx context.Context, h *site.Host, _ lab.Query) (string, error) {
-	return p.cluster.ProxyMode(ctx, h.Name)
+func (x *executor) mode(ctx context.Context, h *testbed.Host, _ lab.Query) (string, error) {
+	return x.cluster.ProxyMode(ctx, h.Name)
 }
 
-func (p *player) sysctl(_ context.Context, h *site.Host, q lab.Query) (string, error) {
+func (x *executor) sysctl(_ context.Context, h *testbed.Host, q lab.Query) (string, error) {
 	var value []byte
 	err := h.Do(func() error {
 		var err error

@@ -19,7 +19,7 @@ import (
 	"whohas/source/live"
 )
 
-// recordLimit bounds the reading of the whole site.
+// recordLimit bounds the reading of the whole testbed.
 const recordLimit = 5 * time.Minute
 
 // settleLimit bounds the wait for kube-proxies that are at work.
@@ -27,24 +27,24 @@ const settleLimit = 30 * time.Second
 
 // settle waits until no kube-proxy is in the middle of its work: what is seen then
 // would be another thing in each run.
-func (p *player) settle(ctx context.Context) {
+func (x *executor) settle(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, settleLimit)
 	defer cancel()
-	for _, h := range p.site.Hosts {
-		for p.cluster != nil && !h.Pod && p.cluster.Busy(ctx, h.Name) && pause(ctx, 5*pollInterval) == nil {
+	for _, h := range x.testbed.Hosts {
+		for x.cluster != nil && !h.Pod && x.cluster.Busy(ctx, h.Name) && pause(ctx, 5*pollInterval) == nil {
 		}
 	}
 }
 
 // record reads the kernel of every host and the cluster's objects with the
 // product's own sources, into a snapshot that the product reads.
-func (p *player) record(ctx context.Context, s lab.Step) error {
+func (x *executor) record(ctx context.Context, s lab.Step) error {
 	name := s.Args[0]
 	ctx, cancel := context.WithTimeout(ctx, recordLimit)
 	defer cancel()
-	p.settle(ctx)
+	x.settle(ctx)
 	var into snapshot.Builder
-	for _, h := range p.site.Hosts {
+	for _, h := range x.testbed.Hosts {
 		if h.Pod {
 			continue
 		}
@@ -60,12 +60,12 @@ func (p *player) record(ctx context.Context, s lab.Step) error {
 			return err
 		}
 	}
-	if p.cluster != nil {
+	if x.cluster != nil {
 		keep, err := snapshot.NewReads(append(claimants.Reads(), cluster.Reads()...)...)
 		if err != nil {
 			return fmt.Errorf("record %s: %w", name, err)
 		}
-		if err := live.Read(ctx, live.Options{Config: p.cluster.Config, Reads: keep}, &into); err != nil {
+		if err := live.Read(ctx, live.Options{Config: x.cluster.Config, Reads: keep}, &into); err != nil {
 			return fmt.Errorf("record %s: %w", name, err)
 		}
 	}
@@ -73,6 +73,6 @@ func (p *player) record(ctx context.Context, s lab.Step) error {
 	if err := bundle.Write(&file, into.Snapshot(), "whohas lab"); err != nil {
 		return fmt.Errorf("record %s: %w", name, err)
 	}
-	p.tell(lab.Event{Kind: lab.Did, Text: "record " + name})
-	return p.bring(name+".snapshot", file.Bytes())
+	x.tell(lab.Event{Kind: lab.Did, Text: "record " + name})
+	return x.bring(name+".snapshot", file.Bytes())
 }

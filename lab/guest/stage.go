@@ -11,28 +11,28 @@ import (
 	"reflect"
 
 	"whohas/lab"
-	"whohas/lab/site"
+	"whohas/lab/testbed"
 )
 
 // build makes the scenario's hosts and starts its cluster, or takes over those
 // of the scenario before where they are alike.
-func (p *player) build(ctx context.Context) error {
+func (x *executor) build(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, setupLimit, errSetup)
 	defer cancel()
-	if p.carries() {
-		return p.cluster.Reset(ctx, p.scenario.Cluster, func() error { return p.clean(ctx) }, p.note)
+	if x.carries() {
+		return x.cluster.Reset(ctx, x.scenario.Cluster, func() error { return x.clean(ctx) }, x.note)
 	}
-	p.tearDown()
+	x.tearDown()
 	var err error
-	if p.site, err = site.Build(p.scenario.Topology, p.hosts); err != nil {
+	if x.testbed, err = testbed.Build(x.scenario.Topology, x.hosts); err != nil {
 		return err
 	}
-	p.topology = p.scenario.Topology
-	if p.scenario.KernelOnly() {
+	x.topology = x.scenario.Topology
+	if x.scenario.KernelOnly() {
 		return nil
 	}
-	p.cluster = New(p.scenario.Cluster, p.site)
-	if err := p.cluster.Begin(ctx, p.note); err != nil {
+	x.cluster = New(x.scenario.Cluster, x.testbed)
+	if err := x.cluster.Begin(ctx, x.note); err != nil {
 		return err
 	}
 	return nil
@@ -40,30 +40,30 @@ func (p *player) build(ctx context.Context) error {
 
 var errSetup = fmt.Errorf("the cluster was not well after %s", setupLimit)
 
-// carries reports whether the machine's site and cluster can be this scenario's.
-func (p *player) carries() bool {
-	return p.cluster != nil && p.cluster.Died() == nil && !p.scenario.KernelOnly() &&
-		reflect.DeepEqual(p.topology, p.scenario.Topology) && p.cluster.Carries(p.scenario.Cluster)
+// carries reports whether the machine's testbed and cluster can be this scenario's.
+func (x *executor) carries() bool {
+	return x.cluster != nil && x.cluster.Died() == nil && !x.scenario.KernelOnly() &&
+		reflect.DeepEqual(x.topology, x.scenario.Topology) && x.cluster.Carries(x.scenario.Cluster)
 }
 
-// tearDown ends the machine's cluster and takes its site down.
+// tearDown ends the machine's cluster and takes its testbed down.
 func (m *machine) tearDown() {
 	if m.cluster != nil {
 		m.cluster.Close()
 		m.cluster = nil
 	}
-	if m.site != nil {
-		if err := m.site.Close(); err != nil {
-			fmt.Println("take the site down:", err)
+	if m.testbed != nil {
+		if err := m.testbed.Close(); err != nil {
+			fmt.Println("take the testbed down:", err)
 		}
-		m.site = nil
+		m.testbed = nil
 	}
 }
 
 // clean takes every host back to what it was, and looks whether it is: by the
 // product's own collector, before and after.
-func (p *player) clean(ctx context.Context) error {
-	for _, h := range p.site.Hosts {
+func (x *executor) clean(ctx context.Context) error {
+	for _, h := range x.testbed.Hosts {
 		if err := h.Clean(ctx); err != nil {
 			return err
 		}
@@ -72,57 +72,57 @@ func (p *player) clean(ctx context.Context) error {
 }
 
 // alive tells of a component that died.
-func (p *player) alive() error {
-	if p.cluster == nil {
+func (x *executor) alive() error {
+	if x.cluster == nil {
 		return nil
 	}
-	return p.cluster.Died()
+	return x.cluster.Died()
 }
 
 // bringLogs brings the components' logs.
-func (p *player) bringLogs() error {
-	if p.cluster == nil {
+func (x *executor) bringLogs() error {
+	if x.cluster == nil {
 		return nil
 	}
 	var errs []error
-	for _, x := range p.cluster.Processes() {
-		errs = append(errs, p.bring("logs/"+x.Host.Name+"-"+x.Name+".log", x.Log()))
+	for _, p := range x.cluster.Processes() {
+		errs = append(errs, x.bring("logs/"+p.Host.Name+"-"+p.Name+".log", p.Log()))
 	}
 	return errors.Join(errs...)
 }
 
-func (p *player) start(_ context.Context, s lab.Step) error {
-	return p.cluster.Start(s.Args[0], s.Host)
+func (x *executor) start(_ context.Context, s lab.Step) error {
+	return x.cluster.Start(s.Args[0], s.Host)
 }
 
-func (p *player) stop(_ context.Context, s lab.Step) error {
-	return p.cluster.Stop(s.Args[0], s.Host)
+func (x *executor) stop(_ context.Context, s lab.Step) error {
+	return x.cluster.Stop(s.Args[0], s.Host)
 }
 
-func (p *player) restart(ctx context.Context, s lab.Step) error {
-	if err := p.stop(ctx, s); err != nil {
+func (x *executor) restart(ctx context.Context, s lab.Step) error {
+	if err := x.stop(ctx, s); err != nil {
 		return err
 	}
-	return p.start(ctx, s)
+	return x.start(ctx, s)
 }
 
 var errNoCluster = errors.New("this scenario has no cluster")
 
 // reboot ends what runs on a host, takes its kernel state, and starts all again.
-func (p *player) reboot(_ context.Context, s lab.Step) error {
+func (x *executor) reboot(_ context.Context, s lab.Step) error {
 	host := s.Host
 	var names []string
-	if p.cluster != nil {
-		for _, x := range p.cluster.On(host) {
-			names = append(names, x.Name)
-			x.Kill()
+	if x.cluster != nil {
+		for _, p := range x.cluster.On(host) {
+			names = append(names, p.Name)
+			p.Kill()
 		}
 	}
-	if err := p.site.Reboot(host); err != nil {
+	if err := x.testbed.Reboot(host); err != nil {
 		return err
 	}
 	for _, name := range names {
-		if err := p.cluster.Start(name, host); err != nil {
+		if err := x.cluster.Start(name, host); err != nil {
 			return err
 		}
 	}

@@ -26,7 +26,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"whohas/lab"
-	"whohas/lab/site"
+	"whohas/lab/testbed"
 )
 
 // The test of the confinement has a machine of its own, made of namespaces: a root
@@ -61,7 +61,7 @@ func harm() {
 	_ = netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: trace}})
 	_ = unix.Mount("tmpfs", "/var/log", "tmpfs", 0, "")
 	fmt.Print(Mark, loadNothing(), "\n")
-	if site.Legacy() {
+	if testbed.Legacy() {
 		_ = unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)
 	}
 }
@@ -131,7 +131,7 @@ func becomeMachine() error {
 		return err
 	}
 	root := filepath.Join(os.Getenv("HOME"), "root")
-	if err := site.MakeRoot(root); err != nil {
+	if err := testbed.MakeRoot(root); err != nil {
 		return err
 	}
 	self, err := os.ReadFile("/proc/self/exe")

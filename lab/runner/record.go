@@ -153,7 +153,7 @@ func facts(h dataplane.Host) []string {
 	for _, r := range h.Routes {
 		add("route", r)
 	}
-	for _, p := range h.Policies {
+	for _, p := range h.Rules {
 		add("policy", p)
 	}
 	for _, s := range h.Servers {
@@ -195,7 +195,7 @@ func tableFacts(t dataplane.Table, add func(...any)) {
 // is there in one run and not in another: a base chain that lets everything pass,
 // which exists from the moment at which somebody looks at its table, and the
 // chains by which kubelet and kube-proxy see that nobody has flushed their rules,
-// which they make anew when they look (kubernetes pkg/kubelet/kubelet_network_linux.go,
+// which they make again when they look (kubernetes pkg/kubelet/kubelet_network_linux.go,
 // pkg/util/iptables Monitor). The kubelet's own, which guards loopback, is gone with
 // the last scenario's rules, and back with the kubelet's next look, within a minute.
 func passing(c dataplane.Chain) bool {

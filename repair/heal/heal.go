@@ -114,25 +114,25 @@ const (
 
 // Outcome is how it ended.
 type Outcome struct {
-	Healed   bool   // verified, of every target
-	ByRule   bool   // else by deletion
-	Why      string // in a sentence: which condition ended it, or what is missing
-	Removed  int    // how often an address was taken off
-	Again    int    // how often one was put back after the apiserver answered
-	Last     time.Time
-	Answered time.Time       // when the apiserver was first seen to answer; zero: never
-	Targets  []TargetOutcome // in the order of the options, each target once
+	Healed     bool   // verified, of every target
+	ByRule     bool   // else by deletion
+	Why        string // in a sentence: which condition ended it, or what is missing
+	Removed    int    // how often an address was taken off
+	Reappeared int    // how often one was put back after the apiserver answered
+	Last       time.Time
+	Answered   time.Time       // when the apiserver was first seen to answer; zero: never
+	Targets    []TargetOutcome // in the order of the options, each target once
 }
 
 // TargetOutcome is how it stands with one target.
 type TargetOutcome struct {
-	Device string
-	Prefix netip.Prefix
-	On     bool      // it is on its device
-	Last   time.Time // when it was last seen there; zero: never
-	Again  int       // how often it was put back after the apiserver answered
-	Proof  string    // that the proxy lets it be; empty: none yet
-	LetGo  string    // why it was left alone; empty: it was not
+	Device     string
+	Prefix     netip.Prefix
+	On         bool      // it is on its device
+	Last       time.Time // when it was last seen there; zero: never
+	Reappeared int       // how often it was put back after the apiserver answered
+	Proof      string    // that the proxy lets it be; empty: none yet
+	LetGo      string    // why it was left alone; empty: it was not
 }
 
 // tidy gives each target once. One that nobody may remove is an error: the plan is

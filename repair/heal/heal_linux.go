@@ -69,7 +69,7 @@ type Healing struct {
 	keeper  *keeper
 	lock    lock
 	journal *journal
-	teller  *teller
+	events  *eventQueue
 	stop    context.CancelCauseFunc // the keeper
 	kept    chan struct{}           // closed when the keeper has ended, by this error
 	failed  error
@@ -85,7 +85,7 @@ type Healing struct {
 // open takes the lock, and listens before anything is looked at.
 func open(o Options, targets []repair.Target) (*Healing, error) {
 	h := &Healing{world: cmp.Or(o.world, thisWorld()), options: o, targets: targets, lock: -1, asked: map[string]time.Time{}}
-	h.state = &state{judge: newJudge(h.measures, targets)}
+	h.state = &state{stopCondition: newStopCondition(h.thresholds, targets)}
 	if !o.DryRun {
 		var err error
 		if h.lock, err = take(); err != nil {
@@ -116,9 +116,9 @@ func open(o Options, targets []repair.Target) (*Healing, error) {
 	if o.Tell != nil {
 		out = append(out, o.Tell)
 	}
-	h.teller = newTeller(out...)
+	h.events = newEventQueue(out...)
 	h.keeper = &keeper{kernel: k, rules: rules, kind: h.kind, second: h.second, dry: o.DryRun, targets: targets,
-		spots: map[spot]bool{}, state: h.state, say: h.teller.say}
+		spots: map[spot]bool{}, state: h.state, say: h.events.say}
 	return h, nil
 }
 
@@ -128,7 +128,7 @@ func (h *Healing) ByRule() bool { return h.keeper.rules != nil }
 // Targets is how it stands with each target now.
 func (h *Healing) Targets() []TargetOutcome {
 	var out Outcome
-	h.state.with(func(j *judge) { out = j.outcome(time.Now()) })
+	h.state.with(func(j *stopCondition) { out = j.outcome(time.Now()) })
 	return out.Targets
 }
 
@@ -138,7 +138,7 @@ func (h *Healing) Close() {
 		h.stop(nil)
 		<-h.kept
 	}
-	h.teller.end()
+	h.events.end()
 	h.journal.close()
 	h.kernel.close()
 	if h.keeper.rules != nil {
@@ -148,7 +148,7 @@ func (h *Healing) Close() {
 }
 
 func (h *Healing) say(kind, format string, args ...any) {
-	h.teller.say(Event{At: time.Now(), Kind: kind, Text: fmt.Sprintf(format, args...)})
+	h.events.say(Event{At: time.Now(), Kind: kind, Text: fmt.Sprintf(format, args...)})
 }
 
 var errLimit = errors.New("the time limit")
@@ -156,7 +156,7 @@ var errLimit = errors.New("the time limit")
 // begin looks, heals, and lets the keeper watch.
 func (h *Healing) begin(ctx context.Context) error {
 	for _, t := range h.targets {
-		h.teller.say(Event{At: time.Now(), Kind: Begun, Prefix: t.Prefix, Device: t.Device,
+		h.events.say(Event{At: time.Now(), Kind: Begun, Prefix: t.Prefix, Device: t.Device,
 			Text: fmt.Sprintf("%s on %s is another host's: %s", t.Prefix, t.Device, strings.Join(t.Evidence, "; "))})
 	}
 	h.leaveClusterIPs(ctx)
@@ -210,7 +210,7 @@ func (h *Healing) Wait(ctx context.Context) (Outcome, error) {
 func (h *Healing) conclude(ctx context.Context, over bool, limit time.Duration) (Outcome, error) {
 	var why string
 	var healed bool
-	h.state.with(func(j *judge) {
+	h.state.with(func(j *stopCondition) {
 		_, healed = j.verdict(time.Now())
 		why = j.why(time.Now())
 	})
@@ -229,7 +229,7 @@ func (h *Healing) conclude(ctx context.Context, over bool, limit time.Duration) 
 
 func (h *Healing) ended(why string, healed bool) Outcome {
 	var out Outcome
-	h.state.with(func(j *judge) { out = j.outcome(time.Now()) })
+	h.state.with(func(j *stopCondition) { out = j.outcome(time.Now()) })
 	out.Why, out.Healed = why, healed
 	out.ByRule = h.ByRule()
 	h.say(Ended, "%s", why)
@@ -239,10 +239,10 @@ func (h *Healing) ended(why string, healed bool) Outcome {
 // sayAbsent tells which targets there is nothing to remove of.
 func (h *Healing) sayAbsent() {
 	var out Outcome
-	h.state.with(func(j *judge) { out = j.outcome(time.Now()) })
+	h.state.with(func(j *stopCondition) { out = j.outcome(time.Now()) })
 	for _, t := range out.Targets {
 		if t.Last.IsZero() && t.LetGo == "" {
-			h.teller.say(Event{At: time.Now(), Kind: Absent, Prefix: t.Prefix, Device: t.Device, Text: fmt.Sprintf("%s is not on %s", t.Prefix, t.Device)})
+			h.events.say(Event{At: time.Now(), Kind: Absent, Prefix: t.Prefix, Device: t.Device, Text: fmt.Sprintf("%s is not on %s", t.Prefix, t.Device)})
 		}
 	}
 }
@@ -283,7 +283,7 @@ func (h *Healing) watch(ctx context.Context) (over bool) {
 			break
 		}
 		var why string
-		h.state.with(func(j *judge) {
+		h.state.with(func(j *stopCondition) {
 			over, _ = j.verdict(time.Now())
 			why = j.why(time.Now())
 		})
@@ -301,14 +301,14 @@ func (h *Healing) watch(ctx context.Context) (over bool) {
 	return false
 }
 
-// look asks what the judge goes by. Virtual servers are listed once before the
+// look asks what the stop condition goes by. Virtual servers are listed once before the
 // apiserver answers, to know whether there are any.
 func (h *Healing) look(ctx context.Context) {
 	if _, known := h.asked["servers"]; !known {
 		h.lookAtServers(ctx)
 	}
 	var answered, answering bool
-	is := func(j *judge) { answered, answering = !j.answered.IsZero(), j.answering }
+	is := func(j *stopCondition) { answered, answering = !j.answered.IsZero(), j.answering }
 	if h.state.with(is); !answering || h.due("apiserver", h.again) {
 		h.dial(ctx)
 	}
@@ -348,7 +348,7 @@ func (h *Healing) dial(ctx context.Context) {
 			break
 		}
 	}
-	h.state.with(func(j *judge) { j.dialled(begun, ended, ok) })
+	h.state.with(func(j *stopCondition) { j.dialled(begun, ended, ok) })
 	if text != h.answer {
 		h.answer = text
 		h.say(APIServer, "%s", text)
@@ -358,7 +358,7 @@ func (h *Healing) dial(ctx context.Context) {
 // answerOf reports whether a dial has found an apiserver: somebody who shows a
 // certificate, and is not this host. A loopback address is what a host's own proxy,
 // or apiserver, is reached by; no Service can take it.
-func answerOf(d dataplane.Dial) (string, bool) {
+func answerOf(d dataplane.ConnectResult) (string, bool) {
 	switch {
 	case d.Result != "accepted":
 		return fmt.Sprintf("the apiserver does not answer at %s: %s", d.To, d.Result), false
@@ -385,7 +385,7 @@ func (h *Healing) lookAtServers(ctx context.Context) {
 		return slices.ContainsFunc(now.Servers, func(s dataplane.VirtualServer) bool { return s.IP == ip })
 	}
 	l := listing{begun: begun, ended: ended, whole: whole, has: has, any: len(now.Servers) > 0}
-	h.state.with(func(j *judge) { j.listed(l) })
+	h.state.with(func(j *stopCondition) { j.listed(l) })
 	h.sayServers(whole, has)
 }
 

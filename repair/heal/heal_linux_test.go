@@ -304,7 +304,7 @@ func TestOverrun(t *testing.T) {
 		h, err := open(b.options(nil, stolen), []repair.Target{stolen})
 		n.do(err)
 		defer h.Close()
-		k := &keeper{kernel: h.kernel, kind: standIn, targets: h.targets, spots: map[spot]bool{}, state: h.state, say: h.teller.say}
+		k := &keeper{kernel: h.kernel, kind: standIn, targets: h.targets, spots: map[spot]bool{}, state: h.state, say: h.events.say}
 		n.do(k.look())
 		for i := range 200 {
 			n.add("kube-ipvs0", netip.AddrFrom4([4]byte{10, 100, 0, byte(i)}).String()+"/32")
@@ -318,11 +318,11 @@ func TestOverrun(t *testing.T) {
 		if n.has("kube-ipvs0", taken) || len(n.addresses("kube-ipvs0")) != 201 {
 			t.Error("it was not removed, or more")
 		}
-		h.teller.end()
+		h.events.end()
 		if kinds := b.kinds(); kinds[Overrun] != 1 || kinds[Removed] != 1 || kinds[Appeared] != 1 {
 			t.Errorf("%s", b.text())
 		}
-		h.teller = newTeller() // which end ends
+		h.events = newEventQueue() // which end ends
 	})
 }
 
@@ -426,7 +426,7 @@ func TestEnds(t *testing.T) {
 				n, b := newNode(t), newBench(t)
 				n.owner()
 				test.begin(b)
-				b.dials = host.Dials
+				b.dials = host.Connect
 				stop := n.proxy("kube-ipvs0", taken, 100*time.Millisecond)
 				defer stop()
 				answered := false
@@ -441,8 +441,8 @@ func TestEnds(t *testing.T) {
 				if err != nil || out.Healed != test.healed || !strings.Contains(out.Why, test.why) || out.Answered.IsZero() || out.Removed == 0 {
 					t.Errorf("%+v, %v\n%s", out, err, b.text())
 				}
-				if test.claimed && out.Again < 2 {
-					t.Errorf("put back %d times after the apiserver answered\n%s", out.Again, b.text())
+				if test.claimed && out.Reappeared < 2 {
+					t.Errorf("put back %d times after the apiserver answered\n%s", out.Reappeared, b.text())
 				}
 				if test.healed && n.has("kube-ipvs0", taken) {
 					t.Error("healed, and it is there")
@@ -486,7 +486,7 @@ func TestNoAPIServer(t *testing.T) {
 				n, b := newNode(t), newBench(t)
 				n.add("kube-ipvs0", taken)
 				test.make(n)
-				b.dials, b.quiet = host.Dials, time.Millisecond
+				b.dials, b.quiet = host.Connect, time.Millisecond
 				o := b.options(nil, stolen)
 				o.Limit = 1500 * time.Millisecond
 				switch {

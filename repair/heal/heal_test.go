@@ -49,7 +49,7 @@ func TestTeller(t *testing.T) {
 	var got []Event
 	first, read := make(chan bool), make(chan bool)
 	once := sync.OnceFunc(func() { close(first); <-read })
-	tell := newTeller(func(Event) { once() }, func(e Event) { got = append(got, e) })
+	tell := newEventQueue(func(Event) { once() }, func(e Event) { got = append(got, e) })
 	tell.say(Event{Kind: Begun})
 	<-first // it reads no more
 	for range maxUntold + 5 {
@@ -61,5 +61,5 @@ func TestTeller(t *testing.T) {
 	if len(got) != 1+maxUntold+1 || got[0].Kind != Begun || got[maxUntold].Kind != Removed || got[maxUntold+1].Text != "5 events were not told: nobody read them" {
 		t.Errorf("%d events, at last %+v", len(got), got[len(got)-1])
 	}
-	newTeller().end()
+	newEventQueue().end()
 }

@@ -36,16 +36,16 @@ type keeper struct {
 	say     func(Event)
 }
 
-// state is the judge, whom several ask.
+// state is the stop condition, which several ask.
 type state struct {
 	mu sync.Mutex
-	*judge
+	*stopCondition
 }
 
-func (s *state) with(f func(*judge)) {
+func (s *state) with(f func(*stopCondition)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f(s.judge)
+	f(s.stopCondition)
 }
 
 // stopStep is how late the end of the context may be seen.
@@ -169,7 +169,7 @@ func (k *keeper) act() error {
 }
 
 func (k *keeper) leftAlone(i int) (left bool) {
-	k.state.with(func(j *judge) { left = j.standing[i].letGo != "" })
+	k.state.with(func(j *stopCondition) { left = j.targets[i].letGo != "" })
 	return left
 }
 
@@ -234,8 +234,8 @@ func (k *keeper) elsewhere(t repair.Target) (string, error) {
 }
 
 func (k *keeper) gone(i int) {
-	k.state.with(func(j *judge) {
-		if j.standing[i].on {
+	k.state.with(func(j *stopCondition) {
+		if j.targets[i].on {
 			j.leaves(i, time.Now(), false)
 		}
 	})
@@ -243,7 +243,7 @@ func (k *keeper) gone(i int) {
 
 func (k *keeper) leave(i int, why string) {
 	t := k.targets[i]
-	k.state.with(func(j *judge) { j.leave(i, why) })
+	k.state.with(func(j *stopCondition) { j.leave(i, why) })
 	if k.rules != nil && !k.dry { // at once: with the rule a host does not reach itself at its own address
 		if err := k.rules.Drop(t.Prefix.Addr()); err != nil {
 			k.fail(err)
@@ -257,8 +257,8 @@ func (k *keeper) appeared(i int, t repair.Target) {
 	now := time.Now()
 	var before, first bool
 	var answered time.Time
-	k.state.with(func(j *judge) {
-		s := &j.standing[i]
+	k.state.with(func(j *stopCondition) {
+		s := &j.targets[i]
 		before, first, answered = s.on, s.last.IsZero(), j.answered
 		if !before {
 			j.appears(i, now)
@@ -291,7 +291,7 @@ func (k *keeper) remove(i int, t repair.Target, at spot) error {
 		return nil
 	}
 	delete(k.spots, at)
-	k.state.with(func(j *judge) { j.leaves(i, now, ours) })
+	k.state.with(func(j *stopCondition) { j.leaves(i, now, ours) })
 	if ours {
 		k.say(Event{At: now, Kind: Removed, Text: fmt.Sprintf("removed %s from %s", t.Prefix, t.Device), Prefix: t.Prefix, Device: t.Device})
 	}

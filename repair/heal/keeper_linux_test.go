@@ -92,7 +92,7 @@ func (m *madeUp) put(s spot, on, lost bool) {
 
 func madeUpKeeper(m *madeUp, events *[]Event, targets ...repair.Target) *keeper {
 	return &keeper{kernel: m, kind: "dummy", second: time.Second, targets: targets, spots: map[spot]bool{},
-		state: &state{judge: newJudge(usual(), targets)}, say: func(e Event) { *events = append(*events, e) }}
+		state: &state{stopCondition: newStopCondition(usual(), targets)}, say: func(e Event) { *events = append(*events, e) }}
 }
 
 var stolenSpot = spot{7, stolen.Prefix}
@@ -159,8 +159,8 @@ func TestSomebodyIsFaster(t *testing.T) {
 	if err := k.act(); err != nil {
 		t.Fatal(err)
 	}
-	if k.state.removals != 0 || k.state.standing[0].on || k.state.standing[0].last.IsZero() {
-		t.Errorf("%+v", k.state.standing)
+	if k.state.removals != 0 || k.state.targets[0].on || k.state.targets[0].last.IsZero() {
+		t.Errorf("%+v", k.state.targets)
 	}
 	if len(events) != 1 || events[0].Kind != Appeared {
 		t.Errorf("%v", events)

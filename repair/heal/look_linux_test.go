@@ -13,15 +13,15 @@ func TestAnswerOf(t *testing.T) {
 	far, near := netip.MustParseAddrPort("192.168.10.114:6443"), netip.MustParseAddrPort("127.0.0.1:6443")
 	names := []string{"kubernetes"}
 	for _, test := range []struct {
-		dial dataplane.Dial
+		dial dataplane.ConnectResult
 		want string
 		ok   bool
 	}{
-		{dataplane.Dial{To: far, Result: "accepted", Names: names}, "the apiserver answers at 192.168.10.114:6443", true},
-		{dataplane.Dial{To: near, Result: "accepted", Names: names, Self: true}, "the apiserver answers at 127.0.0.1:6443", true},
-		{dataplane.Dial{To: far, Result: "accepted", Names: names, Self: true}, "at 192.168.10.114:6443 this host answers itself", false},
-		{dataplane.Dial{To: far, Result: "accepted"}, "at 192.168.10.114:6443 somebody answers who shows no certificate", false},
-		{dataplane.Dial{To: far, Result: "refused", Names: names}, "the apiserver does not answer at 192.168.10.114:6443: refused", false},
+		{dataplane.ConnectResult{To: far, Result: "accepted", Names: names}, "the apiserver answers at 192.168.10.114:6443", true},
+		{dataplane.ConnectResult{To: near, Result: "accepted", Names: names, Self: true}, "the apiserver answers at 127.0.0.1:6443", true},
+		{dataplane.ConnectResult{To: far, Result: "accepted", Names: names, Self: true}, "at 192.168.10.114:6443 this host answers itself", false},
+		{dataplane.ConnectResult{To: far, Result: "accepted"}, "at 192.168.10.114:6443 somebody answers who shows no certificate", false},
+		{dataplane.ConnectResult{To: far, Result: "refused", Names: names}, "the apiserver does not answer at 192.168.10.114:6443: refused", false},
 	} {
 		if got, ok := answerOf(test.dial); got != test.want || ok != test.ok {
 			t.Errorf("%+v: %q, %v", test.dial, got, ok)

@@ -209,11 +209,11 @@ type bench struct {
 // newBench goes fast: its seconds are a twentieth.
 func newBench(t testing.TB) *bench {
 	b := &bench{world: thisWorld()}
-	b.measures = measures{settle: 100 * time.Millisecond, quiet: 800 * time.Millisecond, long: time.Hour}
+	b.thresholds = thresholds{settle: 100 * time.Millisecond, quiet: 800 * time.Millisecond, long: time.Hour}
 	b.kind = standIn
 	b.second, b.servers, b.again, b.say = 50*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond, 200*time.Millisecond
 	b.journal = filepath.Join(t.TempDir(), "journal")
-	b.dials = func(ctx context.Context, targets []host.Target) []dataplane.Dial { return nil }
+	b.dials = func(ctx context.Context, targets []host.Target) []dataplane.ConnectResult { return nil }
 	b.world.read = b.read
 	return b
 }

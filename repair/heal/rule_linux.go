@@ -74,7 +74,7 @@ func (h *Healing) ruled() []netip.Addr {
 func (h *Healing) passed(ips []netip.Addr, changes []bypass.Change) {
 	for i, t := range h.targets {
 		if slices.Contains(ips, t.Prefix.Addr()) {
-			h.state.with(func(j *judge) { j.passes(i, true) })
+			h.state.with(func(j *stopCondition) { j.passes(i, true) })
 		}
 	}
 	for _, ip := range ips {
@@ -90,7 +90,7 @@ func (h *Healing) passed(ips []netip.Addr, changes []bypass.Change) {
 		if len(changes) == 0 {
 			text += " (the rule stood before)"
 		}
-		h.teller.say(Event{At: time.Now(), Kind: Ruled, Text: text, Prefix: netip.PrefixFrom(ip, ip.BitLen())})
+		h.events.say(Event{At: time.Now(), Kind: Ruled, Text: text, Prefix: netip.PrefixFrom(ip, ip.BitLen())})
 	}
 }
 

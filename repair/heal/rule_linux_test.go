@@ -59,7 +59,7 @@ func TestByRule(t *testing.T) {
 	netns.Inside(t, func() {
 		n, b := newNode(t), newBench(t)
 		n.owner()
-		b.dials = host.Dials
+		b.dials = host.Connect
 		before := n.rules()
 		stop := n.proxy("kube-ipvs0", taken, 10*time.Millisecond)
 		defer stop()
@@ -99,7 +99,7 @@ func TestRuleStands(t *testing.T) {
 	netns.Inside(t, func() {
 		n, b := newNode(t), newBench(t)
 		n.owner()
-		b.dials = host.Dials
+		b.dials = host.Connect
 		n.add("kube-ipvs0", taken)
 		before := n.rules()
 		o := b.options(nil, stolen)
@@ -217,7 +217,7 @@ func TestUnderShield(t *testing.T) {
 	netns.Inside(t, func() {
 		n, b := newNode(t), newBench(t)
 		n.owner()
-		b.dials = host.Dials
+		b.dials = host.Connect
 		n.add("kube-ipvs0", taken)
 		ctx, cancel := context.WithCancel(context.Background())
 		kept, told := make(chan error), make(chan watch.Event, 10)
@@ -255,7 +255,7 @@ func TestByRuleIPv6(t *testing.T) {
 	netns.Inside(t, func() {
 		n, b := newNode(t), newBench(t)
 		n.owner()
-		b.dials = host.Dials
+		b.dials = host.Connect
 		n.add("eth0", "2001:db8::115/64")
 		const show = "ip -d -6 rule; ip -d -6 route show table main"
 		six := target("kube-ipvs0", "2001:db8::114/128")

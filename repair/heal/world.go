@@ -13,7 +13,7 @@ import (
 
 // world is what Hold goes by beside addresses.
 type world struct {
-	measures
+	thresholds
 	kind    string        // that a service device has
 	second  time.Duration // between two looks
 	servers time.Duration // between two lists of virtual servers
@@ -21,22 +21,22 @@ type world struct {
 	say     time.Duration // between two words about what is waited for
 	journal string        // where the journal listens
 	buffer  int           // of the socket that the kernel announces to, in bytes
-	dials   func(context.Context, []host.Target) []dataplane.Dial
+	dials   func(context.Context, []host.Target) []dataplane.ConnectResult
 	read    func(context.Context, host.Options) (dataplane.Host, []snapshot.Coverage)
 }
 
 func thisWorld() *world {
 	return &world{
-		measures: usual(),
-		kind:     "dummy",
-		second:   time.Second,
-		servers:  2 * time.Second,
-		again:    5 * time.Second,
-		say:      10 * time.Second,
-		journal:  journalSocket,
-		buffer:   announceBuffer,
-		dials:    host.Dials,
-		read:     host.Read,
+		thresholds: usual(),
+		kind:       "dummy",
+		second:     time.Second,
+		servers:    2 * time.Second,
+		again:      5 * time.Second,
+		say:        10 * time.Second,
+		journal:    journalSocket,
+		buffer:     announceBuffer,
+		dials:      host.Connect,
+		read:       host.Read,
 	}
 }
 

@@ -26,7 +26,7 @@ type process struct {
 //	process 812 (kubelet) S 1 812 ... 4711
 //	denied 813
 //	answer 10248/healthz ok 200
-func (b *block) parseAgents() {
+func (b *output) parseAgents() {
 	var uptime uint64
 	var all []process
 	denied := 0
@@ -60,8 +60,8 @@ func (b *block) parseAgents() {
 	if denied > 0 {
 		b.command.narrow = fmt.Sprintf("the network namespaces of %d processes are not known: needs root", denied)
 	}
-	b.facts.station.agents = agentsOf(all, uptime)
-	health(b.facts.station.agents, answers)
+	b.facts.userspace.agents = agentsOf(all, uptime)
+	health(b.facts.userspace.agents, answers)
 }
 
 // hundredths reads "15459.14 12517.86", the first number of /proc/uptime.

@@ -32,7 +32,7 @@ const (
 	Links      = "links"
 	Addresses  = "addresses"
 	Routes     = "routes"
-	Policies   = "policies"
+	Rules      = "policies"
 	Neighbours = "neighbours"
 	IPVS       = "ipvs"
 	IPSet      = "ipset"
@@ -46,21 +46,23 @@ const (
 // them where Script captured them, or where a text shows something of one. Nothing
 // captures sandboxes and notices.
 const (
-	Agents    = "agents"
-	Told      = "told"
-	Sessions  = "sessions"
-	Sandboxes = "sandboxes"
-	Notices   = "notices"
-	Counters  = "counters"
+	Agents     = "agents"
+	Configured = "told"
+	Sessions   = "sessions"
+	Sandboxes  = "sandboxes"
+	LogMatches = "notices"
+	Counters   = "counters"
 )
 
-// Station lists them in the order in which the coverage has them, behind Sections.
-func Station() []string { return []string{Agents, Told, Sessions, Sandboxes, Notices, Counters} }
+// Userspace lists them in the order in which the coverage has them, behind Sections.
+func Userspace() []string {
+	return []string{Agents, Configured, Sessions, Sandboxes, LogMatches, Counters}
+}
 
 // Sections lists all sections of the kernel in the order in which the coverage has
 // them.
 func Sections() []string {
-	return []string{Links, Addresses, Routes, Policies, Neighbours, IPVS, IPSet, NFTables, IPTables, Sysctls, Listeners}
+	return []string{Links, Addresses, Routes, Rules, Neighbours, IPVS, IPSet, NFTables, IPTables, Sysctls, Listeners}
 }
 
 // What is read at most: a capture of a large node has a few megabytes.
@@ -86,7 +88,7 @@ func Parse(name string, text []byte) ([]dataplane.Host, []snapshot.Coverage, err
 	if err != nil {
 		return nil, nil, fmt.Errorf("read %s: %w", name, err)
 	}
-	return assemble([]*piece{p}, stem(name))
+	return assemble([]*captureFile{p}, stem(name))
 }
 
 // Looks reports whether a text is a capture that Parse can read something from. An
@@ -132,7 +134,7 @@ func Read(ctx context.Context, path string) ([]dataplane.Host, []snapshot.Covera
 // directory holds the captures of one directory.
 type directory struct {
 	path   string
-	pieces []*piece
+	pieces []*captureFile
 }
 
 // readTree reads all files of a tree, in the order of their names.
@@ -179,18 +181,18 @@ func directoryOf(absolute, root, path string) string {
 	return filepath.Join(absolute, rel)
 }
 
-// add puts a piece to its directory's. WalkDir enters subdirectories between files.
-func add(list []directory, dir string, p *piece) []directory {
+// add puts a file to its directory's. WalkDir enters subdirectories between files.
+func add(list []directory, dir string, p *captureFile) []directory {
 	for i := range list {
 		if list[i].path == dir {
 			list[i].pieces = append(list[i].pieces, p)
 			return list
 		}
 	}
-	return append(list, directory{dir, []*piece{p}})
+	return append(list, directory{dir, []*captureFile{p}})
 }
 
-func readPiece(path string) (*piece, error) {
+func readPiece(path string) (*captureFile, error) {
 	text, err := readFile(path)
 	if err != nil {
 		return nil, err
@@ -213,17 +215,17 @@ func readFile(path string) ([]byte, error) {
 	return text, err
 }
 
-// piece is one file, split into blocks, each read.
-type piece struct {
+// captureFile is one file, split into outputs, each read.
+type captureFile struct {
 	name    string
-	blocks  []*block
-	loose   faults // lines that stand in no block
+	blocks  []*output
+	loose   faults // lines that stand in no output
 	foreign faults // lines that other commands printed
 	cuts    int    // lines that say that something was left out
 	objects bool   // an object of Kubernetes stands in it
 }
 
-func parseFile(name string, text []byte) (*piece, error) {
+func parseFile(name string, text []byte) (*captureFile, error) {
 	switch {
 	case len(text) > maxFile:
 		return nil, errTooLarge
@@ -231,7 +233,7 @@ func parseFile(name string, text []byte) (*piece, error) {
 		return nil, errBinary
 	}
 	p := split(name, text)
-	p.blocks = slices.DeleteFunc(p.blocks, func(b *block) bool { return b.source == fromName && b.empty() })
+	p.blocks = slices.DeleteFunc(p.blocks, func(b *output) bool { return b.source == fromName && b.empty() })
 	for _, b := range p.blocks {
 		b.parse()
 	}
@@ -239,8 +241,8 @@ func parseFile(name string, text []byte) (*piece, error) {
 }
 
 // understood reports whether anything was.
-func (p *piece) understood() bool {
-	return slices.ContainsFunc(p.blocks, func(b *block) bool { return b.facts.any || b.source == fromMarker })
+func (p *captureFile) understood() bool {
+	return slices.ContainsFunc(p.blocks, func(b *output) bool { return b.facts.any || b.source == fromMarker })
 }
 
 // stem is a file's name without folder and ending, as a host's name.

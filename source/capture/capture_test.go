@@ -239,7 +239,7 @@ func TestIptablesHeadings(t *testing.T) {
 func TestHosts(t *testing.T) {
 	rule := "0:\tfrom all lookup local\n"
 	hosts, _, err := capture.Parse("x.txt", []byte("[root@a ~]# ip rule\n"+rule+"root@b:~$ hostname\nb.example\nroot@b:~$ ip -6 rule\n"+rule))
-	if err != nil || len(hosts) != 2 || hosts[0].Name != "a" || hosts[1].Name != "b.example" || hosts[0].Policies[0].Family != 4 || hosts[1].Policies[0].Family != 6 {
+	if err != nil || len(hosts) != 2 || hosts[0].Name != "a" || hosts[1].Name != "b.example" || hosts[0].Rules[0].Family != 4 || hosts[1].Rules[0].Family != 6 {
 		t.Errorf("%v: %+v", err, hosts)
 	}
 }
@@ -275,7 +275,7 @@ func TestReadDirectory(t *testing.T) {
 	if diff := cmp.Diff([]string{"cdev02", "cdev04", "cdev03"}, names); diff != "" {
 		t.Errorf("hosts (-want +got):\n%s", diff)
 	}
-	if len(hosts[1].Sets) != 1 || len(hosts[1].Policies) != 1 || slices.Contains(hosts[0].Unread, capture.Policies) {
+	if len(hosts[1].Sets) != 1 || len(hosts[1].Rules) != 1 || slices.Contains(hosts[0].Unread, capture.Rules) {
 		t.Errorf("%+v", hosts)
 	}
 	passed := 0
@@ -325,7 +325,7 @@ func TestHostile(t *testing.T) {
 	}
 	long := "# ip rule\n0:\tfrom all lookup local\n" + strings.Repeat("x", 2<<20) + "\n"
 	h, coverage := one(t, "n1.txt", long)
-	if len(h.Policies) != 1 || coverage[3].Complete {
+	if len(h.Rules) != 1 || coverage[3].Complete {
 		t.Errorf("%+v", coverage)
 	}
 }

@@ -39,7 +39,7 @@ const (
 	isMissing  = "missing" // our script: the tool is not there
 )
 
-// command is what is known of the command that a block is of.
+// command is what is known of the command that printed an output.
 type command struct {
 	kind    string
 	words   string
@@ -53,7 +53,7 @@ type command struct {
 	tcp     bool   // of ss and netstat
 	udp     bool
 	owners  bool
-	told    toldBy
+	told    configFile
 	speaker string // of ofSessions: "bird", "bird6"; empty: our script has asked all
 }
 

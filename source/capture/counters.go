@@ -19,7 +19,7 @@ func counted() []string {
 // and below it numbers, of /proc/net/stat one line for each CPU, hexadecimal, of 32
 // bits (linux net/ipv4/route.c rt_cpu_seq_show), of netstat and snmp one line behind
 // its group (net/ipv4/proc.c snmp_seq_show).
-func (b *block) parseCounters() {
+func (b *output) parseCounters() {
 	headings := map[string][]string{}
 	for i, line := range b.lines {
 		if strings.TrimSpace(line) == "" {
@@ -45,7 +45,7 @@ func (b *block) parseCounters() {
 	}
 }
 
-func (b *block) count(group string, names, values []string, base, bits int) bool {
+func (b *output) count(group string, names, values []string, base, bits int) bool {
 	for i, name := range names {
 		key := group + "." + name
 		if !slices.Contains(counted(), key) {
@@ -56,10 +56,10 @@ func (b *block) count(group string, names, values []string, base, bits int) bool
 			return false
 		}
 		b.facts.any = true
-		if b.facts.station.counters == nil {
-			b.facts.station.counters = map[string]uint64{}
+		if b.facts.userspace.counters == nil {
+			b.facts.userspace.counters = map[string]uint64{}
 		}
-		b.facts.station.counters[key] += n
+		b.facts.userspace.counters[key] += n
 	}
 	return true
 }

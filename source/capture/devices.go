@@ -20,13 +20,13 @@ type device struct {
 // deviceReader follows ip addr and ip link (iproute2 v6.1 ip/ipaddress.c
 // print_linkinfo, print_addrinfo).
 type deviceReader struct {
-	b       *block
+	b       *output
 	name    string // of the device whose lines come
 	skip    bool   // its first line was not understood
 	waiting bool   // for the lifetimes of the last address, which always follow
 }
 
-func (b *block) parseDevices() {
+func (b *output) parseDevices() {
 	r := &deviceReader{b: b}
 	for i, line := range b.lines {
 		for _, part := range strings.Split(line, `\`) { // ip -o

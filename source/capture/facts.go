@@ -13,7 +13,7 @@ import (
 	"whohas/dataplane"
 )
 
-// facts are what one block said.
+// facts are what one output said.
 type facts struct {
 	any        bool
 	host       string
@@ -34,11 +34,11 @@ type facts struct {
 	tables     map[string]int // of routes, by name
 	names      []string       // of the legacy tables in use
 	kinds      bool           // of devices, told
-	station    stationFacts
+	userspace  userspaceFacts
 }
 
-// parse reads a block by its kind.
-func (b *block) parse() {
+// parse reads an output by its kind.
+func (b *output) parse() {
 	switch b.command.kind {
 	case ofDevices, ofRoutes, ofRules, ofNeigh, ofFDB:
 		if b.isJSON() {
@@ -90,7 +90,7 @@ func (b *block) parse() {
 
 // each gives the lines with something in them to a reader that reports whether it
 // understood.
-func (b *block) each(read func(fields []string) bool) {
+func (b *output) each(read func(fields []string) bool) {
 	for i, line := range b.lines {
 		fields := strings.Fields(line)
 		if len(fields) == 0 {
@@ -103,8 +103,8 @@ func (b *block) each(read func(fields []string) bool) {
 }
 
 // complain takes a line that was not understood. A shell's or a tool's complaint
-// is what the block said.
-func (b *block) complain(i int) {
+// is what the output said.
+func (b *output) complain(i int) {
 	line := strings.TrimSpace(b.lines[i])
 	for _, sign := range []string{"command not found", ": not found", "ermission denied", "not permitted", "must be root", "Can't initialize ipvs", "Kernel error received", "are you root"} {
 		if strings.Contains(line, sign) {
@@ -116,7 +116,7 @@ func (b *block) complain(i int) {
 }
 
 // parseSmall reads the outputs of one word a line.
-func (b *block) parseSmall(f []string) bool {
+func (b *output) parseSmall(f []string) bool {
 	switch b.command.kind {
 	case ofHostname:
 		if len(f) != 1 || !isWord(f[0]) || b.facts.host != "" {
@@ -148,7 +148,7 @@ func (b *block) parseSmall(f []string) bool {
 	return true
 }
 
-func (b *block) parseTableName(f []string) bool {
+func (b *output) parseTableName(f []string) bool {
 	if strings.HasPrefix(f[0], "#") {
 		return true
 	}
@@ -163,8 +163,8 @@ func (b *block) parseTableName(f []string) bool {
 	return true
 }
 
-// isJSON reports whether the block begins like JSON.
-func (b *block) isJSON() bool {
+// isJSON reports whether the output begins like JSON.
+func (b *output) isJSON() bool {
 	for _, l := range b.lines {
 		if l = strings.TrimSpace(l); l != "" {
 			return l[0] == '[' || l[0] == '{'
@@ -173,9 +173,9 @@ func (b *block) isJSON() bool {
 	return false
 }
 
-// decode reads the block's JSON values, one after the other; what comes behind
+// decode reads the output's JSON values, one after the other; what comes behind
 // them is not understood. It gives back on which line that begins.
-func (b *block) decode(one func(*json.Decoder) error) {
+func (b *output) decode(one func(*json.Decoder) error) {
 	text := []byte(strings.Join(b.lines, "\n"))
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.UseNumber()
@@ -197,7 +197,7 @@ func (b *block) decode(one func(*json.Decoder) error) {
 }
 
 // unknownBehind takes every line behind an offset as not understood.
-func (b *block) unknownBehind(text []byte, at int64) {
+func (b *output) unknownBehind(text []byte, at int64) {
 	first := bytes.Count(text[:at], []byte("\n"))
 	for i := first; i < len(b.lines); i++ {
 		rest := strings.TrimSpace(b.lines[i])
@@ -212,7 +212,7 @@ func (b *block) unknownBehind(text []byte, at int64) {
 }
 
 // unknownAt takes a JSON value that cannot be read as one thing not understood.
-func (b *block) unknownAt(text []byte, at int64) {
+func (b *output) unknownAt(text []byte, at int64) {
 	for at < int64(len(text)) && (text[at] == '\n' || text[at] == ' ') {
 		at++
 	}

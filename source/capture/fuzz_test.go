@@ -100,7 +100,7 @@ func check(t *testing.T, text []byte) {
 				t.Fatalf("server %+v", s)
 			}
 		}
-		for _, w := range h.Told {
+		for _, w := range h.Configured {
 			if w.What == "" || w.Host == "" || w.IP.Is4In6() || strings.ContainsAny(w.Host, " @/=") || w.Line < 0 {
 				t.Fatalf("whereabout %+v", w)
 			}

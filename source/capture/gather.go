@@ -17,12 +17,12 @@ import (
 
 // assemble makes hosts of files that are parts of one, or of several where prompts
 // in them say so. fallback is the name of what bears none.
-func assemble(pieces []*piece, fallback string) ([]dataplane.Host, []snapshot.Coverage, error) {
+func assemble(pieces []*captureFile, fallback string) ([]dataplane.Host, []snapshot.Coverage, error) {
 	names := newNames(pieces, fallback)
 	if len(names.all) > maxHosts {
 		return nil, nil, errTooMany
 	}
-	groups := map[string]*gathering{}
+	groups := map[string]*hostBuilder{}
 	understood := false
 	for _, p := range pieces {
 		understood = understood || p.understood()
@@ -41,7 +41,7 @@ func assemble(pieces []*piece, fallback string) ([]dataplane.Host, []snapshot.Co
 	var coverage []snapshot.Coverage
 	for _, name := range sortedKeys(groups) {
 		g := groups[name]
-		if !slices.ContainsFunc(g.blocks, func(b *block) bool { return b.facts.any || b.source == fromMarker }) {
+		if !slices.ContainsFunc(g.blocks, func(b *output) bool { return b.facts.any || b.source == fromMarker }) {
 			continue
 		}
 		g.run()
@@ -70,15 +70,15 @@ const (
 
 var errTooMany = fmt.Errorf("more than %d hosts", maxHosts)
 
-// names finds whose a block is.
+// names finds whose an output is.
 type names struct {
 	all      []string // each host once, by its longest name
-	byPiece  map[*piece][]string
+	byPiece  map[*captureFile][]string
 	fallback string
 }
 
-func newNames(pieces []*piece, fallback string) *names {
-	n := &names{byPiece: map[*piece][]string{}, fallback: fallback}
+func newNames(pieces []*captureFile, fallback string) *names {
+	n := &names{byPiece: map[*captureFile][]string{}, fallback: fallback}
 	for _, p := range pieces {
 		for _, b := range p.blocks {
 			for _, name := range []string{b.host, b.facts.host} {
@@ -107,7 +107,7 @@ func add1(list []string, name string) []string {
 	return append(list, name)
 }
 
-func (n *names) of(p *piece, b *block) string {
+func (n *names) of(p *captureFile, b *output) string {
 	name := cmp.Or(b.host, b.facts.host)
 	if here := n.byPiece[p]; name == "" && len(here) == 1 {
 		name = here[0]
@@ -123,7 +123,7 @@ func (n *names) of(p *piece, b *block) string {
 }
 
 // coverage tells what of a file was not understood.
-func (p *piece) coverage() []snapshot.Coverage {
+func (p *captureFile) coverage() []snapshot.Coverage {
 	lost := p.loose
 	for _, b := range p.blocks {
 		if b.faults.count == 0 {
@@ -157,10 +157,10 @@ func plural(n int, word string) string {
 	return strconv.Itoa(n) + " " + word + "s"
 }
 
-// gathering is a host that is put together.
-type gathering struct {
+// hostBuilder is a host that is put together.
+type hostBuilder struct {
 	host     dataplane.Host
-	blocks   []*block
+	blocks   []*output
 	coverage []snapshot.Coverage
 	sections map[string]*section
 	tables   map[string]int // of routes, by name
@@ -170,26 +170,26 @@ type gathering struct {
 
 // section is what is known of how a section was captured.
 type section struct {
-	parts  map[string]string // that were captured whole, each with what it said
-	faults []string          // why something is not whole
-	spoilt bool              // whatever was captured whole
-	found  bool              // anything of it
-	absent string            // there is nothing to read, and why
-	lacks  string            // the tool is not there
-	denied bool
-	failed string
+	parts   map[string]string // that were captured whole, each with what it said
+	faults  []string          // why something is not whole
+	tainted bool              // whatever was captured whole
+	found   bool              // anything of it
+	absent  string            // there is nothing to read, and why
+	lacks   string            // the tool is not there
+	denied  bool
+	failed  string
 }
 
-func newGathering(name string) *gathering {
-	g := &gathering{host: dataplane.Host{Name: name}, sections: map[string]*section{},
+func newGathering(name string) *hostBuilder {
+	g := &hostBuilder{host: dataplane.Host{Name: name}, sections: map[string]*section{},
 		tables: map[string]int{"local": dataplane.TableLocal, "main": dataplane.TableMain, "default": dataplane.TableDefault, "unspec": 0}}
-	for _, s := range append(Sections(), Station()...) {
+	for _, s := range append(Sections(), Userspace()...) {
 		g.sections[s] = &section{parts: map[string]string{}}
 	}
 	return g
 }
 
-func (g *gathering) run() {
+func (g *hostBuilder) run() {
 	for _, b := range g.blocks {
 		for name, n := range b.facts.tables {
 			g.tables[name] = n
@@ -208,8 +208,8 @@ func (g *gathering) run() {
 	slices.Sort(g.host.Unread)
 }
 
-// take puts a block's facts into the host.
-func (g *gathering) take(b *block) {
+// take puts an output's facts into the host.
+func (g *hostBuilder) take(b *output) {
 	h, f := &g.host, &b.facts
 	g.devices = append(g.devices, f.devices...)
 	h.Addresses = append(h.Addresses, f.addresses...)
@@ -227,12 +227,12 @@ func (g *gathering) take(b *block) {
 }
 
 // takeRoutes finds the numbers of tables that are called by names.
-func (g *gathering) takeRoutes(b *block) {
+func (g *hostBuilder) takeRoutes(b *output) {
 	for _, r := range b.facts.routes {
 		n, ok := g.table(r.table)
 		if !ok {
 			g.fault(Routes, "the number of table "+shorten(r.table)+" is not known")
-			g.sections[Routes].spoilt = true
+			g.sections[Routes].tainted = true
 			continue
 		}
 		r.Table = n
@@ -240,20 +240,20 @@ func (g *gathering) takeRoutes(b *block) {
 	}
 }
 
-func (g *gathering) takeRules(b *block) {
+func (g *hostBuilder) takeRules(b *output) {
 	for _, r := range b.facts.rules {
 		n, ok := g.table(r.table)
 		if !ok {
-			g.fault(Policies, "the number of table "+shorten(r.table)+" is not known")
-			g.sections[Policies].spoilt = true
+			g.fault(Rules, "the number of table "+shorten(r.table)+" is not known")
+			g.sections[Rules].tainted = true
 			continue
 		}
 		r.Table = n
-		g.host.Policies = append(g.host.Policies, r.Policy)
+		g.host.Rules = append(g.host.Rules, r.Rule)
 	}
 }
 
-func (g *gathering) table(name string) (int, bool) {
+func (g *hostBuilder) table(name string) (int, bool) {
 	if n, ok := number(name); ok || name == "" {
 		return n, true
 	}
@@ -261,7 +261,7 @@ func (g *gathering) table(name string) (int, bool) {
 	return n, ok
 }
 
-func (g *gathering) fault(section, why string) {
+func (g *hostBuilder) fault(section, why string) {
 	s := g.sections[section]
 	s.found = true
 	if len(s.faults) < maxFaults && !slices.Contains(s.faults, why) {
@@ -270,7 +270,7 @@ func (g *gathering) fault(section, why string) {
 }
 
 // finish sorts everything as source/host does, so that the same state is equal.
-func (g *gathering) finish() {
+func (g *hostBuilder) finish() {
 	h := &g.host
 	h.Links = mergeDevices(g.devices)
 	slices.SortFunc(h.Addresses, func(a, b dataplane.Address) int {
@@ -280,8 +280,8 @@ func (g *gathering) finish() {
 	slices.SortFunc(h.Routes, compareRoutes)
 	h.Routes = slices.Compact(h.Routes)
 	// Rules of one priority keep the order in which they were shown.
-	slices.SortStableFunc(h.Policies, func(a, b dataplane.Policy) int { return cmp.Or(a.Family-b.Family, a.Priority-b.Priority) })
-	h.Policies = once(h.Policies)
+	slices.SortStableFunc(h.Rules, func(a, b dataplane.Rule) int { return cmp.Or(a.Family-b.Family, a.Priority-b.Priority) })
+	h.Rules = once(h.Rules)
 	slices.SortFunc(h.Neighbours, func(a, b dataplane.Neighbour) int {
 		return cmp.Or(strings.Compare(a.Link, b.Link), a.IP.Compare(b.IP), strings.Compare(a.MAC, b.MAC), strings.Compare(a.State, b.State))
 	})
@@ -302,8 +302,8 @@ func compareRoutes(a, b dataplane.Route) int {
 		strings.Compare(a.Protocol, b.Protocol), a.Weight-b.Weight, strings.Compare(a.Scope, b.Scope), strings.Compare(a.Other, b.Other))
 }
 
-func once(list []dataplane.Policy) []dataplane.Policy {
-	var out []dataplane.Policy
+func once(list []dataplane.Rule) []dataplane.Rule {
+	var out []dataplane.Rule
 	for _, p := range list {
 		if n := len(out); n > 0 && slices.Contains(out[max(0, n-64):], p) {
 			continue
@@ -345,7 +345,7 @@ func amount(d device) int {
 
 // finishServers keeps each service once. Where two outputs show it, the one with
 // more destinations counts.
-func (g *gathering) finishServers() {
+func (g *hostBuilder) finishServers() {
 	best := map[serviceKey]dataplane.VirtualServer{}
 	var order []serviceKey
 	for _, b := range g.blocks {
@@ -373,7 +373,7 @@ func (g *gathering) finishServers() {
 	})
 }
 
-func (g *gathering) finishSets() {
+func (g *hostBuilder) finishSets() {
 	at := map[string]int{}
 	for _, b := range g.blocks {
 		for _, s := range b.facts.sets {
@@ -397,7 +397,7 @@ func (g *gathering) finishSets() {
 	slices.SortFunc(g.host.Sets, func(a, b dataplane.Set) int { return strings.Compare(a.Name, b.Name) })
 }
 
-func (g *gathering) finishTables() {
+func (g *hostBuilder) finishTables() {
 	var saved, ruleset []dataplane.Table
 	for _, b := range g.blocks {
 		saved, ruleset = append(saved, b.facts.saved...), append(ruleset, b.facts.ruleset...)

@@ -186,7 +186,7 @@ func whole(t testing.TB, coverage map[string]snapshot.Coverage, sections ...stri
 // source/host reads from the kernel.
 func TestSameAsHost(t *testing.T) {
 	need(t, "ip", "bridge", "sysctl")
-	routing := []string{capture.Links, capture.Addresses, capture.Routes, capture.Policies, capture.Neighbours}
+	routing := []string{capture.Links, capture.Addresses, capture.Routes, capture.Rules, capture.Neighbours}
 	inside(t, func() {
 		build(t)
 		want := read(only(routing...))
@@ -202,7 +202,7 @@ func TestSameAsHost(t *testing.T) {
 			same(t, name+": links", want.Links, got.Links)
 			same(t, name+": addresses", want.Addresses, got.Addresses)
 			same(t, name+": routes", want.Routes, got.Routes)
-			same(t, name+": policies", want.Policies, got.Policies)
+			same(t, name+": policies", want.Rules, got.Rules)
 			same(t, name+": neighbours", want.Neighbours, got.Neighbours)
 			whole(t, coverage, routing...)
 			if t.Failed() {
@@ -239,7 +239,7 @@ func TestScript(t *testing.T) {
 			return
 		}
 		defer u.Close()
-		want := read(host.Options{Station: true, Skip: []string{host.Sandboxes, host.Notices}})
+		want := read(host.Options{Userspace: true, Skip: []string{host.Sandboxes, host.LogMatches}})
 		cmd := exec.Command("sh", "-c", capture.Script())
 		text, err := cmd.Output()
 		if err != nil {
@@ -309,7 +309,7 @@ func TestScriptWithoutTools(t *testing.T) {
 		}
 		for _, c := range lines {
 			section := c.Source[strings.LastIndexByte(c.Source, ' ')+1:]
-			gone := slices.Contains([]string{capture.Links, capture.Addresses, capture.Routes, capture.Policies, capture.Neighbours, capture.Listeners, capture.Agents, capture.Told}, section)
+			gone := slices.Contains([]string{capture.Links, capture.Addresses, capture.Routes, capture.Rules, capture.Neighbours, capture.Listeners, capture.Agents, capture.Configured}, section)
 			if gone && (c.Status != snapshot.StatusAbsent || c.Complete || !strings.Contains(c.Detail, "not installed") || !slices.Contains(h.Unread, section)) {
 				t.Errorf("%+v, unread %v", c, h.Unread)
 			}

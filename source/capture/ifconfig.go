@@ -22,7 +22,7 @@ import (
 //	          UP BROADCAST RUNNING MULTICAST  MTU:1500  Metric:1
 //
 // It shows one IPv4 address of a device, so that a section is never complete by it.
-func (b *block) parseIfconfig() {
+func (b *output) parseIfconfig() {
 	r := &ifconfigReader{b: b}
 	for i, line := range b.lines {
 		f := strings.Fields(line)
@@ -33,7 +33,7 @@ func (b *block) parseIfconfig() {
 }
 
 type ifconfigReader struct {
-	b    *block
+	b    *output
 	name string
 	at   int // of the device in facts.devices, plus one; 0: an alias, whose device has its own lines
 }

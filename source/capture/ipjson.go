@@ -14,7 +14,7 @@ import (
 
 // parseIPJSON reads what ip -j and bridge -j print: a list of objects, whose
 // members are as iproute2 v6.1 names them.
-func (b *block) parseIPJSON() {
+func (b *output) parseIPJSON() {
 	b.decode(func(dec *json.Decoder) error {
 		var list []map[string]any
 		if err := dec.Decode(&list); err != nil {
@@ -32,7 +32,7 @@ func (b *block) parseIPJSON() {
 
 type object = map[string]any
 
-func (b *block) object(o object) bool {
+func (b *output) object(o object) bool {
 	switch b.command.kind {
 	case ofDevices:
 		return b.deviceObject(o)
@@ -90,7 +90,7 @@ func objects(o object, key string) []object {
 	return out
 }
 
-func (b *block) deviceObject(o object) bool {
+func (b *output) deviceObject(o object) bool {
 	name := text(o, "ifname")
 	if name == "" {
 		return false
@@ -129,7 +129,7 @@ func deviceOf(o object, name string) device {
 	return d
 }
 
-func (b *block) addressObject(link string, o object) bool {
+func (b *output) addressObject(link string, o object) bool {
 	local, ok := addrOf(text(o, "local"))
 	bits, fine := number(text(o, "prefixlen"))
 	family := text(o, "family")
@@ -146,7 +146,7 @@ func (b *block) addressObject(link string, o object) bool {
 	return true
 }
 
-func (b *block) routeObject(o object) bool {
+func (b *output) routeObject(o object) bool {
 	r := route{Route: dataplane.Route{Type: "unicast", Protocol: "boot", Scope: "global", Source: pointOf(text(o, "prefsrc")), Metric: integer(o, "metric")}, table: "main"}
 	if b.command.table != "" && b.command.table != "all" {
 		r.table = b.command.table
@@ -195,11 +195,11 @@ func (r route) on(o object) route {
 	return r
 }
 
-func (b *block) ruleObject(o object) bool {
+func (b *output) ruleObject(o object) bool {
 	if _, ok := o["priority"]; !ok {
 		return false
 	}
-	r := rule{Policy: dataplane.Policy{Priority: integer(o, "priority"), Family: 4, Not: has(o, "not"), In: text(o, "iif"), Out: text(o, "oif"), Goto: integer(o, "goto"), Protocol: ruleProtocol(text(o, "protocol"))},
+	r := rule{Rule: dataplane.Rule{Priority: integer(o, "priority"), Family: 4, Not: has(o, "not"), In: text(o, "iif"), Out: text(o, "oif"), Goto: integer(o, "goto"), Protocol: ruleProtocol(text(o, "protocol"))},
 		table: text(o, "table"), other: map[string]string{}}
 	ok := r.selectors(o)
 	if b.command.family == "6" || r.From.Addr().Is6() || r.To.Addr().Is6() {
@@ -271,7 +271,7 @@ func span(o object, first, last string) string {
 	return text(o, first) + "-" + text(o, last)
 }
 
-func (b *block) neighbourObject(o object) bool {
+func (b *output) neighbourObject(o object) bool {
 	ip, ok := addrOf(text(o, "dst"))
 	if !ok {
 		return false
@@ -295,7 +295,7 @@ func macText(text string) string {
 	return strings.ToLower(text)
 }
 
-func (b *block) forwardObject(o object) bool {
+func (b *output) forwardObject(o object) bool {
 	n := dataplane.Neighbour{MAC: macText(text(o, "mac")), Link: text(o, "ifname"), State: "REACHABLE", Forward: true}
 	if n.MAC == "" {
 		return false

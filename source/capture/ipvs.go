@@ -34,7 +34,7 @@ const defaultPersistence = 360
 //
 // Names in the place of addresses, and addresses that somebody has masked, are not
 // understood: the service is there all the same if its own address is.
-func (b *block) parseIPVS() {
+func (b *output) parseIPVS() {
 	r := &ipvsReader{b: b, at: map[serviceKey]int{}}
 	for i, line := range b.lines {
 		f := strings.Fields(line)
@@ -45,7 +45,7 @@ func (b *block) parseIPVS() {
 }
 
 type ipvsReader struct {
-	b      *block
+	b      *output
 	at     map[serviceKey]int // in facts.servers
 	open   bool               // the service whose lines come was understood
 	header bool

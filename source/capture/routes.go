@@ -44,7 +44,7 @@ func destination(text, family string) (netip.Prefix, bool) {
 	return p, err == nil
 }
 
-func (b *block) parseRoutes() {
+func (b *output) parseRoutes() {
 	var several *route // whose next hops come
 	for i, line := range b.lines {
 		parts := strings.Split(line, `\`) // ip -o
@@ -64,7 +64,7 @@ func (b *block) parseRoutes() {
 }
 
 // routeLine keeps a route, or gives back one whose next hops come.
-func (b *block) routeLine(i int, f []string, hops bool) *route {
+func (b *output) routeLine(i int, f []string, hops bool) *route {
 	r, ok, rest := b.route(f)
 	if !ok {
 		b.complain(i)
@@ -86,7 +86,7 @@ func hasHops(lines []string) bool {
 	return len(lines) > 0 && strings.HasPrefix(strings.TrimSpace(lines[0]), "nexthop ")
 }
 
-func (b *block) nextHop(r route, f []string) bool {
+func (b *output) nextHop(r route, f []string) bool {
 	read := routeReader{route: &r, weighted: true}
 	if !read.all(f) || r.Weight == 0 {
 		return false
@@ -97,7 +97,7 @@ func (b *block) nextHop(r route, f []string) bool {
 
 // route reads a line of ip route (iproute2 v6.1 ip/iproute.c print_route); rest
 // tells that something behind it was not understood.
-func (b *block) route(f []string) (r route, ok, rest bool) {
+func (b *output) route(f []string) (r route, ok, rest bool) {
 	r = route{Route: dataplane.Route{Type: "unicast", Protocol: "boot", Scope: "global"}, table: "main"}
 	if b.command.table != "" && b.command.table != "all" {
 		r.table = b.command.table

@@ -13,7 +13,7 @@ import (
 
 // rule is a Policy whose table may still be a name.
 type rule struct {
-	dataplane.Policy
+	dataplane.Rule
 	table string
 	other map[string]string // selectors without a field, by their first word
 }
@@ -43,12 +43,12 @@ func (r *rule) finish() {
 
 // parseRule reads a line of ip rule (iproute2 v6.1 ip/iprule.c print_rule):
 // "100:	from 10.0.0.0/8 fwmark 0x10/0xff lookup 100".
-func (b *block) parseRule(f []string) bool {
+func (b *output) parseRule(f []string) bool {
 	priority, ok := number(strings.TrimSuffix(f[0], ":"))
 	if !ok || !strings.HasSuffix(f[0], ":") || len(f) < 3 {
 		return false
 	}
-	r := rule{Policy: dataplane.Policy{Priority: priority, Family: 4}, other: map[string]string{}}
+	r := rule{Rule: dataplane.Rule{Priority: priority, Family: 4}, other: map[string]string{}}
 	if b.command.family == "6" || strings.Contains(word(f, "from")+word(f, "to"), ":") {
 		r.Family = 6
 	}
@@ -171,7 +171,7 @@ func isNeighbourState(text string) bool {
 
 // parseNeighbour reads a line of ip neigh (iproute2 v6.1 ip/ipneigh.c print_neigh):
 // "192.168.10.7 dev w0 lladdr 02:00:00:00:00:07 PERMANENT".
-func (b *block) parseNeighbour(f []string) bool {
+func (b *output) parseNeighbour(f []string) bool {
 	ip, ok := addrOf(f[0])
 	if !ok || len(f) < 3 {
 		return false
@@ -203,7 +203,7 @@ func (b *block) parseNeighbour(f []string) bool {
 }
 
 // neighbour keeps what source/host keeps: no entry that stands for no neighbour.
-func (b *block) neighbour(n dataplane.Neighbour) bool {
+func (b *output) neighbour(n dataplane.Neighbour) bool {
 	if n.Link == "" || n.State == "" && !n.Proxy && !n.Forward {
 		return false
 	}
@@ -219,7 +219,7 @@ func (b *block) neighbour(n dataplane.Neighbour) bool {
 
 // parseForward reads a line of bridge fdb (iproute2 v6.1 bridge/fdb.c print_fdb):
 // "02:00:00:00:00:99 dev vx0 dst 192.168.10.116 self permanent".
-func (b *block) parseForward(f []string) bool {
+func (b *output) parseForward(f []string) bool {
 	if !isMAC(f[0]) {
 		return false
 	}
@@ -266,7 +266,7 @@ func forwardState(text string) string {
 }
 
 // forward leaves out the multicast addresses that cards listen to.
-func (b *block) forward(n dataplane.Neighbour, master bool) bool {
+func (b *output) forward(n dataplane.Neighbour, master bool) bool {
 	first, err := strconv.ParseUint(n.MAC[:2], 16, 8)
 	if err != nil || n.Link == "" {
 		return false

@@ -13,7 +13,7 @@ import (
 // prints, and gives those to their reader (nftables v1.0.6 src/rule.c, src/json.c).
 // Sets and maps are read whole. Of rules those are whose every word has a meaning
 // here, which are most of kube-proxy's; every other is a line not understood.
-func (b *block) parseRulesetText() {
+func (b *output) parseRulesetText() {
 	r := &rulesetReader{b: b}
 	for i := 0; i < len(b.lines); i++ {
 		text := strings.TrimSpace(b.lines[i])
@@ -80,7 +80,7 @@ func closing(text string) int {
 }
 
 type rulesetReader struct {
-	b       *block
+	b       *output
 	objects []object
 	family  string
 	table   string

@@ -18,7 +18,7 @@ func needed(section string) []string {
 	switch section {
 	case Links:
 		return []string{"the devices", "what kind of device each is"}
-	case Addresses, Routes, Policies, Sessions:
+	case Addresses, Routes, Rules, Sessions:
 		return both
 	case Neighbours:
 		return append(both, "proxy entries of both", "the forwarding databases")
@@ -41,8 +41,8 @@ func (c command) families(otherwise ...string) []string {
 	return otherwise
 }
 
-// shows lists what a block's command shows, by section, if it shows it whole.
-func (g *gathering) shows(b *block) map[string][]string {
+// shows lists what an output's command shows, by section, if it shows it whole.
+func (g *hostBuilder) shows(b *output) map[string][]string {
 	c := b.command
 	switch c.kind {
 	case ofDevices:
@@ -62,7 +62,7 @@ func (g *gathering) shows(b *block) map[string][]string {
 		}
 		return map[string][]string{Routes: c.families("IPv4", "IPv6")}
 	case ofRules:
-		return map[string][]string{Policies: c.families("IPv4")}
+		return map[string][]string{Rules: c.families("IPv4")}
 	case ofNeigh:
 		if c.proxy {
 			return proxies(c.family)
@@ -83,7 +83,7 @@ func (g *gathering) shows(b *block) map[string][]string {
 	case ofSockets, ofNetstat:
 		return map[string][]string{Listeners: b.showsSockets(g.root)}
 	}
-	return g.showsStation(b)
+	return g.showsUserspace(b)
 }
 
 func proxies(family string) map[string][]string {
@@ -95,7 +95,7 @@ func proxies(family string) map[string][]string {
 
 // showsTables are the families and back ends that iptables-save showed; what the
 // kernel says of legacy tables counts where it says that there are none.
-func (g *gathering) showsTables(b *block) map[string][]string {
+func (g *hostBuilder) showsTables(b *output) map[string][]string {
 	family := map[string]string{"4": "IPv4", "6": "IPv6"}[b.command.family]
 	if b.command.kind == ofLegacy {
 		if len(b.facts.names) > 0 {
@@ -113,7 +113,7 @@ func (g *gathering) showsTables(b *block) map[string][]string {
 	return map[string][]string{IPTables: {backend + " of " + family}}
 }
 
-func (b *block) showsSockets(root bool) []string {
+func (b *output) showsSockets(root bool) []string {
 	var out []string
 	if b.command.tcp {
 		out = append(out, "TCP")
@@ -128,7 +128,7 @@ func (b *block) showsSockets(root bool) []string {
 }
 
 // unused tells that nft shows no table that iptables-nft may have made.
-func (g *gathering) unused(ruleset []dataplane.Table) {
+func (g *hostBuilder) unused(ruleset []dataplane.Table) {
 	n := g.sections[NFTables]
 	if _, whole := n.parts["all of it"]; !whole && n.absent == "" {
 		return
@@ -142,8 +142,8 @@ func (g *gathering) unused(ruleset []dataplane.Table) {
 	}
 }
 
-// whole notes which parts of sections a block shows whole, or why it does not.
-func (g *gathering) whole(b *block) {
+// whole notes which parts of sections an output shows whole, or why it does not.
+func (g *hostBuilder) whole(b *output) {
 	if b.deadSpeaker() {
 		g.sections[Sessions].absent = "no BIRD runs here: its socket refuses connections"
 		return
@@ -159,7 +159,7 @@ func (g *gathering) whole(b *block) {
 	case isMissing:
 		if s := g.sections[b.command.section]; s != nil {
 			s.lacks = b.said
-			s.spoilt = s.spoilt || isStation(b.command.section)
+			s.tainted = s.tainted || isUserspace(b.command.section)
 		}
 		return
 	}
@@ -173,17 +173,17 @@ func (g *gathering) whole(b *block) {
 		s.found = s.found || b.facts.any || why == "" && b.command.kind != ofLegacy
 		s.outcome(b)
 		if why != "" {
-			if b.facts.any || isStation(name) && (b.faults.count > 0 || b.source == fromMarker && b.command.told.file != "") {
+			if b.facts.any || isUserspace(name) && (b.faults.count > 0 || b.source == fromMarker && b.command.told.file != "") {
 				g.fault(name, why)
 			}
-			s.spoilt = s.spoilt || isStation(name) // whose parts are many outputs
+			s.tainted = s.tainted || isUserspace(name) // whose parts are many outputs
 			continue
 		}
 		for _, p := range parts {
 			said := b.says(name)
 			if before, twice := s.parts[p]; twice && before != said && before != "" {
 				g.fault(name, "captured twice, and the captures differ")
-				s.spoilt = true
+				s.tainted = true
 				s.parts[p] = ""
 				continue
 			}
@@ -196,7 +196,7 @@ func (g *gathering) whole(b *block) {
 }
 
 // outcome keeps why a command showed nothing.
-func (s *section) outcome(b *block) {
+func (s *section) outcome(b *output) {
 	switch {
 	case b.facts.any:
 	case strings.Contains(b.said, "Can't initialize ipvs: Protocol not available"):
@@ -212,8 +212,8 @@ func (s *section) outcome(b *block) {
 	}
 }
 
-// notWhole tells why a block may not be all that its command shows.
-func (b *block) notWhole() string {
+// notWhole tells why an output may not be all that its command shows.
+func (b *output) notWhole() string {
 	switch {
 	case b.cut:
 		return "a part was left out"
@@ -235,9 +235,9 @@ func (b *block) notWhole() string {
 	return ""
 }
 
-// says is what a block said of a section, for comparison; empty where two outputs
+// says is what an output said of a section, for comparison; empty where two outputs
 // may differ without contradiction.
-func (b *block) says(section string) string {
+func (b *output) says(section string) string {
 	var v any
 	switch section {
 	case IPVS:
@@ -265,7 +265,7 @@ func (b *block) says(section string) string {
 	return string(out)
 }
 
-func (b *block) saidServers() string {
+func (b *output) saidServers() string {
 	n := 0
 	for _, s := range b.facts.servers {
 		n += len(s.Servers)
@@ -274,7 +274,7 @@ func (b *block) saidServers() string {
 }
 
 // cover writes down what became of a section, as source/host does.
-func (g *gathering) cover(name string) {
+func (g *hostBuilder) cover(name string) {
 	s := g.sections[name]
 	c := snapshot.Coverage{Source: "host " + g.host.Name + " " + name, Count: g.count(name)}
 	var lacks []string
@@ -284,7 +284,7 @@ func (g *gathering) cover(name string) {
 		}
 	}
 	switch {
-	case len(lacks) == 0 && !s.spoilt:
+	case len(lacks) == 0 && !s.tainted:
 		c.Status, c.Complete = snapshot.StatusRead, true
 	case s.found || len(s.parts) > 0 && c.Count > 0:
 		c.Status, c.Detail = snapshot.StatusPartial, s.partly(name, lacks)
@@ -321,7 +321,7 @@ func (s *section) partly(name string, lacks []string) string {
 	return strings.Join(out, "; ")
 }
 
-func (g *gathering) count(name string) int {
+func (g *hostBuilder) count(name string) int {
 	h := &g.host
 	switch name {
 	case Links:
@@ -330,8 +330,8 @@ func (g *gathering) count(name string) int {
 		return len(h.Addresses)
 	case Routes:
 		return len(h.Routes)
-	case Policies:
-		return len(h.Policies)
+	case Rules:
+		return len(h.Rules)
 	case Neighbours:
 		return len(h.Neighbours)
 	case IPVS:
@@ -344,13 +344,13 @@ func (g *gathering) count(name string) int {
 		return len(h.Listeners)
 	case Agents:
 		return len(h.Agents)
-	case Told:
-		return len(h.Told)
+	case Configured:
+		return len(h.Configured)
 	case Sessions:
 		return len(h.Sessions)
 	case Counters:
 		return len(h.Counters)
-	case Sandboxes, Notices:
+	case Sandboxes, LogMatches:
 		return 0
 	}
 	n := 0

@@ -29,7 +29,7 @@ func (c *command) bird(name string, args []string) bool {
 }
 
 // deadSpeaker tells that BIRD's socket is what a daemon that has ended left behind.
-func (b *block) deadSpeaker() bool {
+func (b *output) deadSpeaker() bool {
 	return b.command.kind == ofSessions && !b.facts.any && b.refused
 }
 
@@ -38,8 +38,8 @@ func (b *block) deadSpeaker() bool {
 // its details below it, which have names (proto/bgp/bgp.c bgp_show_proto_info;
 // nest/proto.c proto_cmd_show). Those of BIRD 2's channels have other names. BIRD of
 // the first version is of one family.
-func (b *block) parseProtocols() {
-	f := &b.facts.station
+func (b *output) parseProtocols() {
+	f := &b.facts.userspace
 	isBGP, message := false, ""
 	end := func() {
 		if n := len(f.sessions); isBGP && f.sessions[n-1].Error == "" {
@@ -93,8 +93,8 @@ func detail(s *dataplane.Session, message *string, line string) {
 // parseCalico reads the tables of calicoctl node status, which has asked Calico's
 // BIRD (projectcalico/calico calicoctl/calicoctl/commands/node/status.go): the last
 // column is BIRD's state and what it says behind it, which may go on below.
-func (b *block) parseCalico() {
-	f := &b.facts.station
+func (b *output) parseCalico() {
+	f := &b.facts.userspace
 	speaker := ""
 	for i, line := range b.lines {
 		line = strings.TrimSpace(line)
@@ -112,7 +112,7 @@ func (b *block) parseCalico() {
 }
 
 // peering reads a row. Calico names the session by its sort and its peer.
-func peering(f *stationFacts, speaker string, cells []string) bool {
+func peering(f *userspaceFacts, speaker string, cells []string) bool {
 	for i := range cells {
 		cells[i] = plain(cells[i])
 	}

@@ -22,7 +22,7 @@ import (
 //	Number of entries: 1
 //	Members:
 //	10.96.0.1,tcp:443
-func (b *block) parseSets() {
+func (b *output) parseSets() {
 	r := &setReader{b: b, at: map[string]int{}, entries: -1}
 	for i, line := range b.lines {
 		f := strings.Fields(line)
@@ -34,7 +34,7 @@ func (b *block) parseSets() {
 }
 
 type setReader struct {
-	b       *block
+	b       *output
 	at      map[string]int
 	name    string // of the set whose list comes
 	members bool   // its members come

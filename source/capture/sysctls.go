@@ -14,7 +14,7 @@ import (
 // parseSysctl reads "net.ipv4.conf.eth0/5.rp_filter = 0": a slash stands for a dot
 // in a device's name (sysctl(8)). Only the settings that decide about addresses are
 // kept; every other is none of ours.
-func (b *block) parseSysctl(f []string) bool {
+func (b *output) parseSysctl(f []string) bool {
 	key := strings.ReplaceAll(f[0], "/", ".")
 	if strings.HasPrefix(f[0], "sysctl:") { // sysctl: permission denied on key ...
 		return true
@@ -60,7 +60,7 @@ func isSetting(key string) bool {
 
 // parseSockets reads ss -lntup (iproute2 v6.1 misc/ss.c); without -t or -u the
 // first column is the protocol.
-func (b *block) parseSockets() {
+func (b *output) parseSockets() {
 	named := b.command.tcp && b.command.udp || b.source == fromShape
 	old := strings.Contains(strings.Join(b.lines, "\n"), " :::") // before iproute2 4.15 "*" was IPv4's
 	for i, line := range b.lines {
@@ -78,7 +78,7 @@ func (b *block) parseSockets() {
 	}
 }
 
-func (b *block) onlyProto() string {
+func (b *output) onlyProto() string {
 	if b.command.udp && !b.command.tcp {
 		return "udp"
 	}
@@ -89,7 +89,7 @@ func (b *block) onlyProto() string {
 }
 
 // socket reads "tcp LISTEN 0 4096 127.0.0.1:6443 0.0.0.0:* users:((...))".
-func (b *block) socket(f []string, old bool) bool {
+func (b *output) socket(f []string, old bool) bool {
 	if len(f) < 6 {
 		return false
 	}
@@ -155,7 +155,7 @@ func firstOwner(text string) (name string, pid int) {
 const longestLocal = 22
 
 // parseNetstat reads netstat -lntup: "tcp6 0 0 :::10250 :::* LISTEN 123/kubelet".
-func (b *block) parseNetstat(f []string) bool {
+func (b *output) parseNetstat(f []string) bool {
 	if f[0] == "Active" || f[0] == "Proto" {
 		b.facts.any = true
 		return true

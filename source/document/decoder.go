@@ -81,7 +81,7 @@ func (d *decoder) tell(c snapshot.Coverage) {
 		return
 	}
 	c.Source = d.reading.source()
-	if d.reading.Made {
+	if d.reading.Generated {
 		c.Line = 0
 	}
 	switch n := d.told.Add(1); {
@@ -184,7 +184,7 @@ func (d *decoder) deliver(k kept, root snapshot.Value, line int) {
 	}
 	d.result.keep(k.kind, 1)
 	d.checkTypes(k, ref, &root)
-	if d.reading.Made {
+	if d.reading.Generated {
 		line = 0
 		unplace(&root)
 	}
@@ -207,21 +207,21 @@ func (d *decoder) checkTypes(k kept, ref snapshot.Ref, root *snapshot.Value) {
 
 // keepMap makes the value of a map, where one may stand: no map takes the place of
 // a text that holds one.
-func (d *decoder) keepMap(s sieve, v snapshot.Value, dropped, ownsItems bool) snapshot.Value {
+func (d *decoder) keepMap(s fieldFilter, v snapshot.Value, dropped, ownsItems bool) snapshot.Value {
 	if s.embeds() {
 		return d.noText(s, v, "a map")
 	}
 	return s.keepMap(v, dropped, ownsItems)
 }
 
-func (d *decoder) keepList(s sieve, v snapshot.Value) snapshot.Value {
+func (d *decoder) keepList(s fieldFilter, v snapshot.Value) snapshot.Value {
 	if s.embeds() {
 		return d.noText(s, v, "a list")
 	}
 	return s.keepList(v)
 }
 
-func (d *decoder) noText(s sieve, v snapshot.Value, is string) snapshot.Value {
+func (d *decoder) noText(s fieldFilter, v snapshot.Value, is string) snapshot.Value {
 	d.result.Odd++
 	d.partial(int(v.Line), fmt.Sprintf("%s is %s, must be a text that holds YAML", s.fields.Path(), is))
 	return snapshot.Value{Kind: snapshot.String, Line: v.Line}

@@ -38,9 +38,9 @@ type Reading struct {
 	// does not parse there is no fault of the file.
 	Templates bool
 
-	// Made says that the text was made from the file (by kustomize) and is not
+	// Generated says that the text was made from the file (by kustomize) and is not
 	// the file's own: its lines say nothing.
-	Made bool
+	Generated bool
 }
 
 // Result tells what a stream held.

@@ -13,9 +13,9 @@ import (
 // embedded is what is kept of a string that holds documents: a map, as if it
 // stood in place of the string. at is the line of the string, line that of its
 // first document's first line; fixed says that all nodes stand there.
-func (d *decoder) embedded(text string, s sieve, at, line int, fixed bool) snapshot.Value {
+func (d *decoder) embedded(text string, s fieldFilter, at, line int, fixed bool) snapshot.Value {
 	empty := snapshot.Value{Kind: snapshot.String, Line: int32(at)}
-	inner := sieve{fields: s.fields, place: placeText}
+	inner := fieldFilter{fields: s.fields, place: placeText}
 	if v, ok := d.embeddedJSON(text, inner, line, fixed); ok {
 		return v
 	}
@@ -42,7 +42,7 @@ func (d *decoder) embedded(text string, s sieve, at, line int, fixed bool) snaps
 }
 
 // embeddedJSON reads a string that holds one JSON object.
-func (d *decoder) embeddedJSON(text string, s sieve, line int, fixed bool) (snapshot.Value, bool) {
+func (d *decoder) embeddedJSON(text string, s fieldFilter, line int, fixed bool) (snapshot.Value, bool) {
 	if !strings.HasPrefix(strings.TrimSpace(text), "{") {
 		return snapshot.Value{}, false
 	}
@@ -61,7 +61,7 @@ func (d *decoder) embeddedJSON(text string, s sieve, line int, fixed bool) (snap
 }
 
 // documents joins what is kept of a text's documents.
-func (t *yamlTree) documents(s sieve) (all snapshot.Value, err error) {
+func (t *yamlTree) documents(s fieldFilter) (all snapshot.Value, err error) {
 	roots, err := t.parseYAML(t.text)
 	if err != nil {
 		return all, err
@@ -83,7 +83,7 @@ func (t *yamlTree) documents(s sieve) (all snapshot.Value, err error) {
 
 // embeddedFault tells of a text that does not parse. Where all its lines are one of
 // the file's, the line in the text is told, too.
-func (d *decoder) embeddedFault(text string, s sieve, line int, fixed bool, err error) {
+func (d *decoder) embeddedFault(text string, s fieldFilter, line int, fixed bool, err error) {
 	detail := fmt.Sprintf("%s: yaml in a string: ", s.fields.Path())
 	if isTemplate([]byte(text)) {
 		d.tell(snapshot.Coverage{Status: snapshot.StatusPartial, Line: line, Detail: detail + "template, not rendered"})

@@ -123,7 +123,7 @@ func TestHelmTemplates(t *testing.T) {
 
 func TestMadeTextHasNoLines(t *testing.T) {
 	var into snapshot.Builder
-	r := Reading{Reads: testReads(t), Into: &into, File: "f", Made: true}
+	r := Reading{Reads: testReads(t), Into: &into, File: "f", Generated: true}
 	in := bytes.NewReader([]byte(`{"apiVersion":"v1","kind":"Node","metadata":{"name":"a","name":"b"}}`))
 	if _, err := r.Decode(t.Context(), in); err != nil {
 		t.Fatal(err)

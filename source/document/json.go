@@ -314,7 +314,7 @@ func (d *decoder) jsonWants(k kept, text []byte) bool {
 }
 
 // object builds the tree of what is kept of an object, which is all of the text.
-func (t *jsonTree) object(s sieve) (snapshot.Value, error) {
+func (t *jsonTree) object(s fieldFilter) (snapshot.Value, error) {
 	t.openJSON(t.text)
 	all := t.stack.open()
 	v, err := t.value(s, 0)
@@ -337,7 +337,7 @@ func (t *jsonTree) here() int {
 	return t.line
 }
 
-func (t *jsonTree) value(s sieve, depth int) (snapshot.Value, error) {
+func (t *jsonTree) value(s fieldFilter, depth int) (snapshot.Value, error) {
 	if depth > maxDepth {
 		return snapshot.Value{}, errTooDeep
 	}
@@ -353,7 +353,7 @@ func (t *jsonTree) value(s sieve, depth int) (snapshot.Value, error) {
 	return t.scalar(s)
 }
 
-func (t *jsonTree) mapping(s sieve, depth int) (v snapshot.Value, err error) {
+func (t *jsonTree) mapping(s fieldFilter, depth int) (v snapshot.Value, err error) {
 	if _, err = t.json.ReadToken(); err != nil {
 		return v, err
 	}
@@ -400,7 +400,7 @@ func (d *decoder) twice(key string, first, line int) {
 	d.partial(line, fmt.Sprintf("key %q twice, on lines %d and %d: the last one counts", key, first, line))
 }
 
-func (t *jsonTree) list(s sieve, depth int) (v snapshot.Value, err error) {
+func (t *jsonTree) list(s fieldFilter, depth int) (v snapshot.Value, err error) {
 	if _, err = t.json.ReadToken(); err != nil {
 		return v, err
 	}
@@ -418,7 +418,7 @@ func (t *jsonTree) list(s sieve, depth int) (v snapshot.Value, err error) {
 	return t.keepList(s, m.list(line)), nil
 }
 
-func (t *jsonTree) scalar(s sieve) (snapshot.Value, error) {
+func (t *jsonTree) scalar(s fieldFilter) (snapshot.Value, error) {
 	raw, err := t.json.ReadValue()
 	if err != nil {
 		return snapshot.Value{}, err

@@ -12,7 +12,7 @@ import (
 // may follow each other.
 type splitter struct {
 	*window
-	crew *crew
+	crew *pool
 	cut  bool // the stream ended in the middle of something; told already
 }
 

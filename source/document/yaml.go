@@ -72,7 +72,7 @@ func (d *decoder) plain(i item) (root *yaml.Node, ok bool) {
 		fields = ownWords
 	}
 	d.nodes.String = d.names.string
-	root, ok = plainyaml.Read(&d.nodes, i.text, i.part, objectSieve(fields), sieve.plainChild)
+	root, ok = plainyaml.Read(&d.nodes, i.text, i.part, objectSieve(fields), fieldFilter.plainChild)
 	if !ok || root == nil {
 		return root, ok
 	}
@@ -84,9 +84,9 @@ func (d *decoder) plain(i item) (root *yaml.Node, ok bool) {
 var ownWords = fieldsOf("kind", "apiVersion")
 
 // plainChild is child, but that an object's own words are kept, too.
-func (s sieve) plainChild(key string) (sieve, bool) {
+func (s fieldFilter) plainChild(key string) (fieldFilter, bool) {
 	if s.place == placeObject && (key == "kind" || key == "apiVersion") {
-		return sieve{fields: everything}, true
+		return fieldFilter{fields: everything}, true
 	}
 	return s.child(key)
 }

@@ -181,7 +181,7 @@ func (d *decoder) yamlParts(i item) bool {
 	if at < 0 {
 		return false
 	}
-	c := &crew{ctx: d.ctx, own: d, batch: &batch{}}
+	c := &pool{ctx: d.ctx, own: d, batch: &batch{}}
 	s := splitter{window: windowOn(i.text, i.line), crew: c}
 	s.hold()
 	s.at = len(i.text)

@@ -9,7 +9,7 @@ import (
 )
 
 // tree builds the tree of what is kept below a node.
-func (t *yamlTree) tree(n *yaml.Node, s sieve) (snapshot.Value, error) {
+func (t *yamlTree) tree(n *yaml.Node, s fieldFilter) (snapshot.Value, error) {
 	m := t.stack.open()
 	v, err := t.value(n, s, 0)
 	if err != nil {
@@ -43,7 +43,7 @@ func (t *yamlTree) enter(n *yaml.Node) (*yaml.Node, error) {
 	return n, nil
 }
 
-func (t *yamlTree) value(n *yaml.Node, s sieve, depth int) (snapshot.Value, error) {
+func (t *yamlTree) value(n *yaml.Node, s fieldFilter, depth int) (snapshot.Value, error) {
 	if depth > maxDepth {
 		return snapshot.Value{}, errTooDeep
 	}
@@ -68,7 +68,7 @@ func (t *yamlTree) value(n *yaml.Node, s sieve, depth int) (snapshot.Value, erro
 	return t.scalar(n, s), nil
 }
 
-func (t *yamlTree) mapping(n *yaml.Node, s sieve, depth int) (snapshot.Value, error) {
+func (t *yamlTree) mapping(n *yaml.Node, s fieldFilter, depth int) (snapshot.Value, error) {
 	m := t.stack.open()
 	seen := mapState{}
 	if err := t.members(&m, n, s, depth, &seen); err != nil {
@@ -84,7 +84,7 @@ type mapState struct {
 }
 
 // members adds a node's members, its own before those that it merges.
-func (t *yamlTree) members(m *members, n *yaml.Node, s sieve, depth int, seen *mapState) error {
+func (t *yamlTree) members(m *members, n *yaml.Node, s fieldFilter, depth int, seen *mapState) error {
 	var merges []*yaml.Node
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		if isMerge(n.Content[i]) {
@@ -103,7 +103,7 @@ func (t *yamlTree) members(m *members, n *yaml.Node, s sieve, depth int, seen *m
 	return nil
 }
 
-func (t *yamlTree) merge(m *members, from *yaml.Node, s sieve, depth int, seen *mapState) error {
+func (t *yamlTree) merge(m *members, from *yaml.Node, s fieldFilter, depth int, seen *mapState) error {
 	if depth > maxDepth {
 		return errTooDeep
 	}
@@ -130,7 +130,7 @@ func (t *yamlTree) merge(m *members, from *yaml.Node, s sieve, depth int, seen *
 	return err
 }
 
-func (t *yamlTree) member(m *members, k, n *yaml.Node, s sieve, depth int, seen *mapState) error {
+func (t *yamlTree) member(m *members, k, n *yaml.Node, s fieldFilter, depth int, seen *mapState) error {
 	key, ok := keyText(aliased(k))
 	if !ok {
 		return nil
@@ -155,7 +155,7 @@ func (t *yamlTree) member(m *members, k, n *yaml.Node, s sieve, depth int, seen 
 	return nil
 }
 
-func (t *yamlTree) list(n *yaml.Node, s sieve, depth int) (snapshot.Value, error) {
+func (t *yamlTree) list(n *yaml.Node, s fieldFilter, depth int) (snapshot.Value, error) {
 	m := t.stack.open()
 	for _, c := range n.Content {
 		v, err := t.value(c, s, depth+1)
@@ -167,7 +167,7 @@ func (t *yamlTree) list(n *yaml.Node, s sieve, depth int) (snapshot.Value, error
 	return t.keepList(s, m.list(t.lineOf(n))), nil
 }
 
-func (t *yamlTree) scalar(n *yaml.Node, s sieve) snapshot.Value {
+func (t *yamlTree) scalar(n *yaml.Node, s fieldFilter) snapshot.Value {
 	kind, text := scalarOf(n)
 	v := snapshot.Value{Kind: kind, Line: int32(t.lineOf(n)), Text: text}
 	if kind == snapshot.String && s.embeds() {

@@ -26,12 +26,12 @@ import (
 	"whohas/kubeproxy"
 )
 
-// doors are the ports on which agents answer on loopback.
-type doors struct{ kubelet, proxy, metrics uint16 }
+// healthPorts are the ports on which agents answer on loopback.
+type healthPorts struct{ kubelet, proxy, metrics uint16 }
 
-// defaultDoors are Kubernetes' (kubernetes pkg/cluster/ports/ports.go).
-func defaultDoors() doors {
-	return doors{kubelet: 10248, proxy: kubeproxy.HealthPort, metrics: kubeproxy.MetricsPort}
+// defaultHealthPorts are Kubernetes' (kubernetes pkg/cluster/ports/ports.go).
+func defaultHealthPorts() healthPorts {
+	return healthPorts{kubelet: 10248, proxy: kubeproxy.HealthPort, metrics: kubeproxy.MetricsPort}
 }
 
 const (
@@ -64,7 +64,7 @@ type question struct {
 // healthz and metrics are "ok", the status of another answer, or why there was none:
 // "refused", "no answer", "reset", "no route to host", "not understood". Where one
 // process is both, as k3s is, kube-proxy's healthz is "proxyHealthz".
-func askAgents(ctx context.Context, agents []dataplane.Agent, at doors) {
+func askAgents(ctx context.Context, agents []dataplane.Agent, at healthPorts) {
 	questions := questionsFor(agents, at)
 	answers := make([]map[string]string, len(questions))
 	var all sync.WaitGroup
@@ -84,7 +84,7 @@ func askAgents(ctx context.Context, agents []dataplane.Agent, at doors) {
 
 // questionsFor asks each port once: of several programs that may hold it, the one
 // that is nothing else. k3s and MicroK8s have both within one process.
-func questionsFor(agents []dataplane.Agent, at doors) []question {
+func questionsFor(agents []dataplane.Agent, at healthPorts) []question {
 	holder := func(names ...string) int {
 		for _, name := range names {
 			if i := slices.IndexFunc(agents, func(a dataplane.Agent) bool { return a.Name == name }); i >= 0 {

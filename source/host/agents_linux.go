@@ -29,7 +29,7 @@ import (
 // says so.
 func readAgents(ctx context.Context, at place) ([]dataplane.Agent, error) {
 	out, err := findAgents(ctx, at.proc)
-	askAgents(ctx, out, defaultDoors())
+	askAgents(ctx, out, defaultHealthPorts())
 	return out, err
 }
 

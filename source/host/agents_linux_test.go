@@ -342,17 +342,17 @@ func TestAskAgents(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		agents []string
-		at     doors
+		at     healthPorts
 		want   []map[string]string
 	}{
-		{"both", []string{"etcd", "kube-proxy", "kubelet"}, doors{kubelet, proxy, metrics}, []map[string]string{
+		{"both", []string{"etcd", "kube-proxy", "kubelet"}, healthPorts{kubelet, proxy, metrics}, []map[string]string{
 			nil, with("healthz", "503", "lastUpdated", "2026-11-21T04:00:01Z"), {"healthz": "ok"}}},
-		{"both in one", []string{"k3s-server"}, doors{kubelet, proxy, metrics}, []map[string]string{
+		{"both in one", []string{"k3s-server"}, healthPorts{kubelet, proxy, metrics}, []map[string]string{
 			with("healthz", "ok", "proxyHealthz", "503", "lastUpdated", "2026-11-21T04:00:01Z")}},
-		{"nobody there, nobody asked", []string{"etcd", "kube-proxy"}, doors{kubelet, closed(t), closed(t)}, []map[string]string{
+		{"nobody there, nobody asked", []string{"etcd", "kube-proxy"}, healthPorts{kubelet, closed(t), closed(t)}, []map[string]string{
 			nil, {"healthz": "refused", "metrics": "refused"}}},
-		{"silence", []string{"kubelet"}, doors{kubelet: mute}, []map[string]string{{"healthz": "no answer"}}},
-		{"redirects are not followed", []string{"kubelet"}, doors{kubelet: wanders}, []map[string]string{{"healthz": "302"}}},
+		{"silence", []string{"kubelet"}, healthPorts{kubelet: mute}, []map[string]string{{"healthz": "no answer"}}},
+		{"redirects are not followed", []string{"kubelet"}, healthPorts{kubelet: wanders}, []map[string]string{{"healthz": "302"}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var agents []dataplane.Agent
@@ -396,9 +396,9 @@ func TestAskAgentsInside(t *testing.T) {
 		}
 		if err == nil {
 			agents := []dataplane.Agent{{Name: "kubelet"}}
-			askAgents(context.Background(), agents, doors{kubelet: outer})
+			askAgents(context.Background(), agents, healthPorts{kubelet: outer})
 			got = map[string]string{"outer": agents[0].Health["healthz"]}
-			askAgents(context.Background(), agents, doors{kubelet: serve(t, map[string]string{"/healthz": "ok"}, 200)})
+			askAgents(context.Background(), agents, healthPorts{kubelet: serve(t, map[string]string{"/healthz": "ok"}, 200)})
 			got["inner"] = agents[0].Health["healthz"]
 		}
 		done <- err

@@ -28,7 +28,7 @@ const (
 	Links      = "links"
 	Addresses  = "addresses"
 	Routes     = "routes"
-	Policies   = "policies"
+	Rules      = "policies"
 	Neighbours = "neighbours"
 	IPVS       = "ipvs"
 	IPSet      = "ipset"
@@ -39,35 +39,35 @@ const (
 )
 
 // The sections that tell what runs on a host and what it was told. They are read
-// where Options.Station is set.
+// where Options.Userspace is set.
 const (
-	Agents    = "agents"
-	Told      = "told"      // by kubeconfigs, static Pods, resolv.conf
-	Sessions  = "sessions"  // of BGP
-	Sandboxes = "sandboxes" // Pods, as the container runtime and the network plugin know them
-	Notices   = "notices"   // what logs say again and again
-	Counters  = "counters"
+	Agents     = "agents"
+	Configured = "told"      // by kubeconfigs, static Pods, resolv.conf
+	Sessions   = "sessions"  // of BGP
+	Sandboxes  = "sandboxes" // Pods, as the container runtime and the network plugin know them
+	LogMatches = "notices"   // what logs say again and again
+	Counters   = "counters"
 )
 
-// Station lists the sections that Options.Station adds, in the order in which they
+// Userspace lists the sections that Options.Userspace adds, in the order in which they
 // are read.
-func Station() []string {
-	return []string{Agents, Told, Sessions, Sandboxes, Notices, Counters}
+func Userspace() []string {
+	return []string{Agents, Configured, Sessions, Sandboxes, LogMatches, Counters}
 }
 
 // Sections lists all sections of the kernel in the order in which they are read.
 func Sections() []string {
-	return []string{Links, Addresses, Routes, Policies, Neighbours, IPVS, IPSet, NFTables, IPTables, Sysctls, Listeners}
+	return []string{Links, Addresses, Routes, Rules, Neighbours, IPVS, IPSet, NFTables, IPTables, Sysctls, Listeners}
 }
 
 // Options say what to read. The zero value reads everything of this host.
 type Options struct {
-	Name     string               // the Node's name; empty: the host's own name in lower case, as the kubelet takes it
-	Station  bool                 // also what runs on the host: see Station
-	Root     string               // where the host's files are; empty: /
-	Skip     []string             // sections that are left out; they are in Host.Unread then
-	Timeout  time.Duration        // of each section; zero: ten seconds
-	Progress func(section string) // may be nil; called before each section
+	Name      string               // the Node's name; empty: the host's own name in lower case, as the kubelet takes it
+	Userspace bool                 // also what runs on the host: see Userspace
+	Root      string               // where the host's files are; empty: /
+	Skip      []string             // sections that are left out; they are in Host.Unread then
+	Timeout   time.Duration        // of each section; zero: ten seconds
+	Progress  func(section string) // may be nil; called before each section
 }
 
 const defaultTimeout = 10 * time.Second

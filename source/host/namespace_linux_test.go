@@ -160,7 +160,7 @@ func TestReadRouting(t *testing.T) {
 		} {
 			do(t, line)
 		}
-		h, coverage := read(t, only(host.Links, host.Addresses, host.Routes, host.Policies, host.Neighbours))
+		h, coverage := read(t, only(host.Links, host.Addresses, host.Routes, host.Rules, host.Neighbours))
 		ip, net := netip.MustParseAddr, netip.MustParsePrefix
 		for i := range h.Links {
 			h.Links[i].Index = 0 // the kernel's choice
@@ -194,7 +194,7 @@ func TestReadRouting(t *testing.T) {
 			{Table: 254, Type: "unreachable", To: net("::ffff:0.0.0.0/96"), Link: "lo", Scope: "global", Protocol: "boot", Metric: 5},
 			{Table: 255, Type: "local", To: net("192.168.10.114/32"), Link: "br0", Source: ip("192.168.10.114"), Scope: "host", Protocol: "kernel"},
 		}, routes)
-		same(t, "policies", []dataplane.Policy{
+		same(t, "policies", []dataplane.Rule{
 			{Priority: 0, Family: 4, Table: 255},
 			{Priority: 100, Family: 4, From: net("10.0.0.0/8"), Mark: 0x10, Mask: 0xff, Table: 100},
 			{Priority: 101, Family: 4, To: net("10.9.0.0/16"), Type: "blackhole"},
@@ -206,14 +206,14 @@ func TestReadRouting(t *testing.T) {
 			{Priority: 0, Family: 6, Table: 255},
 			{Priority: 300, Family: 6, From: net("2001:db8:1::/48"), Type: "unreachable"},
 			{Priority: 32766, Family: 6, Table: 254},
-		}, h.Policies)
+		}, h.Rules)
 		neighbours := slices.DeleteFunc(slices.Clone(h.Neighbours), func(n dataplane.Neighbour) bool { return n.Link == "b0" || n.Link == "br0" })
 		same(t, "neighbours", []dataplane.Neighbour{
 			{Link: "vx0", IP: ip("192.168.10.116"), MAC: "02:00:00:00:00:99", State: "PERMANENT", Forward: true},
 			{Link: "w0", IP: ip("192.168.10.7"), MAC: "02:00:00:00:00:07", State: "PERMANENT"},
 			{Link: "w0", IP: ip("192.168.10.9"), Proxy: true},
 		}, neighbours)
-		for _, name := range []string{host.Links, host.Addresses, host.Routes, host.Policies, host.Neighbours} {
+		for _, name := range []string{host.Links, host.Addresses, host.Routes, host.Rules, host.Neighbours} {
 			if c := coverage[name]; c.Status != snapshot.StatusRead || !c.Complete || c.Count == 0 {
 				t.Errorf("coverage of %s: %+v", name, c)
 			}
@@ -526,7 +526,7 @@ func BenchmarkRead(b *testing.B) {
 			b.Errorf("%v\n%s", err, out)
 			return
 		}
-		o := only(host.Links, host.Addresses, host.Routes, host.Policies)
+		o := only(host.Links, host.Addresses, host.Routes, host.Rules)
 		for b.Loop() {
 			host.Read(context.Background(), o)
 		}

@@ -17,8 +17,8 @@ import (
 	"whohas/dataplane"
 )
 
-func readPolicies(ctx context.Context, k rtnetlink) ([]dataplane.Policy, error) {
-	var out []dataplane.Policy
+func readPolicies(ctx context.Context, k rtnetlink) ([]dataplane.Rule, error) {
+	var out []dataplane.Rule
 	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
 		list, err := whole(ctx, func() ([][]byte, error) { return k.Rules(ctx, family) })
 		for _, m := range list {
@@ -31,7 +31,7 @@ func readPolicies(ctx context.Context, k rtnetlink) ([]dataplane.Policy, error) 
 			return out, err
 		}
 	}
-	slices.SortStableFunc(out, func(a, b dataplane.Policy) int { return cmp.Or(a.Family-b.Family, a.Priority-b.Priority) })
+	slices.SortStableFunc(out, func(a, b dataplane.Rule) int { return cmp.Or(a.Family-b.Family, a.Priority-b.Priority) })
 	return out, nil // rules of one priority keep the kernel's order, in which it asks them
 }
 
@@ -44,12 +44,12 @@ func familyNumber(family int) int {
 
 // policy reads a struct fib_rule_hdr and its attributes (linux
 // include/uapi/linux/fib_rules.h); the header has the form of a route's.
-func policy(m []byte) (dataplane.Policy, bool) {
+func policy(m []byte) (dataplane.Rule, bool) {
 	if len(m) < unix.SizeofRtMsg {
-		return dataplane.Policy{}, false
+		return dataplane.Rule{}, false
 	}
 	h := nl.DeserializeRtMsg(m)
-	p := dataplane.Policy{Family: familyNumber(int(h.Family)), Table: int(h.Table), Not: h.Flags&fibRuleInvert != 0, Type: policyType(h.Type)}
+	p := dataplane.Rule{Family: familyNumber(int(h.Family)), Table: int(h.Table), Not: h.Flags&fibRuleInvert != 0, Type: policyType(h.Type)}
 	var other []string
 	if h.Tos != 0 {
 		other = append(other, fmt.Sprintf("tos 0x%02x", h.Tos))
@@ -93,7 +93,7 @@ func policyType(action uint8) string {
 
 // policyAttribute puts an attribute into the policy, or gives ip's words for one
 // that has no field there.
-func policyAttribute(p *dataplane.Policy, h *nl.RtMsg, kind int, v []byte) string {
+func policyAttribute(p *dataplane.Rule, h *nl.RtMsg, kind int, v []byte) string {
 	n := number(v)
 	switch kind {
 	case unix.FRA_SRC:

@@ -38,7 +38,7 @@ func (r *reading) run() {
 		r.host.Listeners, err = readListeners(ctx, k.proc)
 		return len(r.host.Listeners), err
 	})
-	if r.options.Station {
+	if r.options.Userspace {
 		r.readStation(k)
 	}
 }

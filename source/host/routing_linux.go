@@ -102,7 +102,7 @@ func (s *routeSockets) Moved() bool {
 func (r *reading) readRoutes() {
 	kernel, err := openRouteSockets()
 	if err != nil {
-		for _, name := range []string{Links, Addresses, Routes, Policies, Neighbours} {
+		for _, name := range []string{Links, Addresses, Routes, Rules, Neighbours} {
 			r.section(name, func(context.Context) (int, error) { return 0, err })
 		}
 		return
@@ -155,17 +155,17 @@ func (r *reading) routingOnce(k rtnetlink) linkNames {
 		r.host.Routes, err = readRoutes(ctx, k, names)
 		return len(r.host.Routes), err
 	})
-	r.section(Policies, func(ctx context.Context) (int, error) {
+	r.section(Rules, func(ctx context.Context) (int, error) {
 		var err error
-		r.host.Policies, err = readPolicies(ctx, k)
-		return len(r.host.Policies), err
+		r.host.Rules, err = readPolicies(ctx, k)
+		return len(r.host.Rules), err
 	})
 	return names
 }
 
 // spoil marks sections that were read, and never stood still.
 func (r *reading) spoil(lines []snapshot.Coverage) {
-	for i, name := range []string{Links, Addresses, Routes, Policies} {
+	for i, name := range []string{Links, Addresses, Routes, Rules} {
 		if c := &lines[i]; c.Status == snapshot.StatusRead {
 			c.Status, c.Detail, c.Complete = snapshot.StatusPartial, changed.why, false
 			r.host.Unread = append(r.host.Unread, name)

@@ -67,7 +67,7 @@ func (k *restless) RouteListFilteredIter(family int, _ *netlink.Route, _ uint64,
 func (k *restless) NeighListExecute(netlink.Ndmsg) ([]netlink.Neigh, error) {
 	return nil, k.answer(Neighbours)
 }
-func (k *restless) Rules(context.Context, int) ([][]byte, error) { return nil, k.answer(Policies) }
+func (k *restless) Rules(context.Context, int) ([][]byte, error) { return nil, k.answer(Rules) }
 
 func (k *restless) Bound(ctx context.Context) error { return ctx.Err() }
 
@@ -89,7 +89,7 @@ func routingOf(k rtnetlink) (*reading, map[string]snapshot.Coverage) {
 // TestInterrupted: what is interrupted is read again, and after six times kept as
 // it is, and said to be partial.
 func TestInterrupted(t *testing.T) {
-	for _, name := range []string{Links, Addresses, Routes, Policies, Neighbours} {
+	for _, name := range []string{Links, Addresses, Routes, Rules, Neighbours} {
 		for times, want := range map[int]snapshot.Status{0: snapshot.StatusRead, 1: snapshot.StatusRead, 5: snapshot.StatusRead, 6: snapshot.StatusPartial, 100: snapshot.StatusPartial} {
 			t.Run(fmt.Sprintf("%s %d", name, times), func(t *testing.T) {
 				k := &restless{interrupted: map[string]int{name: times}}
@@ -120,7 +120,7 @@ func TestMoved(t *testing.T) {
 		if k.asked[Links] != tt.readings || k.asked[Routes] != tt.readings {
 			t.Errorf("%d changes: %d readings, want %d", tt.moves, k.asked[Links], tt.readings)
 		}
-		for _, name := range []string{Links, Addresses, Routes, Policies} {
+		for _, name := range []string{Links, Addresses, Routes, Rules} {
 			if coverage[name].Status != tt.status {
 				t.Errorf("%d changes: %+v", tt.moves, coverage[name])
 			}

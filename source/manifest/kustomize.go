@@ -150,7 +150,7 @@ func decodeResources(ctx context.Context, dir string, o Options, m resmap.ResMap
 		if err != nil {
 			return result, err
 		}
-		reading := document.Reading{Reads: o.Reads, Into: into, File: file, Namespace: o.Namespace, Made: true}
+		reading := document.Reading{Reads: o.Reads, Into: into, File: file, Namespace: o.Namespace, Generated: true}
 		one, err := reading.Decode(ctx, bytes.NewReader(text))
 		result.Add(one)
 		if err != nil {

@@ -45,7 +45,7 @@ func AdminKubeconfigs(root string) []string {
 // readCluster reads Services and Nodes, for names, where an apiserver has answered
 // and a kubeconfig of this host lets in there. That it does not is no failure: the
 // diagnosis needs none of it.
-func (in *Options) readCluster(ctx context.Context, h *dataplane.Host, dials []dataplane.Dial, into *snapshot.Builder) {
+func (in *Options) readCluster(ctx context.Context, h *dataplane.Host, dials []dataplane.ConnectResult, into *snapshot.Builder) {
 	why := "no apiserver answered that a kubeconfig of this host names"
 	for _, name := range kubeconfigs {
 		path := filepath.Join(in.Root, name)
@@ -78,16 +78,16 @@ func namingReads() (snapshot.Reads, error) {
 
 // Answered reports whether a kubeconfig's server is an address at which somebody else,
 // or this host with every right, accepted a connection.
-func Answered(h *dataplane.Host, dials []dataplane.Dial, server string) bool {
+func Answered(h *dataplane.Host, dials []dataplane.ConnectResult, server string) bool {
 	to, ok := addressOf(server)
-	return ok && slices.ContainsFunc(dials, func(d dataplane.Dial) bool {
+	return ok && slices.ContainsFunc(dials, func(d dataplane.ConnectResult) bool {
 		return d.To == to && d.Result == "accepted" && (!d.Self || to.Addr().IsLoopback() || ownAddress(h, to.Addr()) || balanced(h, d))
 	})
 }
 
 // balanced reports whether IPVS leads a connection on, to one who has shown a certificate:
 // a balancer of apiservers on this host.
-func balanced(h *dataplane.Host, d dataplane.Dial) bool {
+func balanced(h *dataplane.Host, d dataplane.ConnectResult) bool {
 	return len(d.Names) > 0 && slices.ContainsFunc(h.Servers, func(v dataplane.VirtualServer) bool {
 		return v.IP == d.To.Addr() && v.Port == d.To.Port()
 	})

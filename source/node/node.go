@@ -37,7 +37,7 @@ const (
 // asked of others does not wait for them. The notices wait for the journal, beside them.
 var (
 	slow    = []string{host.NFTables, host.IPTables, host.Listeners}
-	notices = []string{host.Notices}
+	notices = []string{host.LogMatches}
 )
 
 // sessions are asked of BIRD, which is silent for a second or more while it takes in what
@@ -64,7 +64,7 @@ type Options struct {
 // where the apiserver should be, and who answers on the wire. The snapshot holds the
 // host always, however little could be read.
 func Read(ctx context.Context, in Options) *snapshot.Snapshot {
-	o := host.Options{Name: in.Name, Root: in.Root, Station: true, Timeout: SectionLimit}
+	o := host.Options{Name: in.Name, Root: in.Root, Userspace: true, Timeout: SectionLimit}
 	in.Show("reading this host")
 	h, coverage := readOwn(ctx, o)
 	if name := nodeName(&h); o.Name == "" && name != "" {
@@ -83,16 +83,16 @@ func Read(ctx context.Context, in Options) *snapshot.Snapshot {
 	var rest, said part
 	asking.Go(func() { rest = readPart(ctx, o, slow) })
 	asking.Go(func() { said = readPart(ctx, o, notices) })
-	var dials []dataplane.Dial
+	var dials []dataplane.ConnectResult
 	asking.Go(func() {
-		dials = host.Dials(ctx, APIServers(&h))
+		dials = host.Connect(ctx, APIServers(&h))
 		in.readCluster(ctx, &h, dials, into)
 	})
-	var echoes []dataplane.Echo
+	var echoes []dataplane.AddressReply
 	var asked snapshot.Coverage
 	asking.Go(func() { echoes, asked = in.askWire(ctx, &h) })
 	asking.Wait()
-	h.Dials, h.Echoes = dials, echoes
+	h.Connects, h.Replies = dials, echoes
 	h, coverage = rest.into(h, coverage)
 	h, coverage = said.into(h, coverage)
 	for _, c := range append(coverage, asked) {
@@ -128,7 +128,7 @@ func rename(h *dataplane.Host, coverage []snapshot.Coverage, name string) {
 // APIServers are the places where the host was told that the apiserver is.
 func APIServers(h *dataplane.Host) []host.Target {
 	var out []host.Target
-	for _, w := range h.Told {
+	for _, w := range h.Configured {
 		t := host.Target{What: "apiserver", To: netip.AddrPortFrom(w.IP, w.Port), TLS: true}
 		if (w.What == "apiserver" || w.What == "control-plane") && w.IP.IsValid() && w.Port != 0 && !slices.Contains(out, t) {
 			out = append(out, t)

@@ -34,7 +34,7 @@ type part struct {
 
 func readPart(ctx context.Context, o host.Options, sections []string) part {
 	out := part{sections: sections}
-	o.Skip = slices.DeleteFunc(append(host.Sections(), host.Station()...), out.has)
+	o.Skip = slices.DeleteFunc(append(host.Sections(), host.Userspace()...), out.has)
 	out.host, out.coverage = host.Read(ctx, o)
 	return out
 }
@@ -46,8 +46,8 @@ func (p part) into(h dataplane.Host, coverage []snapshot.Coverage) (dataplane.Ho
 	switch {
 	case p.has(host.Sessions):
 		h.Sessions = p.host.Sessions
-	case p.has(host.Notices):
-		h.Notices = p.host.Notices
+	case p.has(host.LogMatches):
+		h.LogMatches = p.host.LogMatches
 	default:
 		h.Tables, h.Listeners = p.host.Tables, p.host.Listeners
 	}

@@ -21,7 +21,7 @@ import (
 
 // askWire asks who answers for this host's own addresses, for those that evidence
 // says are another host's, and for those that its ipsets have as external.
-func (in *Options) askWire(ctx context.Context, h *dataplane.Host) ([]dataplane.Echo, snapshot.Coverage) {
+func (in *Options) askWire(ctx context.Context, h *dataplane.Host) ([]dataplane.AddressReply, snapshot.Coverage) {
 	c := snapshot.Coverage{Source: "host " + h.Name + " wire", Status: snapshot.StatusRead, Complete: true}
 	if in.Silent {
 		c.Status, c.Complete, c.Detail = snapshot.StatusAbsent, false, "nobody was asked: --no-probe"

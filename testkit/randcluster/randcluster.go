@@ -247,11 +247,11 @@ func (o Object) host() dataplane.Host {
 			h.Servers = append(h.Servers, dataplane.VirtualServer{Proto: "TCP", IP: ip, Port: 80})
 			h.Sets = append(h.Sets, dataplane.Set{Name: kubeproxy.ExternalIPSet, Type: "hash:ip,port", Members: []string{ip.String() + ",tcp:80"}})
 		case "told":
-			h.Told = append(h.Told, dataplane.Whereabout{What: "apiserver", For: "kubelet", Host: ip.String(), IP: ip, Port: 6443, File: "/etc/kubernetes/kubelet.conf"})
+			h.Configured = append(h.Configured, dataplane.ConfiguredServer{What: "apiserver", For: "kubelet", Host: ip.String(), IP: ip, Port: 6443, File: "/etc/kubernetes/kubelet.conf"})
 		case "session":
 			h.Sessions = append(h.Sessions, dataplane.Session{Name: "Mesh", Speaker: "bird", Peer: ip, State: "Active"})
 		case "answer":
-			h.Echoes = append(h.Echoes, dataplane.Echo{IP: ip, Link: "eth0", Sent: 2, MACs: []string{"02:00:00:00:00:01", "02:00:00:00:00:02"}})
+			h.Replies = append(h.Replies, dataplane.AddressReply{IP: ip, Link: "eth0", Sent: 2, MACs: []string{"02:00:00:00:00:01", "02:00:00:00:00:02"}})
 		case "nat":
 			rule := fmt.Sprintf("-d %s -p tcp -m tcp --dport %s -j DNAT --to-destination 10.9.0.1:80", prefix, o.Traits["port"])
 			h.Tables = append(h.Tables, dataplane.Table{Backend: "nft", Family: "ip", Name: "nat", Chains: []dataplane.Chain{{Name: "OUTPUT", Policy: "ACCEPT", Rules: []string{rule}}}})
@@ -263,7 +263,7 @@ func (o Object) host() dataplane.Host {
 // Input is what a check of the cluster works on.
 func (w Cluster) Input(t rapid.TB) check.Input {
 	s := w.Snapshot(t)
-	return check.Input{View: claimants.View(s), Facts: cluster.Draw(s, w.Mode, "test"), Objects: s, Coverage: s.Coverage, Rules: rules.All()}
+	return check.Input{View: claimants.View(s), Facts: cluster.Infer(s, w.Mode, "test"), Objects: s, Coverage: s.Coverage, Rules: rules.All()}
 }
 
 // Check is all that is found in the cluster.

@@ -208,10 +208,10 @@ func (s *Scenario) Check(rules []*rule.Rule) check.Result {
 func (s *Scenario) CheckAs(snap *snapshot.Snapshot, mode dataplane.ProxyMode, rules []*rule.Rule) check.Result {
 	if s.Base != nil {
 		c := check.Compare(s.Base, snap, check.Terms{Mode: mode, ModeFrom: "scenario", Declared: s.Reserved, Rules: rules})
-		return check.Finish(c.After, c.Worse, check.AllowsOver(s.Base, snap), s.Now)
+		return check.Finish(c.After, c.Worse, check.SuppressionsOver(s.Base, snap), s.Now)
 	}
-	in := check.Input{View: claimants.View(snap, s.Reserved...), Facts: cluster.Draw(snap, mode, "scenario"), Objects: snap, Coverage: snap.Coverage, Rules: rules}
-	return check.Finish(in, check.Run(in), check.ObjectAllows(snap), s.Now)
+	in := check.Input{View: claimants.View(snap, s.Reserved...), Facts: cluster.Infer(snap, mode, "scenario"), Objects: snap, Coverage: snap.Coverage, Rules: rules}
+	return check.Finish(in, check.Run(in), check.ObjectSuppressions(snap), s.Now)
 }
 
 // Summary is a finding as a scenario writes it.

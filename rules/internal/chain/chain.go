@@ -18,9 +18,9 @@ import (
 func SimpleChain(cause, effect string, intruders []claim.Claim, fixes ...explain.Fix) explain.Chain {
 	certainty := explain.Derived
 	return explain.Chain{
-		Cause:  explain.Link{Text: cause, Evidence: pick.Evidence(intruders)},
-		Losses: []explain.Loss{{Text: effect, Certainty: certainty, Evidence: pick.Evidence(intruders)}},
-		Fixes:  fixes,
+		Cause:   explain.Link{Text: cause, Evidence: pick.Evidence(intruders)},
+		Impacts: []explain.Impact{{Text: effect, Certainty: certainty, Evidence: pick.Evidence(intruders)}},
+		Fixes:   fixes,
 	}
 }
 
@@ -28,10 +28,10 @@ func SimpleChain(cause, effect string, intruders []claim.Claim, fixes ...explain
 func Requested(p *rule.Pass, intruders []claim.Claim, is, cause string, loses ...string) explain.Chain {
 	t := Target(p, intruders, is, loses...)
 	chain := explain.Chain{
-		Cause:  explain.Link{Text: cause, Evidence: pick.Evidence(intruders)},
-		Losses: explain.Takeover(t, p.Facts),
-		Notes:  append([]explain.Link{{Text: "this happens once the controller grants the request"}}, theft.ModeNotes(p, t)...),
-		Fixes:  []explain.Fix{fix.RemoveAll(p, "withdraw the request before it is granted", intruders)},
+		Cause:   explain.Link{Text: cause, Evidence: pick.Evidence(intruders)},
+		Impacts: explain.Takeover(t, p.Facts),
+		Notes:   append([]explain.Link{{Text: "this happens once the controller grants the request"}}, theft.ModeNotes(p, t)...),
+		Fixes:   []explain.Fix{fix.RemoveAll(p, "withdraw the request before it is granted", intruders)},
 	}
 	return chain
 }

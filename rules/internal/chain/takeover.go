@@ -14,7 +14,7 @@ import (
 
 // Target gathers what the explanation of a takeover needs.
 func Target(p *rule.Pass, subjects []claim.Claim, is string, loses ...string) explain.Target {
-	t := explain.Target{Address: p.Key.Range.From, Is: is, Loses: loses, API: theft.ServesAPI(p)}
+	t := explain.Target{Address: p.Key.Range.From, Is: is, Lost: loses, API: theft.ServesAPI(p)}
 	t.Owner = pick.HostOwner(p)
 	held := theft.Stolen(p).Held
 	t.Seen, t.Listens = theft.Sights(held), theft.Listens(p)
@@ -38,9 +38,9 @@ func Target(p *rule.Pass, subjects []claim.Claim, is string, loses ...string) ex
 // takeoverChain is the whole explanation of a takeover.
 func takeoverChain(p *rule.Pass, subjects []claim.Claim, t explain.Target, cause string) explain.Chain {
 	return explain.Chain{
-		Cause:  explain.Link{Text: cause, Evidence: pick.Evidence(subjects)},
-		Losses: explain.Takeover(t, p.Facts),
-		Notes:  theft.ModeNotes(p, t),
-		Fixes:  []explain.Fix{fix.TakeoverFix(p, subjects, t)},
+		Cause:   explain.Link{Text: cause, Evidence: pick.Evidence(subjects)},
+		Impacts: explain.Takeover(t, p.Facts),
+		Notes:   theft.ModeNotes(p, t),
+		Fixes:   []explain.Fix{fix.TakeoverFix(p, subjects, t)},
 	}
 }

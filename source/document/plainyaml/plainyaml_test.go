@@ -104,6 +104,8 @@ func TestRead(t *testing.T) {
 		"a:\tb\n":                                        false,
 		"ä: ö\n":                                         true,
 		"a: \u2028\n":                                    false,
+		"a:\nb: x\n":                                     true, // a value that is missing
+		"a:\n-\n- b\n":                                   true,
 	} {
 		if got := asLibrary(t, m, text, false); got != accepted {
 			t.Errorf("%q: accepted %v, want %v", text, got, accepted)
@@ -126,13 +128,29 @@ func TestBounds(t *testing.T) {
 			}
 			return b.String()
 		}(),
+		"deep in lists":    "a:\n" + strings.Repeat("- ", 250) + "x\n",
 		"deep in brackets": "a: " + strings.Repeat("[", 250) + strings.Repeat("]", 250) + "\n",
 		"many":             "a: [" + strings.Repeat("1, ", 1<<18) + "1]\n",
 	} {
-		if asLibrary(t, &plainyaml.Memory{}, text, false) {
+		if reads(&plainyaml.Memory{}, text) {
 			t.Errorf("%s: it is accepted", name)
 		}
 	}
+}
+
+// TestMemory: the bound is for one text, however many a memory has served.
+func TestMemory(t *testing.T) {
+	m := &plainyaml.Memory{}
+	for i := range 1 << 17 {
+		if !reads(m, "a: {b: [c, d]}\n") {
+			t.Fatalf("text %d is not accepted", i)
+		}
+	}
+}
+
+func reads(m *plainyaml.Memory, text string) bool {
+	_, ok := plainyaml.Read(m, []byte(text), false, 0, func(int, string) (int, bool) { return 0, true })
+	return ok
 }
 
 // FuzzRead: what is accepted is what the library makes, with nodes that were another's.
