@@ -42,6 +42,7 @@ lint: ## formatting, vet, linters, and that modules and rule pages are fresh
 	go mod verify >/dev/null
 	go vet ./...
 	go vet -C tools/image .
+	@for os in darwin windows; do GOOS=$$os CGO_ENABLED=0 go build -o /dev/null ./cmd/whohas || exit 1; done
 	$(lint) run --allow-parallel-runners ./...
 
 bench: ## speed and memory of whole commands on a large cluster, and of the guard

@@ -25,17 +25,17 @@ var opens = map[string][]string{
 // reason. Everything else that reads a file does so by source/file, which refuses what
 // is no regular file and what is too large: a name may lead to a pipe or to /dev/zero.
 var mayOpen = map[string]string{
-	"source/file/file.go Open":                     "it is the reader",
-	"source/file/file.go ReadOpen":                 "it is the reader, and it bounds",
-	"source/manifest/open.go onDisk":               "a stream: -f may name a pipe, reading ends with its context, and what is kept is bounded",
-	"source/host/configured_files_linux.go openBelow":    "links stay below the root; opened without waiting; source/file reads it, or it is listed as a folder",
-	"source/host/agents_health_linux.go roundTrip": "an HTTP answer behind a LimitReader",
+	"source/file/file.go Open":                        "it is the reader",
+	"source/file/file.go ReadOpen":                    "it is the reader, and it bounds",
+	"source/manifest/open.go onDisk":                  "a stream: -f may name a pipe, reading ends with its context, and what is kept is bounded",
+	"source/host/configured_files_linux.go openBelow": "links stay below the root; opened without waiting; source/file reads it, or it is listed as a folder",
+	"source/host/agents_health_linux.go roundTrip":    "an HTTP answer behind a LimitReader",
 	"source/host/logmatches_linux.go tail":            "the end of a log that source/file has opened, behind a LimitReader",
-	"repair/withdraw/undofile.go create":           "makes a file that must be new",
-	"repair/withdraw/undofile.go save":             "a folder, to sync it",
-	"guard/webhook/webhook.go ServeHTTP":           "a request behind http.MaxBytesReader",
-	"internal/cli/output.go writeInto":             "writes, in a goroutine that may be left behind",
-	"internal/cli/output.go copyInto":              "the temporary file that it has just written",
+	"repair/withdraw/undofile.go create":              "makes a file that must be new",
+	"repair/withdraw/undofile.go save":                "a folder, to sync it",
+	"guard/webhook/webhook.go ServeHTTP":              "a request behind http.MaxBytesReader",
+	"internal/cli/output.go writeInto":                "writes, in a goroutine that may be left behind",
+	"internal/cli/output.go copyInto":                 "the temporary file that it has just written",
 }
 
 // TestOneReader: no product code opens a file by name but through source/file.

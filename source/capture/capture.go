@@ -218,7 +218,7 @@ func readFile(path string) ([]byte, error) {
 // captureFile is one file, split into outputs, each read.
 type captureFile struct {
 	name    string
-	blocks  []*output
+	outputs []*output
 	loose   faults // lines that stand in no output
 	foreign faults // lines that other commands printed
 	cuts    int    // lines that say that something was left out
@@ -233,8 +233,8 @@ func parseFile(name string, text []byte) (*captureFile, error) {
 		return nil, errBinary
 	}
 	p := split(name, text)
-	p.blocks = slices.DeleteFunc(p.blocks, func(b *output) bool { return b.source == fromName && b.empty() })
-	for _, b := range p.blocks {
+	p.outputs = slices.DeleteFunc(p.outputs, func(b *output) bool { return b.source == fromName && b.empty() })
+	for _, b := range p.outputs {
 		b.parse()
 	}
 	return p, nil
@@ -242,7 +242,7 @@ func parseFile(name string, text []byte) (*captureFile, error) {
 
 // understood reports whether anything was.
 func (p *captureFile) understood() bool {
-	return slices.ContainsFunc(p.blocks, func(b *output) bool { return b.facts.any || b.source == fromMarker })
+	return slices.ContainsFunc(p.outputs, func(b *output) bool { return b.facts.any || b.source == fromMarker })
 }
 
 // stem is a file's name without folder and ending, as a host's name.

@@ -120,7 +120,7 @@ func (b *output) parseTold() {
 
 // configuredReader reads one file.
 type configuredReader struct {
-	output   *output
+	output  *output
 	by      configFile
 	line    int
 	program string // of a static Pod's container

@@ -26,12 +26,12 @@ func assemble(pieces []*captureFile, fallback string) ([]dataplane.Host, []snaps
 	understood := false
 	for _, p := range pieces {
 		understood = understood || p.understood()
-		for _, b := range p.blocks {
+		for _, b := range p.outputs {
 			name := names.of(p, b)
 			if groups[name] == nil {
 				groups[name] = newGathering(name)
 			}
-			groups[name].blocks = append(groups[name].blocks, b)
+			groups[name].outputs = append(groups[name].outputs, b)
 		}
 	}
 	if !understood {
@@ -41,7 +41,7 @@ func assemble(pieces []*captureFile, fallback string) ([]dataplane.Host, []snaps
 	var coverage []snapshot.Coverage
 	for _, name := range sortedKeys(groups) {
 		g := groups[name]
-		if !slices.ContainsFunc(g.blocks, func(b *output) bool { return b.facts.any || b.source == fromMarker }) {
+		if !slices.ContainsFunc(g.outputs, func(b *output) bool { return b.facts.any || b.source == fromMarker }) {
 			continue
 		}
 		g.run()
@@ -80,7 +80,7 @@ type names struct {
 func newNames(pieces []*captureFile, fallback string) *names {
 	n := &names{byPiece: map[*captureFile][]string{}, fallback: fallback}
 	for _, p := range pieces {
-		for _, b := range p.blocks {
+		for _, b := range p.outputs {
 			for _, name := range []string{b.host, b.facts.host} {
 				if name != "" && len(n.all) <= maxHosts {
 					n.all = add1(n.all, name)
@@ -125,7 +125,7 @@ func (n *names) of(p *captureFile, b *output) string {
 // coverage tells what of a file was not understood.
 func (p *captureFile) coverage() []snapshot.Coverage {
 	lost := p.loose
-	for _, b := range p.blocks {
+	for _, b := range p.outputs {
 		if b.faults.count == 0 {
 			continue
 		}
@@ -160,7 +160,7 @@ func plural(n int, word string) string {
 // hostBuilder is a host that is put together.
 type hostBuilder struct {
 	host     dataplane.Host
-	blocks   []*output
+	outputs  []*output
 	coverage []snapshot.Coverage
 	sections map[string]*section
 	tables   map[string]int // of routes, by name
@@ -190,14 +190,14 @@ func newGathering(name string) *hostBuilder {
 }
 
 func (g *hostBuilder) run() {
-	for _, b := range g.blocks {
+	for _, b := range g.outputs {
 		for name, n := range b.facts.tables {
 			g.tables[name] = n
 		}
 		g.host.Kernel = cmp.Or(g.host.Kernel, b.facts.kernel)
 		g.root = g.root || b.facts.root
 	}
-	for _, b := range g.blocks {
+	for _, b := range g.outputs {
 		g.take(b)
 	}
 	g.finish()
@@ -348,7 +348,7 @@ func amount(d device) int {
 func (g *hostBuilder) finishServers() {
 	best := map[serviceKey]dataplane.VirtualServer{}
 	var order []serviceKey
-	for _, b := range g.blocks {
+	for _, b := range g.outputs {
 		for _, s := range b.facts.servers {
 			k := serviceKey{s.Proto, s.IP, s.Port, s.Mark, false}
 			have, ok := best[k]
@@ -375,7 +375,7 @@ func (g *hostBuilder) finishServers() {
 
 func (g *hostBuilder) finishSets() {
 	at := map[string]int{}
-	for _, b := range g.blocks {
+	for _, b := range g.outputs {
 		for _, s := range b.facts.sets {
 			i, ok := at[s.Name]
 			if !ok {
@@ -399,7 +399,7 @@ func (g *hostBuilder) finishSets() {
 
 func (g *hostBuilder) finishTables() {
 	var saved, ruleset []dataplane.Table
-	for _, b := range g.blocks {
+	for _, b := range g.outputs {
 		saved, ruleset = append(saved, b.facts.saved...), append(ruleset, b.facts.ruleset...)
 	}
 	g.host.Tables = mergeTables(saved, ruleset)

@@ -119,7 +119,7 @@ func (s *splitter) tooLong(n int, line string) {
 func (s *splitter) begin(c command, source origin, line int) {
 	s.open = &output{command: c, source: source, host: s.host, line: line}
 	s.other = false
-	s.piece.blocks = append(s.piece.blocks, s.open)
+	s.piece.outputs = append(s.piece.outputs, s.open)
 }
 
 func (s *splitter) take(n int, line string, rest []byte) {

@@ -354,7 +354,7 @@ func (g *hostBuilder) count(name string) int {
 		return 0
 	}
 	n := 0
-	for _, b := range g.blocks {
+	for _, b := range g.outputs {
 		if name == NFTables {
 			n += len(b.facts.ruleset)
 		} else {

@@ -86,7 +86,7 @@ func (g *hostBuilder) showsUserspace(b *output) map[string][]string {
 // and then the coverage says nothing of them.
 func (g *hostBuilder) coverStation() {
 	shown, scripted := map[string]bool{}, false
-	for _, b := range g.blocks {
+	for _, b := range g.outputs {
 		names := []string{b.command.section}
 		if b.command.section == "" {
 			names = sortedKeys(g.showsUserspace(b))
@@ -106,7 +106,7 @@ func (g *hostBuilder) coverStation() {
 // finishStation puts these sections into the host, sorted as source/host does.
 func (g *hostBuilder) finishStation() {
 	h, names := &g.host, map[string]netip.Addr{}
-	for _, b := range g.blocks {
+	for _, b := range g.outputs {
 		f := &b.facts.userspace
 		h.Configured = append(h.Configured, f.told...)
 		h.Agents = append(h.Agents, f.agents...)
