@@ -148,5 +148,26 @@ func comparePort(a, b snapshot.Port) int {
 	return cmp.Or(cmp.Compare(a.Number, b.Number), strings.Compare(a.Proto, b.Proto))
 }
 
+// Select copies the claims that are wanted, in their order. It asks about each twice:
+// claims are large, and one array of the right size costs less than one that grows.
+func Select(claims []Claim, wanted func(*Claim) bool) []Claim {
+	n := 0
+	for i := range claims {
+		if wanted(&claims[i]) {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	out := make([]Claim, 0, n)
+	for i := range claims {
+		if wanted(&claims[i]) {
+			out = append(out, claims[i])
+		}
+	}
+	return out
+}
+
 // SameOwner reports whether two claims are made on behalf of one object.
 func SameOwner(a, b Claim) bool { return a.Owner == b.Owner }

@@ -4,7 +4,6 @@ package rule
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	"whohas/claim"
@@ -76,12 +75,7 @@ func (p *Pass) Any(match func(*claim.Claim) bool) bool {
 }
 
 func (p *Pass) claims(match func(*claim.Claim) bool) []claim.Claim {
-	var out []claim.Claim
-	for i := range p.touching {
-		if match(&p.touching[i]) {
-			out = append(out, p.touching[i])
-		}
-	}
+	out := claim.Select(p.touching, match)
 	slices.SortFunc(out, claim.Compare)
 	return out
 }
@@ -120,27 +114,40 @@ func Claimants(part Part, claims ...claim.Claim) []Claimant {
 	return out
 }
 
+// statement is what a claimant says.
+type statement struct {
+	part Part
+	by   snapshot.Ref
+	kind claim.Kind
+	at   claim.Range
+}
+
 // distinct drops what says the same twice: one object in several files, and the
 // many hostNetwork Pods that all bear witness for their node.
 func distinct(claimants []Claimant) []Claimant {
 	var out []Claimant
-	seen := map[string]bool{}
+	said := map[statement]bool{}
 	spoken := map[snapshot.Ref]bool{}
-	said := map[string]bool{}
-	for _, c := range claimants {
+	for i := range claimants {
+		c := &claimants[i]
 		if c.By == c.Owner {
 			spoken[c.Owner] = true
 		}
-		said[fmt.Sprint(c.By, c.Kind, c.Range, c.Part)] = true
+		said[statement{c.Part, c.By, c.Kind, c.Range}] = true
 	}
+	type entry struct {
+		statement
+		moved bool
+	}
+	seen := map[entry]bool{}
 	for _, c := range claimants {
-		key := fmt.Sprintf("%s|%s|%s|%s|%s", c.Part, c.By.Group, c.By, c.Kind, c.Range)
-		if c.Part == Witness && (said[fmt.Sprint(c.By, c.Kind, c.Range, Owner)] || said[fmt.Sprint(c.By, c.Kind, c.Range, Intruder)]) {
+		key := entry{statement: statement{c.Part, c.By, c.Kind, c.Range}}
+		if c.Part == Witness && (said[statement{Owner, c.By, c.Kind, c.Range}] || said[statement{Intruder, c.By, c.Kind, c.Range}]) {
 			continue // it is not its own witness
 		}
 		if c.Part == Owner && c.Origin.Host != "" && spoken[c.Owner] {
 			c.Part = Witness // its Node says so already
-			key = string(Witness) + key
+			key.moved = true
 		}
 		if c.By != c.Owner && c.By.Kind == snapshot.PodKind.Kind {
 			if spoken[c.Owner] {

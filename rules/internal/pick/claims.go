@@ -54,7 +54,7 @@ func Foreign(subjects, others []claim.Claim) []claim.Claim {
 
 // OfKind keeps the claims of some kinds.
 func OfKind(claims []claim.Claim, kinds ...claim.Kind) []claim.Claim {
-	return slices.DeleteFunc(slices.Clone(claims), func(c claim.Claim) bool { return !slices.Contains(kinds, c.Kind) })
+	return claim.Select(claims, func(c *claim.Claim) bool { return slices.Contains(kinds, c.Kind) })
 }
 
 // Others are the Nodes beside the owner.
@@ -109,7 +109,7 @@ func BesideNodes(p *rule.Pass, intruders, owners []claim.Claim, modest func(clai
 
 // InRole are the claims in one of some roles.
 func InRole(claims []claim.Claim, role claim.Roles) []claim.Claim {
-	return slices.DeleteFunc(slices.Clone(claims), func(c claim.Claim) bool { return c.Role&role == 0 })
+	return claim.Select(claims, func(c *claim.Claim) bool { return c.Role&role != 0 })
 }
 
 // Covering keeps the ranges that hold the whole key.

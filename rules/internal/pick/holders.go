@@ -86,5 +86,5 @@ func (h Holders) Beside(owner snapshot.Ref) bool { return h.Taken && (h.shared |
 
 // LaterOwners lists the claims of every owner but the first.
 func LaterOwners(claims []claim.Claim) []claim.Claim {
-	return slices.DeleteFunc(slices.Clone(claims), func(c claim.Claim) bool { return claim.SameOwner(c, claims[0]) })
+	return claim.Select(claims, func(c *claim.Claim) bool { return c.Owner != claims[0].Owner })
 }

@@ -5,7 +5,6 @@
 package proxy
 
 import (
-	"slices"
 
 	"whohas/claim"
 	"whohas/claimants"
@@ -14,7 +13,7 @@ import (
 
 // ByKubeProxy keeps what kube-proxy itself programs.
 func ByKubeProxy(claims []claim.Claim) []claim.Claim {
-	return slices.DeleteFunc(slices.Clone(claims), func(c claim.Claim) bool { return c.Agent == claimants.AgentOtherProxy })
+	return claim.Select(claims, func(c *claim.Claim) bool { return c.Agent != claimants.AgentOtherProxy })
 }
 
 // Inert gives the severity of claims of which kube-proxy makes nothing: external
