@@ -9,7 +9,7 @@ import (
 )
 
 // snapshots measures the check of a snapshot, and within it the register and
-// the rules. The snapshot is made anew: its format may have changed.
+// the rules. The snapshot is made again: its format may have changed.
 func (b *bencher) snapshots() error {
 	full := b.sizes.full
 	if _, err := full.files.warm(); err != nil {

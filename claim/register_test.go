@@ -91,7 +91,7 @@ func drawClaim(t *rapid.T) claim.Claim {
 }
 
 // TestRegister takes random steps and holds every answer up against the slow
-// register, and against a register that is made anew.
+// register, and against a register that is made from scratch.
 func TestRegister(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		fast := new(claim.Register)
@@ -133,11 +133,11 @@ func TestRegister(t *testing.T) {
 				if fast.Len() != want.Len() {
 					t.Fatalf("Len: %d, want %d", fast.Len(), want.Len())
 				}
-				anew := claim.NewRegister(want.Len())
+				again := claim.NewRegister(want.Len())
 				for c := range want.All() {
-					anew.Add(c)
+					again.Add(c)
 				}
-				sameView(t, anew, &want)
+				sameView(t, again, &want)
 			},
 		})
 	})
@@ -171,7 +171,7 @@ func same(t *rapid.T, what string, got, want iter.Seq[claim.Claim]) {
 }
 
 // TestBreak leaves every iterator after each possible number of claims, and
-// ranges over it again: it must begin anew.
+// ranges over it again: it must start over.
 func TestBreak(t *testing.T) {
 	var base claim.Register
 	for i, s := range []string{"10.0.0.0/8", "10.0.0.1-10.0.0.6", "10.0.0.5", "10.0.0.5", "10.0.0.4/30", "0.0.0.0/0"} {

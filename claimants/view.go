@@ -18,7 +18,7 @@ import (
 // View is all claims of a snapshot, and some more (what a configuration
 // declares), to be read only. It holds the same claims as Register and takes a
 // quarter of its memory: the Pods are by far the most, and their claims are made
-// anew each time they are asked for.
+// again each time they are asked for.
 func View(s *snapshot.Snapshot, more ...claim.Claim) claim.View {
 	var pods *podView
 	var side sync.WaitGroup

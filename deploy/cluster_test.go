@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"whohas/source/live"
 	"whohas/testkit/apiserver"
@@ -37,46 +36,20 @@ import (
 
 // kinds are those of others that the manifests have, or the webhook is asked about: as
 // little of them as an apiserver wants.
-var kinds = []struct{ group, version, kind, plural, scope string }{
-	{"cert-manager.io", "v1", "Issuer", "issuers", "Namespaced"},
-	{"cert-manager.io", "v1", "Certificate", "certificates", "Namespaced"},
-	{"monitoring.coreos.com", "v1", "ServiceMonitor", "servicemonitors", "Namespaced"},
-	{"monitoring.coreos.com", "v1", "PrometheusRule", "prometheusrules", "Namespaced"},
-	{"openreports.io", "v1alpha1", "ClusterReport", "clusterreports", "Cluster"},
-	{"metallb.io", "v1beta1", "IPAddressPool", "ipaddresspools", "Namespaced"},
-	{"cilium.io", "v2", "CiliumLoadBalancerIPPool", "ciliumloadbalancerippools", "Cluster"},
-	{"crd.projectcalico.org", "v1", "IPPool", "ippools", "Cluster"},
-	{"gateway.networking.k8s.io", "v1", "Gateway", "gateways", "Namespaced"},
-}
-
-func definitions() string {
-	var b strings.Builder
-	for _, k := range kinds {
-		approved := ""
-		if strings.HasSuffix(k.group, ".k8s.io") {
-			approved = `, annotations: {api-approved.kubernetes.io: "unapproved, for a test"}`
-		}
-		fmt.Fprintf(&b, `---
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: %[1]s.%[2]s%[6]s}
-spec:
-  group: %[2]s
-  names: {kind: %[3]s, plural: %[1]s, singular: %[4]s, listKind: %[3]sList}
-  scope: %[5]s
-  versions: [{name: %[7]s, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]
-`, k.plural, k.group, k.kind, strings.ToLower(k.kind), k.scope, approved, k.version)
-	}
-	return b.String()
+var kinds = []apiserver.Kind{
+	{Group: "cert-manager.io", Version: "v1", Kind: "Issuer", Plural: "issuers"},
+	{Group: "cert-manager.io", Version: "v1", Kind: "Certificate", Plural: "certificates"},
+	{Group: "monitoring.coreos.com", Version: "v1", Kind: "ServiceMonitor", Plural: "servicemonitors"},
+	{Group: "monitoring.coreos.com", Version: "v1", Kind: "PrometheusRule", Plural: "prometheusrules"},
+	apiserver.ClusterReportKind, apiserver.IPAddressPool, apiserver.CiliumPool, apiserver.CalicoPool, apiserver.GatewayKind,
 }
 
 // start is a cluster with those kinds, in which the guard's namespace stands.
 func start(t *testing.T) *apiserver.Server {
 	s := apiserver.Start(t)
-	s.KubectlInput(definitions(), "apply", "--server-side", "-f", "-")
-	s.Kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+	s.Serve(kinds...)
 	s.Kubectl("apply", "-f", "base/namespace.yaml")
-	eventually(t, func() error { // made by the apiserver itself, a little after it is ready
+	apiserver.Eventually(t, func() error { // made by the apiserver itself, a little after it is ready
 		for _, x := range []string{"priorityclass/system-cluster-critical", "namespace/kube-system", "namespace/kube-public"} {
 			if _, err := s.KubectlAs(apiserver.Admin, "", "get", x); err != nil {
 				return err
@@ -85,17 +58,6 @@ func start(t *testing.T) *apiserver.Server {
 		return nil
 	})
 	return s
-}
-
-func eventually(t *testing.T, try func() error) {
-	t.Helper()
-	var err error
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		if err = try(); err == nil {
-			return
-		}
-	}
-	t.Fatal(err)
 }
 
 func config(t *testing.T, s *apiserver.Server) *rest.Config {
@@ -175,7 +137,7 @@ func rights(t *testing.T, s *apiserver.Server) {
 		}
 		return err
 	}
-	eventually(t, func() error { return may(authorization.ResourceAttributes{Verb: "list", Resource: "nodes"}) })
+	apiserver.Eventually(t, func() error { return may(authorization.ResourceAttributes{Verb: "list", Resource: "nodes"}) })
 	for _, p := range live.Parts(reads(t)) {
 		ns, only, named := strings.Cut(p.Name, "/")
 		if !named {
@@ -419,7 +381,7 @@ func TestWebhookInACluster(t *testing.T) {
 		}
 		return nil
 	}
-	eventually(t, heard)
+	apiserver.Eventually(t, heard)
 	for _, w := range writes {
 		t.Run(strings.ReplaceAll(w.name, " ", "-"), func(t *testing.T) {
 			asked, err := w.do(t.Context(), d, r)
@@ -444,7 +406,7 @@ func TestWebhookInACluster(t *testing.T) {
 	}
 
 	// With nobody who answers, and failurePolicy Fail: what would be asked is refused, and
-	// all the rest passes, the cure first.
+	// all the rest passes, the fix first.
 	hook.Close()
 	for _, w := range writes {
 		if err := w.prepare(t.Context(), d, r); err != nil {
@@ -457,10 +419,10 @@ func TestWebhookInACluster(t *testing.T) {
 	for _, w := range writes {
 		t.Run("dead/"+strings.ReplaceAll(w.name, " ", "-"), func(t *testing.T) {
 			off()
-			eventually(t, func() error { return w.prepare(t.Context(), d, r) })
+			apiserver.Eventually(t, func() error { return w.prepare(t.Context(), d, r) })
 			defer func() { _ = w.clean(context.Background(), d) }()
 			apply(t, closed)
-			eventually(t, func() error {
+			apiserver.Eventually(t, func() error {
 				_, err := d.Resource(services).Namespace("demo").Create(t.Context(), parse(t, strings.Replace(claiming.text, "name: web", "name: probe", 1)), metav1.CreateOptions{DryRun: []string{"All"}})
 				if err == nil {
 					return fmt.Errorf("it passes still")

@@ -135,7 +135,7 @@ END`, as, namespace))
 	}
 	const gitops = "system:serviceaccount:team:gitops"
 	for _, x := range []struct{ as, namespace, says string }{{"jane", "team", ""}, {"jane", "demo", "WH101"}, {gitops, "team", "must be written by a person"}} {
-		eventually(t, func() error { // an authorizer and a policy hear a little later
+		apiserver.Eventually(t, func() error { // an authorizer and a policy hear a little later
 			out, err := service(x.as, x.namespace)
 			if x.says == "" && err == nil || x.says != "" && err != nil && strings.Contains(out, x.says) {
 				return nil
@@ -148,7 +148,7 @@ END`, as, namespace))
 // policyIsHeard waits until the apiserver has learned of the policy.
 func policyIsHeard(t *testing.T, sh func(string) (string, error)) {
 	t.Helper()
-	eventually(t, func() error {
+	apiserver.Eventually(t, func() error {
 		if out, err := sh("kubectl create --dry-run=server -f examples/incident/tomcat.yaml"); err == nil {
 			return fmt.Errorf("it passes: %s", out)
 		}

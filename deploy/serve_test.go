@@ -20,6 +20,7 @@ import (
 	"whohas/guard/server"
 	"whohas/guard/watch"
 	"whohas/rules"
+	"whohas/testkit/apiserver"
 	"whohas/testkit/port"
 
 	"github.com/go-logr/logr"
@@ -68,7 +69,7 @@ func TestGuardServesWithItsRights(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() error { // roles reach the authorizer a little later
+	apiserver.Eventually(t, func() error { // roles reach the authorizer a little later
 		_, err := s.KubectlAs("admin", "", "auth", "can-i", "list", "nodes", "--as="+account)
 		return err
 	})
@@ -98,7 +99,7 @@ func TestGuardServesWithItsRights(t *testing.T) {
 	}()
 	go mount(ctx, clients, o.CertDir)
 
-	eventually(t, func() error {
+	apiserver.Eventually(t, func() error {
 		select {
 		case err := <-ended:
 			ended <- err
@@ -123,7 +124,7 @@ func TestGuardServesWithItsRights(t *testing.T) {
 		"what fail-closed wants":      {"get", "events", "--field-selector", "reason=FailClosedUnsafe", "-o", "jsonpath={.items[0].note}{.items[0].message}"},
 		"an Event on the Service":     {"get", "events", "--field-selector", "involvedObject.name=tomcat", "-o", "jsonpath={.items[0].reason}"},
 	} {
-		eventually(t, func() error {
+		apiserver.Eventually(t, func() error {
 			out, err := s.KubectlAs("admin", "", args...)
 			if err == nil && out == "" {
 				err = errors.New("nothing there")
@@ -180,7 +181,7 @@ func onlyTheAuthority(t *testing.T, admin *rest.Config) {
 			c.Webhooks = append(c.Webhooks, *more)
 		},
 	} {
-		eventually(t, func() error {
+		apiserver.Eventually(t, func() error {
 			c, err := hooks.Get(t.Context(), name, metav1.GetOptions{})
 			if err != nil {
 				return err

@@ -162,7 +162,7 @@ func TestWhoLosesWhat(t *testing.T) {
 }
 
 // TestConnectAnew: address translation leaves open connections alone; only who
-// connects anew is cut off, and its node alone needs a rule less.
+// reconnects is cut off, and its node alone needs a rule less.
 func TestConnectAnew(t *testing.T) {
 	for _, tt := range []struct {
 		mode    dataplane.ProxyMode

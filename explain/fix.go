@@ -98,7 +98,7 @@ func ByLoopback(f *cluster.Facts, t Target) string {
 		cmp.Or(t.Owner.Name, "a host that runs an apiserver"), kubectl)
 }
 
-// ForgetRules are the steps for nodes whose kube-proxy has connected anew since a
+// ForgetRules are the steps for nodes whose kube-proxy has reconnected since a
 // Service took the apiserver's address and port: it cannot take away the rule that
 // keeps it from learning of the fix, and starting it again does not help (lab
 // iptables-1.36 and nftables-1.36, phases reconnect and healed).

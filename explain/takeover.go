@@ -187,7 +187,7 @@ const (
 )
 
 // over: who passes over the address by a routing rule loses what IPVS takes whatever the
-// routes say, and routes that are made anew.
+// routes say, and routes that are made again.
 func (x *takeover) over() {
 	if len(x.Over) == 0 {
 		return

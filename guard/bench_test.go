@@ -80,7 +80,7 @@ func BenchmarkDecide(b *testing.B) {
 		{"node-mode-unknown", unknown, create(take(node)), true},
 		{"pool", st, create(strings.Replace(pool, "192.168.10.200-192.168.10.220", "192.168.77.0/26", 1)), true},
 		{"pool-of-nodes", st, create(strings.Replace(pool, "192.168.10.200-192.168.10.220", node+"/24", 1)), false},
-		{"cure", st, update(take(node), service("", clean, "")), true},
+		{"fix", st, update(take(node), service("", clean, "")), true},
 	} {
 		b.Run(bench.name, func(b *testing.B) { measure(b, bench.state, bench.request, bench.allowed) })
 	}

@@ -4,7 +4,7 @@ package guard
 
 import "fmt"
 
-// What a request may claim anew at once. No more is judged: whoever may make a Service
+// What a request may newly claim at once. No more is judged: whoever may make a Service
 // could else have a guard work for minutes. A Service has a handful of addresses, a slice
 // a thousand endpoints at the most (kubernetes pkg/apis/discovery/validation
 // maxEndpoints).
@@ -26,9 +26,9 @@ func (c *change) beyond() string {
 	}
 	switch {
 	case claims > mostClaims:
-		return fmt.Sprintf("it claims %d addresses and ranges anew, and no more than %d at once are judged", claims, mostClaims)
+		return fmt.Sprintf("it newly claims %d addresses and ranges, and no more than %d at once are judged", claims, mostClaims)
 	case parts > mostParts:
-		return fmt.Sprintf("it claims %d ports of addresses anew, and no more than %d at once are judged", parts, mostParts)
+		return fmt.Sprintf("it newly claims %d ports of addresses, and no more than %d at once are judged", parts, mostParts)
 	}
 	return ""
 }

@@ -179,11 +179,11 @@ func TestDecide(t *testing.T) {
 		"the status, mode unknown":      {"", status(service("", clean, ""), service("", clean, ingress)), []string{"! WH102 error 192.168.10.114"}},
 		"it was there before":           {dataplane.IPVS, update(service("", stolen, ""), service(`"a":"b"`, stolen, "")), nil},
 		"another port beside it":        {dataplane.IPVS, update(service("", stolen, ""), service("", strings.Replace(stolen, "8080", "8081", 1), "")), nil},
-		"the cure":                      {dataplane.IPVS, update(service("", stolen, ""), service("", clean, "")), nil},
+		"the fix":                       {dataplane.IPVS, update(service("", stolen, ""), service("", clean, "")), nil},
 		"a text that counted for nothing, made a list that does": {dataplane.IPVS, update(
 			service(`"projectcalico.org/loadBalancerIPs":"192.168.10.114"`, `"type":"LoadBalancer","clusterIP":"10.96.1.1",`+ports, ""),
 			service(`"projectcalico.org/loadBalancerIPs":"[\"192.168.10.114\"]"`, `"type":"LoadBalancer","clusterIP":"10.96.1.1",`+ports, "")), []string{"! WH103 critical 192.168.10.114"}},
-		"the cure, one of two":            {dataplane.IPVS, update(service("", strings.Replace(stolen, `"192.168.10.114"`, `"192.168.10.114","192.168.10.115"`, 1), ""), service("", stolen, "")), nil},
+		"the fix, one of two":             {dataplane.IPVS, update(service("", strings.Replace(stolen, `"192.168.10.114"`, `"192.168.10.114","192.168.10.115"`, 1), ""), service("", stolen, "")), nil},
 		"from one node's to another's":    {dataplane.IPVS, update(service("", stolen, ""), service("", strings.Replace(stolen, "114", "115", 1), "")), []string{"! WH101 critical 192.168.10.115"}},
 		"deletion":                        {dataplane.IPVS, request("DELETE", service("", stolen, ""), ""), nil},
 		"connection":                      {dataplane.IPVS, request("CONNECT", "", service("", stolen, "")), nil},

@@ -184,7 +184,7 @@ func said(d guard.Decision) []string {
 
 // TestReports: each of the public reports of the incident is refused when its
 // Service comes last, whichever object of the report that is, and warned of where
-// the proxy mode is not known. Every cure passes.
+// the proxy mode is not known. Every fix passes.
 func TestReports(t *testing.T) {
 	refused := map[string]bool{}
 	eachScenario(t, "reports", func(t *testing.T, s *scenario.Scenario, mode dataplane.ProxyMode, want []string) {
@@ -216,7 +216,7 @@ func TestReports(t *testing.T) {
 			if d := guard.Decide(st, guard.Request{Operation: "DELETE", Before: o, Now: s.Now}); !d.Allowed {
 				t.Errorf("%s cannot be deleted", o.Ref)
 			}
-			cure(t, s, st, o, d)
+			fix(t, s, st, o, d)
 		}
 		if !found {
 			t.Errorf("no object of %q is guarded", want)
@@ -228,8 +228,8 @@ func TestReports(t *testing.T) {
 	}
 }
 
-// cure applies what a refusal's findings advise, to the object as it stood already.
-func cure(t *testing.T, s *scenario.Scenario, st guard.State, o *snapshot.Object, d guard.Decision) {
+// fix applies what a refusal's findings advise, to the object as it stood already.
+func fix(t *testing.T, s *scenario.Scenario, st guard.State, o *snapshot.Object, d guard.Decision) {
 	t.Helper()
 	for _, f := range d.Refusals {
 		for _, fix := range f.Chain.Fixes {
@@ -240,7 +240,7 @@ func cure(t *testing.T, s *scenario.Scenario, st guard.State, o *snapshot.Object
 				}
 				r := guard.Request{Operation: guard.Update, Subresource: e.Subresource, Before: o, After: after.First(o.Ref), Now: s.Now}
 				if d := guard.Decide(st, r); !d.Allowed {
-					t.Errorf("the cure of %s is refused: %s", o.Ref, d.Message())
+					t.Errorf("the fix of %s is refused: %s", o.Ref, d.Message())
 				}
 			}
 		}

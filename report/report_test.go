@@ -28,7 +28,7 @@ import (
 	"whohas/testkit/scenario"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files again")
 
 // world is the report of a scenario, as the command line would make it.
 func world(t testing.TB, name string) *report.Report {

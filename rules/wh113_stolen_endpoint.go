@@ -334,20 +334,20 @@ func endpointEffects(taken []taking, owners []claim.Claim) []explain.Effect {
 
 func endpointFix(p *rule.Pass, taken []taking, services []claim.Claim, ip netip.Addr) explain.Fix {
 	hosts := pick.HostNames(claimsOf(taken))
-	anew := append(forgetEndpoint(p, taken, ip, hosts), explain.RestartProxy(p.Facts, hosts))
+	again := append(forgetEndpoint(p, taken, ip, hosts), explain.RestartProxy(p.Facts, hosts))
 	if len(services) == 0 {
 		f := explain.Fix{Text: "delete the rule where it is made"}
 		for _, t := range taken {
 			if t.Owner.Kind == cluster.ServiceKind.Kind {
 				return explain.Fix{Text: fmt.Sprintf("the rules were made for %s: take the address or the port out of it; where it is gone already, kube-proxy did not learn of that", t.Owner),
-					Steps: anew}
+					Steps: again}
 			}
 		}
 		f.Steps = []explain.Step{{Where: explain.Names(hosts), Text: "find who makes it: the evidence names the chain", Command: command.Shell("iptables-save -t nat; nft list ruleset; ipvsadm -Ln")}}
 		return f
 	}
 	f := explain.Fix{Text: "take the claim away; then make sure that every node has learned of it", Steps: fix.Removals(p, pick.InRole(services, claim.VIP))}
-	f.Steps = append(f.Steps, anew...)
+	f.Steps = append(f.Steps, again...)
 	return f
 }
 

@@ -21,7 +21,7 @@ var WeakenedEvidence = add(rule.Rule{
 	Doc: rule.Doc{
 		Problem: "A change that is checked against a base says less than the base does of whose addresses are whose, or of what the proxy does with them.",
 		Effect:  "The base's word counted: the change was judged as if it were still so. Findings may be there that vanish once it is applied.",
-		Why:     "Moving off IPVS and removing a Node are wanted, and a manifest that says so is no proof that it is so: else a change could bring its own excuse beside what it takes.",
+		Why:     "Moving off IPVS and removing a Node are wanted, and a manifest that says so is no proof that it is so: else a change could bring its own excuse together with what it takes.",
 		Fix:     "If it is meant, apply this part first, take a new snapshot as base, and then check the rest. If it is not, remove the object from the change: what the cluster fills in (a Node's status, an EndpointSlice) need not stand in a manifest.",
 		Since:   "0.2",
 		Refs:    []string{"https://securitylab.github.com/resources/github-actions-preventing-pwn-requests/"},

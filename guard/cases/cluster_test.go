@@ -2,7 +2,7 @@
 
 // Package cases holds the guard against what is known to have happened, on a real
 // kube-apiserver: each public report of the incident, each case that only looks like it,
-// each near miss of the rules; the cures, in whatever state the guard is; and the ways in
+// each near miss of the rules; the fixes, in whatever state the guard is; and the ways in
 // which guards have locked out those who wanted to help. It is made of tests alone.
 package cases
 
@@ -14,7 +14,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
-	"fmt"
 	"io"
 	"log"
 	"log/slog"
@@ -54,37 +53,12 @@ import (
 )
 
 // kinds are those of others that the cases hold: as little of them as an apiserver wants.
-var kinds = []struct{ group, version, kind, plural, scope string }{
-	{"metallb.io", "v1beta1", "IPAddressPool", "ipaddresspools", "Namespaced"},
-	{"metallb.io", "v1beta1", "L2Advertisement", "l2advertisements", "Namespaced"},
-	{"metallb.io", "v1beta2", "BGPPeer", "bgppeers", "Namespaced"},
-	{"cilium.io", "v2", "CiliumLoadBalancerIPPool", "ciliumloadbalancerippools", "Cluster"},
-	{"crd.projectcalico.org", "v1", "IPPool", "ippools", "Cluster"},
-	{"crd.projectcalico.org", "v1", "IPAMBlock", "ipamblocks", "Cluster"},
-	{"projectcalico.org", "v3", "IPPool", "ippools", "Cluster"},
-	{"network.kubesphere.io", "v1alpha2", "Eip", "eips", "Cluster"},
-	{"gateway.networking.k8s.io", "v1", "Gateway", "gateways", "Namespaced"},
-}
-
-func definitions() string {
-	var b strings.Builder
-	for _, k := range kinds {
-		approved := ""
-		if strings.HasSuffix(k.group, ".k8s.io") {
-			approved = `, annotations: {api-approved.kubernetes.io: "unapproved, for a test"}`
-		}
-		fmt.Fprintf(&b, `---
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: %[1]s.%[2]s%[6]s}
-spec:
-  group: %[2]s
-  names: {kind: %[3]s, plural: %[1]s, singular: %[4]s, listKind: %[3]sList}
-  scope: %[5]s
-  versions: [{name: %[7]s, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]
-`, k.plural, k.group, k.kind, strings.ToLower(k.kind), k.scope, approved, k.version)
-	}
-	return b.String()
+var kinds = []apiserver.Kind{
+	apiserver.IPAddressPool, apiserver.BGPPeer, apiserver.CiliumPool, apiserver.CalicoPool, apiserver.GatewayKind,
+	{Group: "metallb.io", Version: "v1beta1", Kind: "L2Advertisement", Plural: "l2advertisements"},
+	{Group: "crd.projectcalico.org", Version: "v1", Kind: "IPAMBlock", Plural: "ipamblocks", Cluster: true},
+	{Group: "projectcalico.org", Version: "v3", Kind: "IPPool", Plural: "ippools", Cluster: true},
+	{Group: "network.kubesphere.io", Version: "v1alpha2", Kind: "Eip", Plural: "eips", Cluster: true},
 }
 
 // apiCluster is a real apiserver, and the fixed place where it asks for a guard.
@@ -99,8 +73,7 @@ type apiCluster struct {
 func start(t *testing.T, flags ...string) *apiCluster {
 	t.Helper()
 	c := &apiCluster{Server: apiserver.Start(t, flags...), front: newFront(t)}
-	c.KubectlInput(definitions(), "apply", "--server-side", "-f", "-")
-	c.Kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+	c.Serve(kinds...)
 	var err error
 	if c.config, err = clientcmd.BuildConfigFromFlags("", c.Kubeconfig(apiserver.Admin)); err != nil {
 		t.Fatal(err)
@@ -118,7 +91,7 @@ func start(t *testing.T, flags ...string) *apiCluster {
 		t.Fatal(err)
 	}
 	c.mapper = restmapper.NewDiscoveryRESTMapper(served)
-	eventually(t, func() error { // made by the apiserver itself, a little after it is ready
+	apiserver.Eventually(t, func() error { // made by the apiserver itself, a little after it is ready
 		for _, x := range []string{"namespace/kube-system", "namespace/kube-public", "service/kubernetes", "servicecidr/kubernetes"} {
 			if _, err := c.KubectlAs(apiserver.Admin, "", "get", x); err != nil {
 				return err
@@ -134,17 +107,6 @@ func (c *apiCluster) with(t *testing.T) *apiCluster {
 	d := *c
 	d.Server = c.With(t)
 	return &d
-}
-
-func eventually(t *testing.T, try func() error) {
-	t.Helper()
-	var err error
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		if err = try(); err == nil {
-			return
-		}
-	}
-	t.Fatal(err)
 }
 
 // resource is where objects of an object's kind are.
@@ -363,7 +325,7 @@ func serve(t *testing.T, o server.Options) (end func(), err error) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- server.Run(ctx, o) }()
-	eventually(t, func() error {
+	apiserver.Eventually(t, func() error {
 		select {
 		case err = <-ended:
 			return nil

@@ -93,7 +93,7 @@ func networkFirst(t *testing.T, c *apiCluster, _ string) {
 }
 
 // ownObjects: https://github.com/kyverno/kyverno/issues/235, and 16177 again. Everything of
-// the webhook's own is made, changed and made anew while it refuses what it is asked.
+// the webhook's own is made, changed and made again while it refuses what it is asked.
 func ownObjects(t *testing.T, c *apiCluster, rest string) {
 	c.KubectlInput(rest, "apply", "-f", "-")
 	c.KubectlInput(rest, "apply", "--server-side", "--force-conflicts", "-f", "-")
@@ -113,7 +113,7 @@ func ownObjects(t *testing.T, c *apiCluster, rest string) {
 	c.KubectlInput(slice, controller, "apply", "-f", "-")
 	c.KubectlInput(strings.Replace(slice, "10.244.1.7", "10.244.1.8", 1), controller, "replace", "-f", "-")
 	c.Kubectl("patch", "validatingwebhookconfiguration", "whohas-guard", "--type=json", "-p", `[{"op":"add","path":"/webhooks/0/clientConfig/caBundle","value":""}]`)
-	// Made anew from nothing, the Services first.
+	// Made again from nothing, the Services first.
 	c.Kubectl("-n", ns, "delete", "service", "whohas-guard", "whohas-guard-metrics")
 	c.Kubectl("-n", ns, "delete", "deployment", "whohas-guard", "--cascade=background")
 	c.KubectlInput(rest, "apply", "-f", "-")

@@ -8,11 +8,13 @@ import (
 	"strings"
 	"testing"
 
+	"whohas/testkit/apiserver"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// caseLabel tells whose policy is bound to a Service. An apiserver reads policies anew
+// caseLabel tells whose policy is bound to a Service. An apiserver reads policies again
 // once a second: with each case's own bound to that case, all can stand there at once.
 const caseLabel = "case"
 
@@ -53,7 +55,7 @@ func (c *apiCluster) ask(t *testing.T, x *trial, r *row) {
 	ctx := t.Context()
 	s := &stage{apiCluster: c}
 	defer s.strike(ctx, t, x.name)
-	eventually(t, func() error { // its policy is in force
+	apiserver.Eventually(t, func() error { // its policy is in force
 		probe, err := decode(fmt.Sprintf(canary, x.label()))
 		if err != nil {
 			return err

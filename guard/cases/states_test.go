@@ -59,7 +59,7 @@ func (c *apiCluster) broken(t *testing.T, dir string, how func(*hook, *testing.T
 	t.Helper()
 	h := newHook(t)
 	c.webhook(t, c.configuration(t, dir, h.server.URL, h.bundle()))
-	eventually(t, func() error { // it is asked
+	apiserver.Eventually(t, func() error { // it is asked
 		if err := c.harm(t.Context(), "192.168.10.114"); h.drain() == 0 {
 			return errors.Join(errors.New("nobody asks"), err)
 		}
@@ -81,7 +81,7 @@ func (c *apiCluster) webhook(t *testing.T, text string) {
 
 // open waits until nobody guards any more.
 func (c *apiCluster) open(t *testing.T) {
-	eventually(t, func() error { return c.harm(context.Background(), "192.168.10.114") })
+	apiserver.Eventually(t, func() error { return c.harm(context.Background(), "192.168.10.114") })
 }
 
 // standGuard runs a guard until the test ends.
@@ -100,7 +100,7 @@ func (c *apiCluster) cutOff(t *testing.T) {
 }
 
 // askedAboutEverything is a webhook without conditions: with those of deploy/ a guard is
-// not even asked about a cure.
+// not even asked about a fix.
 func (c *apiCluster) askedAboutEverything(t *testing.T) {
 	t.Helper()
 	c.webhook(t, c.configuration(t, "overlays/fail-closed", c.front.server.URL, c.front.authority(), func(w *admission.ValidatingWebhook) { w.MatchConditions = nil }))
@@ -174,7 +174,7 @@ func (c *apiCluster) loseAllParameters(t *testing.T) {
 	c.refuses(t, "192.168.10.114", "")
 }
 
-// literalOfOldNodes: what the policy was made of is guarded on, until it is made anew.
+// literalOfOldNodes: what the policy was made of is guarded on, until it is made again.
 func (c *apiCluster) literalOfOldNodes(t *testing.T) {
 	t.Helper()
 	c.policy(t, c.printed(t, "--form", "literal", "--fail-closed"))
@@ -232,7 +232,7 @@ func (c *apiCluster) heardOfPolicies(t *testing.T) {
 	name := "witness-" + strings.ToLower(rand.Text())
 	c.KubectlInput(fmt.Sprintf(witness, name), "apply", "--server-side", "-f", "-")
 	defer c.Kubectl("delete", policies, name)
-	eventually(t, func() error {
+	apiserver.Eventually(t, func() error {
 		if _, err := c.KubectlAs(apiserver.Admin, "", "create", "configmap", name, "--dry-run=server"); err == nil {
 			return errors.New("not in force")
 		}

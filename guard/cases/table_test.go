@@ -24,7 +24,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-var update = flag.Bool("update", false, "write docs/guard-cases.md anew")
+var update = flag.Bool("update", false, "write docs/guard-cases.md again")
 
 const (
 	page         = "../../docs/guard-cases.md"

@@ -77,7 +77,7 @@ func TestEnsure(t *testing.T) {
 		t.Errorf("another name: %v", third.DNSNames)
 	}
 
-	// Somebody has applied the configuration anew, without an authority.
+	// Somebody has applied the configuration again, without an authority.
 	c, _ := client.AdmissionregistrationV1().ValidatingWebhookConfigurations().Get(context.Background(), "whohas-guard", metav1.GetOptions{})
 	c.Webhooks[1].ClientConfig.CABundle, c.Webhooks[0].ClientConfig.CABundle = nil, nil
 	if _, err := client.AdmissionregistrationV1().ValidatingWebhookConfigurations().Update(context.Background(), c, metav1.UpdateOptions{}); err != nil {

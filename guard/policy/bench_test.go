@@ -36,7 +36,7 @@ func BenchmarkWrite(b *testing.B) {
 				service *core.Service
 			}{
 				{"claims", service(b, `{"spec":{"externalIPs":["10.200.0.1"],"ports":[{"port":80}]}}`)},
-				{"plain", service(b, cured)},
+				{"plain", service(b, fixed)},
 			} {
 				b.Run(fmt.Sprintf("%s/%d/%s", form, n, sort.name), func(b *testing.B) { measure(b, s, sort.service) })
 			}

@@ -52,8 +52,8 @@ var verdicts = []struct {
 	{"kube-vip and zeros", "", `{"metadata":{"name":"web","namespace":"demo","annotations":{"kube-vip.io/loadbalancerIPs":"192.168.010.115"}},"spec":{"type":"LoadBalancer"}}`, "WH208", "WH208"},
 	{"a placeholder", "", `{"metadata":{"name":"web","namespace":"demo","annotations":{"metallb.io/loadBalancerIPs":"${VIP}"}},"spec":{"type":"LoadBalancer"}}`, "", ""},
 
-	{"the cure", `{"spec":{"externalIPs":["192.168.10.114"],"ports":[{"port":22}]}}`, `{"spec":{"ports":[{"port":22}]}}`, "", ""},
-	{"half of the cure", `{"spec":{"externalIPs":["192.168.10.114","192.168.10.115"],"ports":[{"port":22}]}}`, `{"spec":{"externalIPs":["192.168.10.115"],"ports":[{"port":22}]}}`, "", ""},
+	{"the fix", `{"spec":{"externalIPs":["192.168.10.114"],"ports":[{"port":22}]}}`, `{"spec":{"ports":[{"port":22}]}}`, "", ""},
+	{"half of the fix", `{"spec":{"externalIPs":["192.168.10.114","192.168.10.115"],"ports":[{"port":22}]}}`, `{"spec":{"externalIPs":["192.168.10.115"],"ports":[{"port":22}]}}`, "", ""},
 	{"an old conflict, unchanged", `{"spec":{"externalIPs":["192.168.10.114"],"ports":[{"port":22}]}}`, `{"metadata":{"name":"web","namespace":"demo","labels":{"a":"b"}},"spec":{"externalIPs":["192.168.10.114"],"ports":[{"port":22},{"port":80}]}}`, "", ""},
 	{"an old conflict and a new one", `{"spec":{"externalIPs":["192.168.10.114"],"ports":[{"port":22}]}}`, `{"spec":{"externalIPs":["192.168.10.114","192.168.10.115"],"ports":[{"port":22}]}}`, "WH101", "WH101"},
 	{"an old form", `{"spec":{"externalIPs":["10.0.0.01"]}}`, `{"spec":{"externalIPs":["10.0.0.01"],"ports":[{"port":81}]}}`, "", ""},

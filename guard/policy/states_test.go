@@ -35,7 +35,7 @@ import (
 	"whohas/snapshot"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files again")
 
 // TestGolden: each form as it is printed.
 func TestGolden(t *testing.T) {
@@ -66,7 +66,7 @@ func TestGolden(t *testing.T) {
 
 const (
 	claimed = `{"spec":{"externalIPs":["192.168.10.114"],"ports":[{"port":22}]}}`
-	cured   = `{"spec":{"ports":[{"port":22}]}}`
+	fixed   = `{"spec":{"ports":[{"port":22}]}}`
 )
 
 // TestNeverMatched: what stands between an operator and the repair, or is none of the
@@ -78,27 +78,27 @@ func TestNeverMatched(t *testing.T) {
 		bad := service(t, claimed)
 		for name, err := range map[string]error{
 			"delete":         s.send(admission.Delete, "services", "", "Service", bad, nil),
-			"a Node":         s.send(admission.Update, "nodes", "", "Node", service(t, cured), bad),
-			"a Node's":       s.send(admission.Update, "nodes", "status", "Node", service(t, cured), bad),
+			"a Node":         s.send(admission.Update, "nodes", "", "Node", service(t, fixed), bad),
+			"a Node's":       s.send(admission.Update, "nodes", "status", "Node", service(t, fixed), bad),
 			"a Pod":          s.send(admission.Create, "pods", "", "Pod", nil, bad),
-			"the Service's":  s.send(admission.Update, "services", "proxy", "Service", service(t, cured), bad),
-			"a lease":        s.send(admission.Update, "leases", "", "Lease", service(t, cured), bad),
+			"the Service's":  s.send(admission.Update, "services", "proxy", "Service", service(t, fixed), bad),
+			"a lease":        s.send(admission.Update, "leases", "", "Lease", service(t, fixed), bad),
 			"unchanged":      s.send(admission.Update, "services", "", "Service", bad, bad),
-			"the cure":       s.send(admission.Update, "services", "", "Service", bad, service(t, cured)),
-			"a status cured": s.send(admission.Update, "services", "status", "Service", bad, service(t, cured)),
+			"the fix":        s.send(admission.Update, "services", "", "Service", bad, service(t, fixed)),
+			"a status fixed": s.send(admission.Update, "services", "status", "Service", bad, service(t, fixed)),
 		} {
 			if err != nil {
 				t.Errorf("%s: %s: %v", form, name, err)
 			}
 		}
-		if s.send(admission.Update, "services", "status", "Service", service(t, cured), service(t, claimed)) == nil {
+		if s.send(admission.Update, "services", "status", "Service", service(t, fixed), service(t, claimed)) == nil {
 			t.Errorf("%s: a claim through the status passes", form)
 		}
 	}
 }
 
 // TestParametersMissing: without its parameters a policy lets everything pass, the
-// cure first of all, and says so nowhere: the audit does.
+// fix first of all, and says so nowhere: the audit does.
 func TestParametersMissing(t *testing.T) {
 	w := incident(t, dataplane.IPVS)
 	never := func(resource string) func(*fake.Clientset) {
@@ -125,7 +125,7 @@ func TestParametersMissing(t *testing.T) {
 			client := fake.NewClientset(clusterObjects(m, nil)...)
 			tt.fault(client)
 			s := serve(t, client)
-			for _, write := range []struct{ before, after string }{{claimed, cured}, {claimed, claimed}, {cured, cured}, {cured, claimed}} {
+			for _, write := range []struct{ before, after string }{{claimed, fixed}, {claimed, claimed}, {fixed, fixed}, {fixed, claimed}} {
 				if err := s.write(context.Background(), service(t, write.before), service(t, write.after), anybody); err != nil {
 					t.Errorf("%s -> %s: %v", write.before, write.after, err)
 				}
@@ -146,8 +146,8 @@ func TestParameterDeleted(t *testing.T) {
 		t.Fatal(err)
 	}
 	within(t, func() bool { return s.write(ctx, nil, service(t, claimed), anybody) == nil })
-	if err := s.write(ctx, service(t, claimed), service(t, cured), anybody); err != nil {
-		t.Errorf("the cure: %v", err)
+	if err := s.write(ctx, service(t, claimed), service(t, fixed), anybody); err != nil {
+		t.Errorf("the fix: %v", err)
 	}
 }
 
@@ -282,7 +282,7 @@ func TestLargest(t *testing.T) {
 	if got := refusedFor(t, s.write(ctx, nil, service(t, `{"spec":{"externalIPs":["10.100.14.209"]}}`), anybody)); !strings.Contains(got, "node-2999") {
 		t.Errorf("refused for %q", got)
 	}
-	for _, text := range []string{`{"spec":{"externalIPs":["10.100.15.1"]}}`, cured} {
+	for _, text := range []string{`{"spec":{"externalIPs":["10.100.15.1"]}}`, fixed} {
 		if err := s.write(ctx, nil, service(t, text), anybody); err != nil {
 			t.Errorf("%s: %v", text, err)
 		}

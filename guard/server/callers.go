@@ -53,7 +53,7 @@ func (c Callers) readable() error {
 	return nil
 }
 
-// config has certificates asked for. The authorities are read anew with each connection:
+// config has certificates asked for. The authorities are read again with each connection:
 // they are exchanged now and then.
 func (c Callers) config(base *tls.Config) *tls.Config {
 	if c.CA == "" {

@@ -26,7 +26,8 @@ func plain(t *testing.T, wrap func(http.RoundTripper) http.RoundTripper) *guarde
 	g := &guarded{Server: apiserver.Start(t), t: t, dir: t.TempDir(), at: port.Keep(t), wrap: wrap}
 	server.Certify(t, g.dir)
 	g.metrics, g.health = port.Keep(t), port.Keep(t)
-	g.KubectlInput(nodes+"---"+proxy+"---"+installation+"---"+poolCRD, "apply", "-f", "-")
+	g.KubectlInput(nodes+"---"+proxy+"---"+installation, "apply", "-f", "-")
+	g.Serve(apiserver.IPAddressPool, apiserver.ClusterReportKind)
 	g.KubectlInput(nodes, "apply", "--server-side", "--force-conflicts", "--subresource=status", "-f", "-")
 	g.run()
 	return g

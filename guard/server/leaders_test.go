@@ -48,15 +48,6 @@ apiVersion: v1
 kind: Node
 metadata: {name: cdev01}
 status: {addresses: [{type: InternalIP, address: 192.168.10.114}]}
----
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: clusterreports.openreports.io}
-spec:
-  group: openreports.io
-  names: {kind: ClusterReport, plural: clusterreports, singular: clusterreport, listKind: ClusterReportList}
-  scope: Cluster
-  versions: [{name: v1alpha1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]
 `
 
 // leader is as much of a process as writes.
@@ -112,8 +103,8 @@ func (c *counter) reached(n int) bool {
 // is new, once, and do not write over one another.
 func TestTwoLeaders(t *testing.T) {
 	s := apiserver.Start(t)
+	s.Serve(apiserver.ClusterReportKind)
 	s.KubectlInput(cluster, "apply", "-f", "-")
-	s.Kubectl("wait", "--for=condition=Established", "crd/clusterreports.openreports.io")
 	s.KubectlInput(cluster, "apply", "--server-side", "--force-conflicts", "-f", "-")
 	s.Kubectl("patch", "node", "cdev01", "--subresource=status", "--type=merge", "-p", `{"status":{"addresses":[{"type":"InternalIP","address":"192.168.10.114"}]}}`)
 	cfg, err := clientcmd.BuildConfigFromFlags("", s.Kubeconfig(apiserver.Admin))

@@ -91,26 +91,6 @@ webhooks:
   - {apiGroups: [metallb.io], apiVersions: ["*"], operations: [CREATE, UPDATE], resources: [ipaddresspools]}
 `
 
-const poolCRD = `
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: ipaddresspools.metallb.io}
-spec:
-  group: metallb.io
-  names: {kind: IPAddressPool, plural: ipaddresspools, singular: ipaddresspool, listKind: IPAddressPoolList}
-  scope: Namespaced
-  versions: [{name: v1beta1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]
----
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: clusterreports.openreports.io}
-spec:
-  group: openreports.io
-  names: {kind: ClusterReport, plural: clusterreports, singular: clusterreport, listKind: ClusterReportList}
-  scope: Cluster
-  versions: [{name: v1alpha1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]
-`
-
 const tomcat = `
 apiVersion: v1
 kind: Service
@@ -148,9 +128,9 @@ func start(t *testing.T, failurePolicy string) *guarded {
 	g := &guarded{t: t, dir: t.TempDir(), at: port.Keep(t), secret: "whohas-guard-cert"}
 	g.Server = apiserver.Start(t, g.introduce()...)
 	g.metrics, g.health = port.Keep(t), port.Keep(t)
-	g.KubectlInput(nodes+"---"+proxy+"---"+installation+"---"+poolCRD, "apply", "-f", "-")
+	g.KubectlInput(nodes+"---"+proxy+"---"+installation, "apply", "-f", "-")
 	g.KubectlInput(nodes, "apply", "--server-side", "--force-conflicts", "--subresource=status", "-f", "-")
-	g.Kubectl("wait", "--for=condition=Established", "crd/ipaddresspools.metallb.io", "crd/clusterreports.openreports.io")
+	g.Serve(apiserver.IPAddressPool, apiserver.ClusterReportKind)
 	g.KubectlInput(fmt.Sprintf(configuration, failurePolicy, g.port()), "apply", "-f", "-")
 	g.run()
 	return g
@@ -273,7 +253,7 @@ func (g *guarded) refused(stdin string, why []string, args ...string) {
 	}
 }
 
-// TestServe: the incident cannot be made by whatever way, the cure always passes, and
+// TestServe: the incident cannot be made by whatever way, the fix always passes, and
 // what is wrong past the webhook is told.
 func TestServe(t *testing.T) {
 	g := start(t, "Fail")

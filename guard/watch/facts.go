@@ -15,7 +15,7 @@ import (
 // change all the time, and few facts with them.
 const pause = time.Second
 
-// Infer draws the facts anew whenever what they are drawn from has changed, until ctx is
+// Infer draws new facts whenever what they are drawn from has changed, until ctx is
 // over.
 func (w *Watch) Infer(ctx context.Context) {
 	for {

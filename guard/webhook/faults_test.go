@@ -23,14 +23,14 @@ import (
 	authentication "k8s.io/api/authentication/v1"
 )
 
-// right asks for the incident and for its cure: after any fault both are answered as ever.
+// right asks for the incident and for its fix: after any fault both are answered as ever.
 func right(t *testing.T, h http.Handler) {
 	t.Helper()
 	if code, answer := post(t, h, review("CREATE", service(stolen, ""), "")); code != http.StatusOK || answer.Response.Allowed {
 		t.Errorf("the incident: status %d, %+v", code, answer.Response)
 	}
 	if code, answer := post(t, h, review("UPDATE", service(clean, ""), service(stolen, ""))); code != http.StatusOK || !answer.Response.Allowed {
-		t.Errorf("the cure: status %d, %+v", code, answer.Response)
+		t.Errorf("the fix: status %d, %+v", code, answer.Response)
 	}
 }
 
@@ -149,7 +149,7 @@ func TestLargeObjects(t *testing.T) {
 			t.Fatalf("status %d, %+v", code, answer.Response)
 		}
 		if code, answer := post(t, h, review("UPDATE", service(clean, ballast), service(stolen, ballast))); code != http.StatusOK || !answer.Response.Allowed {
-			t.Fatalf("the cure: status %d, %+v", code, answer.Response)
+			t.Fatalf("the fix: status %d, %+v", code, answer.Response)
 		}
 	}
 	runtime.GC()

@@ -108,7 +108,7 @@ func TestAnswers(t *testing.T) {
 	}{
 		{name: "the incident", review: review("CREATE", service(stolen, ""), ""), outcome: webhook.Refused, says: "192.168.10.114"},
 		{name: "a Service without a claim", review: review("CREATE", service(clean, ""), ""), allowed: true, outcome: webhook.Allowed},
-		{name: "the cure", review: review("UPDATE", service(clean, ""), service(stolen, "")), allowed: true, outcome: webhook.Allowed},
+		{name: "the fix", review: review("UPDATE", service(clean, ""), service(stolen, "")), allowed: true, outcome: webhook.Allowed},
 		{name: "an old conflict, and something else changes", review: review("UPDATE", service(stolen, `,"labels":{"a":"b"}`), service(stolen, "")), allowed: true, outcome: webhook.Allowed},
 		{name: "deletion", review: review("DELETE", "", service(stolen, "")), allowed: true, outcome: webhook.Allowed},
 		{name: "an annotation by somebody who may not", review: review("CREATE", service(stolen, allow), ""),

@@ -356,8 +356,7 @@ func (a *applying) verify(ctx context.Context, cfg *rest.Config, withdrawn withd
 // again after an error (bird doc: error wait time 60, 300).
 const meshLimit = 6 * time.Minute
 
-// mesh waits for the sessions that the theft has cost this host, and for their tunnel
-// routes.
+// mesh waits until the BGP sessions and tunnel routes that this host lost are back.
 func (a *applying) mesh(ctx context.Context) {
 	lost := a.lost()
 	if len(lost) == 0 {

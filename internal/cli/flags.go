@@ -64,7 +64,7 @@ func (in *inputs) effective(live bool) error {
 	case in.complete && !files:
 		return console.WithHint(errors.New("--complete without files"), "it is about the files of -f, -k and --bundle; of a live cluster it is known")
 	case c != "" && !live:
-		return console.WithHint(fmt.Errorf("--%s beside files: no cluster is read", c), "--live reads it, too")
+		return console.WithHint(fmt.Errorf("--%s with files: no cluster is read", c), "--live reads one as well")
 	case in.flags.Changed("client-key") != in.flags.Changed("client-certificate"):
 		return console.WithHint(errors.New("--client-key and --client-certificate: one without the other"), "a key proves a certificate, and is not used without")
 	case in.flags.Changed("namespace") && !live && !files:

@@ -59,7 +59,7 @@ func (e *env) guardPolicyCommand() *cobra.Command {
 	f := &guardPolicyFlags{}
 	cmd := &cobra.Command{
 		Use:   "policy",
-		Short: "The guard as a ValidatingAdmissionPolicy: inside the apiserver, with no program beside it",
+		Short: "The guard as a ValidatingAdmissionPolicy: inside the apiserver, with no program of its own to run",
 		Long: `Policy writes a ValidatingAdmissionPolicy and its binding (Kubernetes 1.31 and
 newer), named whohas-guard, which refuse a Service that takes the address of a
 node, the control plane, a tunnel or a reserved address: in spec.externalIPs, in
@@ -70,7 +70,7 @@ policy cannot be evaluated, unless --fail-closed says otherwise.
 Where the policy has the addresses from (--form; chosen by the cluster's size):
   node-params  each Node is a parameter: follows nodes that join, with nothing
                that keeps it; for up to a few dozen nodes
-  literal      in the policy itself: up to about 3,000 addresses; print it anew
+  literal      in the policy itself: up to about 3,000 addresses; print it again
                when they change. Alone can fail closed, and be a file of the apiserver
   map-param    in the ConfigMap whohas-addresses, which the guard's controller keeps
 

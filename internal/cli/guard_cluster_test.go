@@ -5,13 +5,13 @@ package cli
 import (
 	"strings"
 	"testing"
-	"time"
 
+	"whohas/testkit/apiserver"
 	realserver "whohas/testkit/apiserver"
 )
 
 // TestGuardPolicyInACluster applies what the command prints to a real kube-apiserver:
-// each form refuses the incident, by whatever way it comes, and lets the cure pass.
+// each form refuses the incident, by whatever way it comes, and lets the fix pass.
 func TestGuardPolicyInACluster(t *testing.T) {
 	s := realserver.Start(t)
 	for _, ns := range []string{"demo", "whohas-system"} {
@@ -35,7 +35,7 @@ func TestGuardPolicyInACluster(t *testing.T) {
 
 			// An old conflict: made while the guard was off.
 			s.Kubectl("delete", "validatingadmissionpolicybinding", "whohas-guard")
-			eventually(t, func() error {
+			apiserver.Eventually(t, func() error {
 				_, err := s.KubectlAs(realserver.Admin, "", "-n", "demo", "patch", "service", "web", "--type=merge", "-p", `{"spec":{"externalIPs":["192.168.10.114"]}}`)
 				return err
 			})
@@ -59,12 +59,12 @@ spec:
   ports: [{port: 80}]
 `
 
-// refuses waits until the apiserver has learned of the policy: it reads policies anew
+// refuses waits until the apiserver has learned of the policy: it reads policies again
 // every second.
 func refuses(t *testing.T, s *realserver.Server, args ...string) {
 	t.Helper()
 	var heard string
-	eventually(t, func() error {
+	apiserver.Eventually(t, func() error {
 		out, err := s.KubectlAs(realserver.Admin, "", args...)
 		if err == nil {
 			return errPassed(out)
@@ -80,14 +80,3 @@ func refuses(t *testing.T, s *realserver.Server, args ...string) {
 type errPassed string
 
 func (e errPassed) Error() string { return "passed: " + string(e) }
-
-func eventually(t *testing.T, try func() error) {
-	t.Helper()
-	var err error
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		if err = try(); err == nil {
-			return
-		}
-	}
-	t.Fatal(err)
-}

@@ -10,7 +10,7 @@ import (
 )
 
 // hurried is the niceness of a diagnosis and a repair. In the outage a node may be busy
-// with what fails and begins anew all the time, and somebody waits for the answer.
+// with what fails and starts again all the time, and somebody waits for the answer.
 const hurried = -10
 
 // hurry asks for this process to be preferred, where root asks. The kernel keeps

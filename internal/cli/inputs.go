@@ -40,7 +40,7 @@ func (in *inputs) register(flags *pflag.FlagSet) {
 	flags.BoolVarP(&in.recursive, "recursive", "R", false, "read the folders of -f with everything below them")
 	flags.StringArrayVarP(&in.kustomize, "kustomize", "k", nil, "folder with a kustomization (as kubectl)")
 	flags.StringArrayVar(&in.bundles, "bundle", nil, "a snapshot, or a dump: kubectl get -o json|yaml, kubectl cluster-info dump (file or folder)")
-	flags.BoolVar(&in.live, "live", false, "read the current kubectl context beside the files")
+	flags.BoolVar(&in.live, "live", false, "read the current kubectl context in addition to the files")
 	flags.DurationVar(&in.timeout, "timeout", time.Minute, "bounds the whole run")
 	flags.StringVar(&in.memory, "memory", defaultMemory, "bounds what is kept of everything that is read, like 1Gi")
 	flags.StringSliceVar(&in.require, "require", nil, "exit 2 unless these were read: nodes, services, hosts, proxy-mode")

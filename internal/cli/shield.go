@@ -65,7 +65,7 @@ stand, or not all of it; 2 it could not work.`,
 	flags := cmd.Flags()
 	f.register(flags, repairTimeout)
 	flags.Lookup("timeout").Usage = "bounds what is read"
-	flags.BoolVar(&f.apply, "apply", false, "put the rules; those that stand beside stay")
+	flags.BoolVar(&f.apply, "apply", false, "put the rules; others that are there already stay")
 	flags.BoolVar(&f.remove, "remove", false, "take the rules of every shield on this host")
 	flags.BoolVar(&f.status, "status", false, "say what stands, and nothing else")
 	flags.BoolVar(&f.watch, "watch", false, "put the rules and stay: put them again, and take them at once where the host becomes an address's owner")

@@ -58,7 +58,7 @@ func (e *env) root() *cobra.Command {
 takes somebody else's address, and an audit of what is wrong all the same. deploy/ holds
 what a cluster runs it with; docs/guard-install.md says how.
 
-The guard as a policy, inside the apiserver and with no program beside it, is written by
+The guard as a policy, inside the apiserver without a program to run, is written by
 "whohas guard policy".`,
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,

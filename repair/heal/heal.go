@@ -37,7 +37,7 @@
 //     and on a busy node syncs have been seen 52 seconds apart.
 //
 // A sync that puts the address back shows that kube-proxy's cache still has the
-// claim, and the time begins anew.
+// claim, and the time starts again.
 package heal
 
 import (

@@ -268,7 +268,7 @@ func TestInterruptedBefore(t *testing.T) {
 	})
 }
 
-// TestDeviceGoes: kube-proxy --cleanup deletes the device, the next one makes it anew.
+// TestDeviceGoes: kube-proxy --cleanup deletes the device, the next one makes it again.
 func TestDeviceGoes(t *testing.T) {
 	netns.Inside(t, func() {
 		n, b := newNode(t), newBench(t)

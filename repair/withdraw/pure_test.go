@@ -141,7 +141,7 @@ func TestLocate(t *testing.T) {
 		{"ingress gone", `{"status":{"loadBalancer":{"ingress":[{"hostname":"b"}]}}}`, ingress("0", "b"), "", absent},
 		{"text", `{"metadata":{"annotations":{"metallb.io/loadBalancerIPs":"a, b"}}}`, text(annotated, "a, b", "b"), `metadata.annotations["metallb.io/loadBalancerIPs"]`, inPlace},
 		{"text without it", `{"metadata":{"annotations":{"metallb.io/loadBalancerIPs":"b"}}}`, text(annotated, "a, b", "b"), "", absent},
-		{"text written anew", `{"metadata":{"annotations":{"metallb.io/loadBalancerIPs":"b,a"}}}`, text(annotated, "a, b", "b"), `metadata.annotations["metallb.io/loadBalancerIPs"]`, elsewhere},
+		{"text written again", `{"metadata":{"annotations":{"metallb.io/loadBalancerIPs":"b,a"}}}`, text(annotated, "a, b", "b"), `metadata.annotations["metallb.io/loadBalancerIPs"]`, elsewhere},
 		{"another text", `{"spec":{"loadBalancerIP":"c"}}`, text("/spec/loadBalancerIP", "a", ""), "", absent},
 	} {
 		field, how := locate(object(t, c.obj), c.edit)

@@ -173,7 +173,7 @@ func TestRealServer(t *testing.T) {
 		{"status", status},
 		{"group with versions", grouped},
 		{"verify", verify},
-		{"made anew", madeAnew}, // the last one: it deletes the Service
+		{"made again", madeAgain}, // the last one: it deletes the Service
 	} {
 		t.Run(test.name, func(t *testing.T) { test.do(c.with(t)) })
 	}
@@ -218,7 +218,7 @@ func thereAndBack(c cluster) {
 	}
 }
 
-// theOnlyOne: the server drops an empty list, and the way back has to make it anew.
+// theOnlyOne: the server drops an empty list, and the way back has to make it again.
 func theOnlyOne(c cluster) {
 	before := `["` + stolen + `"]`
 	c.addresses(before)
@@ -358,31 +358,10 @@ func status(c cluster) {
 	c.patch(`[{"op":"replace","path":"/spec/type","value":"ClusterIP"}]`)
 }
 
-const pools = `
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: ipaddresspools.metallb.io}
-spec:
-  group: metallb.io
-  names: {kind: IPAddressPool, plural: ipaddresspools, singular: ipaddresspool, listKind: IPAddressPoolList}
-  scope: Namespaced
-  versions: [{name: v1beta1, served: true, storage: true, schema: &any {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]
----
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: bgppeers.metallb.io}
-spec:
-  group: metallb.io
-  names: {kind: BGPPeer, plural: bgppeers, singular: bgppeer, listKind: BGPPeerList}
-  scope: Namespaced
-  versions: [{name: v1beta2, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]
-`
-
 // grouped: the group's preferred version does not have this kind, as in MetalLB.
 func grouped(c cluster) {
 	t := c.t
-	c.KubectlInput(pools, "apply", "-f", "-")
-	c.Kubectl("wait", "--for=condition=Established", "crd/ipaddresspools.metallb.io", "crd/bgppeers.metallb.io")
+	c.Serve(apiserver.IPAddressPool, apiserver.BGPPeer)
 	c.KubectlInput("apiVersion: metallb.io/v1beta1\nkind: IPAddressPool\nmetadata: {name: lab, namespace: demo}\nspec: {addresses: [198.51.100.0/24, 192.168.10.112-192.168.10.120]}\n", "create", "-f", "-")
 	pool := func() string {
 		t.Helper()
@@ -437,7 +416,7 @@ func verify(c cluster) {
 	var told []string
 	v, err = withdraw.Verify(ctx, withdraw.VerifyOptions{Config: c.config, Withdrawals: []repair.Withdrawal{external(0)}, Every: 50 * time.Millisecond, Tell: func(e withdraw.Event) {
 		told = append(told, e.On.String()+" "+e.Text)
-		switch e.Text { // each cure comes when its trouble has been told
+		switch e.Text { // each fix comes when its trouble has been told
 		case "is not Ready":
 			c.addresses(`["` + other + `"]`)
 		case "192.168.10.114 of spec.externalIPs[0] (Service demo/tomcat) is gone":
@@ -454,7 +433,7 @@ func verify(c cluster) {
 		"Node cdev02 is Ready")
 }
 
-func madeAnew(c cluster) {
+func madeAgain(c cluster) {
 	t := c.t
 	c.addresses(`["` + stolen + `","` + other + `"]`)
 	undo := filepath.Join(t.TempDir(), "undo.json")
@@ -465,18 +444,18 @@ func madeAnew(c cluster) {
 		t.Errorf("the Service is gone: %v", err)
 	}
 	c.KubectlInput("apiVersion: v1\nkind: Service\nmetadata: {name: tomcat, namespace: demo}\nspec: {ports: [{port: 80}]}\n", "create", "-f", "-")
-	if _, err := c.undo(undo); err == nil || !strings.Contains(err.Error(), "made anew") {
+	if _, err := c.undo(undo); err == nil || !strings.Contains(err.Error(), "made again") {
 		t.Errorf("the Service is another one: %v", err)
 	}
 	c.want(".spec.externalIPs", "")
 
 	// The same between the reading and the patch.
 	c.addresses(`["` + stolen + `"]`)
-	anew := beforePatch(c.config, func() {
+	again := beforePatch(c.config, func() {
 		c.Kubectl("-n", "demo", "delete", "service", "tomcat")
 		c.KubectlInput("apiVersion: v1\nkind: Service\nmetadata: {name: tomcat, namespace: demo}\nspec: {externalIPs: ["+stolen+"], ports: [{port: 80}]}\n", "create", "-f", "-")
 	})
-	out, _ = c.run(withdraw.Options{Config: anew, Withdrawals: []repair.Withdrawal{external(0)}, UndoFile: filepath.Join(t.TempDir(), "undo.json")})
+	out, _ = c.run(withdraw.Options{Config: again, Withdrawals: []repair.Withdrawal{external(0)}, UndoFile: filepath.Join(t.TempDir(), "undo.json")})
 	wantResults(t, out, withdraw.Changed)
 	c.want(".spec.externalIPs", `["`+stolen+`"]`)
 }

@@ -14,12 +14,12 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// undoTries is how often a change is read anew because somebody wrote between the
+// undoTries is how often a change is read again because somebody wrote between the
 // reading and the patch.
 const undoTries = 3
 
 // errReplaced is an object of the same name that is another one.
-var errReplaced = errors.New("it was deleted and made anew since: nothing is put back")
+var errReplaced = errors.New("it was deleted and made again since: nothing is put back")
 
 // Undo puts back what an undo file holds, the last change first. What is there
 // already stays as it is, so it may be called again; an object that is another one

@@ -8,7 +8,7 @@ import (
 )
 
 // Memory is what the streams of one run remember together, so that each small
-// file need not begin anew: equal strings. The zero value is ready; it is safe
+// file need not start again: equal strings. The zero value is ready; it is safe
 // for concurrent use and must not be copied.
 type Memory struct{ tables sync.Pool }
 

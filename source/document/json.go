@@ -212,7 +212,7 @@ func orElse(err, other error) error {
 	return other
 }
 
-// jsonWord reads a string; what is none is passed over.
+// jsonWord reads a string; any other value is passed over.
 func (d *decoder) jsonWord(into *string) (bool, error) {
 	if d.json.PeekKind() != '"' {
 		return false, nil

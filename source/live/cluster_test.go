@@ -50,21 +50,6 @@ func reads(tb testing.TB) snapshot.Reads {
 	return r
 }
 
-const crd = `
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: ipaddresspools.metallb.io}
-spec:
-  group: metallb.io
-  names: {kind: IPAddressPool, plural: ipaddresspools, singular: ipaddresspool, listKind: IPAddressPoolList}
-  scope: Namespaced
-  versions:
-  - name: v1beta1
-    served: true
-    storage: true
-    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
-`
-
 const pool = `
 apiVersion: metallb.io/v1beta1
 kind: IPAddressPool
@@ -153,10 +138,10 @@ func read(tb testing.TB, o live.Options) *snapshot.Snapshot {
 func TestRealServer(t *testing.T) {
 	server := apiserver.Start(t)
 	begun := time.Now().Add(-time.Second)
-	server.KubectlInput(crd+"---"+node+"---"+services(24)+"---"+proxyConfig, "apply", "-f", "-")
+	server.KubectlInput(node+"---"+services(24)+"---"+proxyConfig, "apply", "-f", "-")
 	server.Kubectl("create", "namespace", "demo")
 	server.KubectlInput(nodeStatus, "apply", "--server-side", "--subresource=status", "-f", "-")
-	server.Kubectl("wait", "--for=condition=Established", "crd/ipaddresspools.metallb.io")
+	server.Serve(apiserver.IPAddressPool)
 	server.KubectlInput(pool, "apply", "-f", "-")
 	server.KubectlInput(limitedMayReadServices, "apply", "-f", "-")
 	server.KubectlInput("apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: demo}\nspec: {hostNetwork: true, containers: [{name: c, image: x}]}", "apply", "-f", "-")

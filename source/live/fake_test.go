@@ -253,7 +253,7 @@ func TestExpired(t *testing.T) {
 			snapshot.Coverage{Source: "services", Status: snapshot.StatusRead, Count: 2, Complete: true}, "s1 s2",
 		},
 		{
-			"begins anew",
+			"starts again",
 			[]http.HandlerFunc{page("a", "s1", "old"), gone(""), page("b", "s1"), page("", "s2")},
 			[]string{"", "a", "", "b"},
 			snapshot.Coverage{Source: "services", Status: snapshot.StatusRead, Count: 2, Complete: true}, "s1 s2",

@@ -179,8 +179,7 @@ func testFollow(t *testing.T, broken bool) {
 	if w.now().First(classKind.Ref("", "wanted")) == nil || w.now().First(classKind.Ref("", "other")) != nil {
 		t.Error("of a kind without namespaces not the named one is followed")
 	}
-	server.KubectlInput(crd, "apply", "-f", "-")
-	server.Kubectl("wait", "--for=condition=Established", "crd/ipaddresspools.metallb.io")
+	server.Serve(apiserver.IPAddressPool)
 	server.KubectlInput(pool, "apply", "-f", "-")
 	same("a kind that is new")
 	server.Kubectl("delete", "crd", "ipaddresspools.metallb.io")

@@ -22,7 +22,7 @@ type listing struct {
 	target
 	count int
 	bad   int               // objects that could not be decoded
-	part  *snapshot.Builder // of the list under way: one that begins anew is thrown away
+	part  *snapshot.Builder // of the list under way: one that starts again is thrown away
 }
 
 // readAll lists all namespaces at once or, where that is forbidden, those that
@@ -89,7 +89,7 @@ func (l *listing) get(ctx context.Context, at string) error {
 
 // list reads a list page by page. A list whose token has expired goes on at
 // another moment, with the token that the server gives for that, or begins
-// anew; a second time it ends there.
+// again; a second time it ends there.
 func (l *listing) list(ctx context.Context, at string) error {
 	l.part = new(snapshot.Builder)
 	defer l.deliver()

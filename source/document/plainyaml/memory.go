@@ -23,7 +23,7 @@ type Memory struct {
 
 const slabSize = 64
 
-// forget lets the nodes of the last tree be made anew.
+// forget lets the nodes of the last tree be made again.
 func (m *Memory) forget() {
 	if m.made > 1<<14 { // of a giant
 		*m = Memory{String: m.String}

@@ -17,12 +17,12 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// What stands before a cure: an old conflict, made while nobody guarded.
+// What stands before a fix: an old conflict, made while nobody guarded.
 const (
 	claiming = `{apiVersion: v1, kind: Service, metadata: {name: %s, namespace: demo, labels: {tier: a}}, spec: {selector: {a: b},
   externalIPs: [192.168.10.114, 192.168.10.115], ports: [{name: a, port: 80}, {name: b, port: 22}]}}`
 	less      = `{apiVersion: v1, kind: Service, metadata: {name: %s, namespace: demo, labels: {tier: a}}, spec: {selector: {a: b}, externalIPs: [192.168.10.114], ports: [{name: a, port: 80}, {name: b, port: 22}]}}`
-	cured     = `{apiVersion: v1, kind: Service, metadata: {name: %s, namespace: demo, labels: {tier: a}}, spec: {selector: {a: b}, ports: [{name: a, port: 80}, {name: b, port: 22}]}}`
+	fixed     = `{apiVersion: v1, kind: Service, metadata: {name: %s, namespace: demo, labels: {tier: a}}, spec: {selector: {a: b}, ports: [{name: a, port: 80}, {name: b, port: 22}]}}`
 	balancing = `{apiVersion: v1, kind: Service, metadata: {name: %s, namespace: demo, annotations: {metallb.io/loadBalancerIPs: 192.168.10.115}},
   spec: {type: LoadBalancer, loadBalancerIP: 192.168.10.114, ports: [{port: 80}]}, status: {loadBalancer: {ingress: [{ip: 192.168.10.114}, {ip: 192.168.10.115}]}}}`
 	pool = `{apiVersion: metallb.io/v1beta1, kind: IPAddressPool, metadata: {name: %s, namespace: demo}, spec: {addresses: [192.168.10.112/29, 192.168.10.200/29]}}`
@@ -45,25 +45,25 @@ func longStatus() string {
 	return strings.Replace(balancing, "{ip: 192.168.10.115}]", "{ip: 192.168.10.115}, "+strings.Join(more, ", ")+"]", 1)
 }
 
-// cure is a write that takes a claim away, or leaves it as it is.
-type cure struct {
+// fix is a write that takes a claim away, or leaves it as it is.
+type fix struct {
 	name, before string
 	by           string // how before was written: "" by a PUT, "apply" or "server-side"
 	tool         bool   // it is kubectl's
 	do           func(ctx context.Context, c *apiCluster, o *unstructured.Unstructured) error
 }
 
-func cures() []cure {
-	return []cure{
+func fixes() []fix {
+	return []fix{
 		{name: "deleted", before: claiming, do: func(ctx context.Context, c *apiCluster, o *unstructured.Unstructured) error {
 			return (&stage{apiCluster: c}).take(ctx, o)
 		}},
 		{name: "field removed, merge patch", before: claiming, do: patched(types.MergePatchType, `{"spec":{"externalIPs":null}}`)},
 		{name: "field removed, strategic patch", before: claiming, do: patched(types.StrategicMergePatchType, `{"spec":{"externalIPs":null}}`)},
 		{name: "field removed, JSON patch", before: claiming, do: patched(types.JSONPatchType, `[{"op":"remove","path":"/spec/externalIPs"}]`)},
-		{name: "field removed, kubectl apply", before: claiming, by: "apply", tool: true, do: kubectl(cured, "apply", "-f", "-")},
-		{name: "field removed, kubectl replace", before: claiming, tool: true, do: kubectl(cured, "replace", "-f", "-")},
-		{name: "field removed, server-side apply", before: claiming, by: "server-side", tool: true, do: kubectl(cured, "apply", "--server-side", "-f", "-")},
+		{name: "field removed, kubectl apply", before: claiming, by: "apply", tool: true, do: kubectl(fixed, "apply", "-f", "-")},
+		{name: "field removed, kubectl replace", before: claiming, tool: true, do: kubectl(fixed, "replace", "-f", "-")},
+		{name: "field removed, server-side apply", before: claiming, by: "server-side", tool: true, do: kubectl(fixed, "apply", "--server-side", "-f", "-")},
 		{name: "list shorter, merge patch", before: claiming, do: patched(types.MergePatchType, `{"spec":{"externalIPs":["192.168.10.115"]}}`)},
 		{name: "list shorter, JSON patch", before: claiming, do: patched(types.JSONPatchType, `[{"op":"remove","path":"/spec/externalIPs/0"}]`)},
 		{name: "list shorter, kubectl apply", before: claiming, by: "apply", tool: true, do: kubectl(less, "apply", "-f", "-")},
@@ -117,8 +117,8 @@ type state struct {
 	name  string
 	early func(*apiCluster, *testing.T) // before the conflicts are made
 	enter func(*apiCluster, *testing.T) // its cleanups end it
-	stuck []string                      // cures that do not pass, which docs/ tells
-	asked bool                          // a guard is asked about the cures
+	stuck []string                      // fixes that do not pass, which docs/ tells
+	asked bool                          // a guard is asked about the fixes
 	tools bool                          // kubectl's ways of writing as well, which take their time
 }
 
@@ -134,7 +134,7 @@ func TestCures(t *testing.T) {
 	}
 }
 
-// survive makes conflicts, enters a state, and cures them.
+// survive makes conflicts, enters a state, and fixes them.
 func (c *apiCluster) survive(t *testing.T, s state) {
 	c.nodes(t)
 	if s.early != nil {
@@ -142,7 +142,7 @@ func (c *apiCluster) survive(t *testing.T, s state) {
 	}
 	sick := &stage{apiCluster: c}
 	t.Cleanup(func() { sick.strike(context.Background(), t, "conflicts") })
-	list := slices.DeleteFunc(cures(), func(x cure) bool { return x.tool && !s.tools })
+	list := slices.DeleteFunc(fixes(), func(x fix) bool { return x.tool && !s.tools })
 	var objects []*unstructured.Unstructured
 	for i, x := range list {
 		objects = append(objects, sick.conflict(t, x, fmt.Sprintf("sick-%d", i)))
@@ -158,7 +158,7 @@ func (c *apiCluster) survive(t *testing.T, s state) {
 		})
 	}
 	if asked := len(c.front.drain()); s.asked && asked < len(list)-2 { // two are deletions
-		t.Errorf("a guard was asked about %d of %d cures", asked, len(list))
+		t.Errorf("a guard was asked about %d of %d fixes", asked, len(list))
 	}
 }
 
@@ -177,8 +177,8 @@ func (c *apiCluster) nodes(t *testing.T) {
 	}
 }
 
-// conflict makes what a cure ends.
-func (s *stage) conflict(t *testing.T, x cure, name string) *unstructured.Unstructured {
+// conflict makes what a fix ends.
+func (s *stage) conflict(t *testing.T, x fix, name string) *unstructured.Unstructured {
 	t.Helper()
 	text := fmt.Sprintf(x.before, name)
 	objects, err := decode(text)
@@ -217,7 +217,7 @@ func (c *apiCluster) harm(ctx context.Context, ip string) error {
 // none.
 func (c *apiCluster) refuses(t *testing.T, ip, why string) {
 	t.Helper()
-	eventually(t, func() error {
+	apiserver.Eventually(t, func() error {
 		err := c.harm(t.Context(), ip)
 		if why == "" || err != nil && strings.Contains(err.Error(), why) {
 			return nilOr(why == "", err)
