@@ -177,7 +177,7 @@ func cost(t *testing.T, text string) map[string]uint64 {
 	out := map[string]uint64{}
 	var r *report.Report
 	out["check"] = allocated(func() { r = of(s) })
-	for name, format := range map[string]func(io.Writer, *report.Report) error{"text": report.Text(report.TextOptions{}), "json": report.JSON, "sarif": report.SARIF, "github": report.GitHub} {
+	for name, format := range everyFormat(report.TextOptions{}) {
 		var size counter
 		out[name] = allocated(func() { err = format(&size, r) })
 		if err != nil {

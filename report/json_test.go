@@ -225,9 +225,18 @@ func changed(t testing.TB, text, path string, value any) any {
 	return v
 }
 
+// everyFormat are all formats of a report that are entered.
+func everyFormat(o report.TextOptions) map[string]func(io.Writer, *report.Report) error {
+	out := map[string]func(io.Writer, *report.Report) error{}
+	for _, f := range report.Formats() {
+		out[f.Name] = f.Write(o)
+	}
+	return out
+}
+
 // TestDeterministic: the same input gives the same bytes, in every format.
 func TestDeterministic(t *testing.T) {
-	for name, f := range map[string]func(io.Writer, *report.Report) error{"json": report.JSON, "sarif": report.SARIF, "github": report.GitHub, "text": report.Text(report.TextOptions{})} {
+	for name, f := range everyFormat(report.TextOptions{}) {
 		for _, input := range []string{"incident", "many"} {
 			want := written(t, f, world(t, input))
 			for range 5 {

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"regexp"
 	"strings"
 	"testing"
@@ -80,9 +79,7 @@ func TestNothingIsObeyed(t *testing.T) {
 		if len(r.Findings) == 0 {
 			t.Fatal("nothing is found")
 		}
-		for name, format := range map[string]func(io.Writer, *report.Report) error{
-			"text": report.Text(report.TextOptions{Width: 60}), "json": report.JSON, "sarif": report.SARIF, "github": report.GitHub,
-		} {
+		for name, format := range everyFormat(report.TextOptions{Width: 60}) {
 			var out bytes.Buffer
 			if err := format(&out, r); err != nil {
 				t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"whohas/command"
 	"whohas/rule"
 )
 
@@ -27,7 +28,7 @@ func (t *textWriter) printf(format string, args ...any) { fmt.Fprintf(t.w, forma
 
 // wrap writes a paragraph in the width of the terminal, breaking at spaces.
 func (t *textWriter) wrap(first, next, text string) {
-	t.fill(first, next, strings.Fields(text))
+	t.fill(first, next, strings.Fields(command.As(t.Program, text)))
 }
 
 // wrapItems writes a label and a list in the width of the terminal, breaking

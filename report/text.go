@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"whohas/command"
 	"whohas/explain"
 	"whohas/rule"
 	"whohas/snapshot"
@@ -20,6 +21,9 @@ import (
 type TextOptions struct {
 	Width int // columns; 0 means 100
 	Color bool
+	// Program is how the program was called: what commands in the text begin with.
+	// Empty: whohas.
+	Program string
 }
 
 var _ = reports.add("text", Text)
@@ -302,7 +306,7 @@ func (t *textWriter) step(i int, s explain.Step) {
 	t.wrap(fmt.Sprintf("    %d. ", i+1), "       ", stepText(s))
 	if line := s.Line(); line.String() != "" {
 		for _, piece := range line.Pieces() {
-			t.printf("       %s\n", t.bold(t.clean(piece)))
+			t.printf("       %s\n", t.bold(t.clean(command.As(t.Program, piece))))
 		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 // Who is the outcome of a question about addresses.
 type Who struct {
 	Tool     string
+	Objects  []who.Object // that were asked about
 	Answers  []who.Answer
 	Free     []who.Free
 	Coverage []snapshot.Coverage
@@ -43,6 +44,9 @@ func WhoText(o TextOptions) func(io.Writer, *Who) error {
 	}
 	return func(w io.Writer, r *Who) error {
 		t := textWriter{w: bufio.NewWriter(w), TextOptions: o}
+		for _, o := range r.Objects {
+			t.asked(o)
+		}
 		for i := range r.Answers {
 			t.answerFor(&r.Answers[i])
 		}
@@ -59,6 +63,23 @@ var verdicts = map[who.Verdict]string{
 	who.Owned:     "one owner",
 	who.Shared:    "shared by agreement",
 	who.Contested: "contested",
+}
+
+// asked says what an object claims, before the answers for each of it.
+func (t *textWriter) asked(o who.Object) {
+	if len(o.Claims) == 0 {
+		t.wrap("", "  ", fmt.Sprintf("%s claims no address in what was read", o.Ref))
+		return
+	}
+	t.wrap("", "  ", fmt.Sprintf("%s claims %s", o.Ref, rangeList(o.Claims)))
+}
+
+func rangeList(ranges []claim.Range) string {
+	texts := make([]string, len(ranges))
+	for i, r := range ranges {
+		texts[i] = r.String()
+	}
+	return strings.Join(texts, ", ")
 }
 
 func (t *textWriter) answerFor(a *who.Answer) {
@@ -118,8 +139,15 @@ func (t *textWriter) whoCoverage(r *Who) {
 
 type jsonWho struct {
 	envelope
+	Objects []jsonAsked  `json:"objects,omitempty"`
 	Answers []jsonAnswer `json:"answers"`
 	Free    []jsonFree   `json:"free,omitempty"`
+}
+
+// jsonAsked is an object that was asked about.
+type jsonAsked struct {
+	Object string   `json:"object"`
+	Claims []string `json:"claims"`
 }
 
 type jsonAnswer struct {
@@ -159,6 +187,13 @@ var _ = answers.add("json", plain(WhoJSON))
 // WhoJSON writes the answers for scripts.
 func WhoJSON(w io.Writer, r *Who) error {
 	out := jsonWho{envelope: newEnvelope("Who", r.Tool, r.Complete, r.Coverage), Answers: []jsonAnswer{}}
+	for _, o := range r.Objects {
+		j := jsonAsked{Object: o.Ref.String(), Claims: []string{}}
+		for _, c := range o.Claims {
+			j.Claims = append(j.Claims, c.String())
+		}
+		out.Objects = append(out.Objects, j)
+	}
 	for _, a := range r.Answers {
 		j := jsonAnswer{Verdict: string(a.Verdict), Claims: holdings(a.Claims), Within: holdings(a.Within), Findings: jsonFindings(a.Findings)}
 		j.Address, j.Range = addressOrRange(a.Range)

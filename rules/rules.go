@@ -30,7 +30,7 @@ func All() []*rule.Rule {
 // Find finds a rule by its ID or name; nil if there is none.
 func Find(name string) *rule.Rule {
 	for _, r := range all {
-		if r.ID == name || r.Name == name {
+		if strings.EqualFold(r.ID, name) || strings.EqualFold(r.Name, name) {
 			return r
 		}
 	}

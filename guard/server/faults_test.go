@@ -11,6 +11,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"io"
 	"log/slog"
 	"math/big"
@@ -19,6 +20,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,7 +43,7 @@ func face(t *testing.T) *faced {
 	dir := t.TempDir()
 	f.pool.AddCert(certify(t, dir))
 	x := newFront(at, dir, slog.New(slog.NewTextHandler(f.log, nil)))
-	x.limits = limits{header: 300 * time.Millisecond, request: 600 * time.Millisecond, idle: time.Second, pause: 100 * time.Millisecond, strangers: 4, guests: 4, friends: 4}
+	x.limits = limits{header: 3 * time.Second, request: 4 * time.Second, idle: 5 * time.Second, pause: 100 * time.Millisecond, strangers: 4, guests: 4, friends: 4}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
@@ -172,25 +174,32 @@ func TestStrangers(t *testing.T) {
 	}
 }
 
-// TestTrickle: a client that sends a byte now and then is ended all the same.
+// TestTrickle: a client that sends a byte now and then is ended all the same, also where
+// nobody needs its place.
 func TestTrickle(t *testing.T) {
 	f := face(t)
 	defer f.end()
+	var tricklers sync.WaitGroup
 	for range 4 {
 		c, err := tls.Dial("tcp", f.at, f.tls())
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		go func() {
+		_ = c.SetDeadline(time.Now().Add(time.Minute))
+		tricklers.Go(func() {
 			io.WriteString(c, "POST /validate HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
 			for {
-				if _, err := io.WriteString(c, "x"); err != nil {
+				if _, err := io.WriteString(c, "x"); errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Error("after a minute it trickles still")
+					return
+				} else if err != nil {
 					return
 				}
 				time.Sleep(20 * time.Millisecond)
 			}
-		}()
+		})
 	}
 	f.answers()
+	tricklers.Wait()
 }

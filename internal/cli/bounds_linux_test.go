@@ -258,6 +258,7 @@ func started(t *testing.T, cmd *exec.Cmd) *process {
 	t.Helper()
 	p := &process{cmd: cmd, errs: &bytes.Buffer{}, done: make(chan error, 1)}
 	cmd.Stderr = p.errs
+	forgetPeak(t)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,7 @@ type checkFlags struct {
 func (e *env) checkCommand() *cobra.Command {
 	f := &checkFlags{}
 	cmd := &cobra.Command{
-		Use:   "check",
+		Use:   "check [PATH...]",
 		Short: "Find conflicts in everything that is read",
 		Long: `Check reads manifests, dumps, snapshots or a live cluster, registers who claims
 each address, and reports which claims collide, what each collision does to the
@@ -48,11 +48,17 @@ worse is reported.
 Exit status: 1 if findings reach --fail-on, else 2 if something could not be
 read, else 0.`,
 		Example: `  whohas check                                      # the current kubectl context
+  whohas check manifests/ -R                        # files and folders, as with -f
   whohas check -f manifests/ -R -o sarif=out.sarif  # text to stdout, SARIF to a file
   whohas check --base cluster.snapshot -f change.yaml
   kubectl get nodes,svc -A -o json | whohas check -f -`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return e.check(cmd.Context(), f) },
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := f.paths(args); err != nil {
+				return err
+			}
+			return e.check(cmd.Context(), f)
+		},
 	}
 	flags := cmd.Flags()
 	f.registerJudged(flags)
@@ -276,6 +282,9 @@ func parseOutputs[D any](texts []string, formats []report.Format[D]) ([]output, 
 		if toFile && file == "" {
 			return nil, fmt.Errorf("-o %q: no file after =", t)
 		}
+		if file == "-" { // as everywhere
+			toFile, file = false, ""
+		}
 		if !toFile {
 			stdout++
 		}
@@ -297,7 +306,7 @@ func writeAll[D any](ctx context.Context, e *env, outputs []output, formats []re
 		f := formats[slices.IndexFunc(formats, func(f report.Format[D]) bool { return f.Name == o.format })]
 		errs = append(errs, e.writeOutput(ctx, o, func(w io.Writer) error {
 			width, _ := terminal(w)
-			return f.Write(report.TextOptions{Width: width, Color: color(w)})(w, document)
+			return f.Write(report.TextOptions{Width: width, Color: color(w), Program: e.Name})(w, document)
 		}))
 	}
 	return joined(errs)

@@ -10,10 +10,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
+	"whohas/command"
 	"whohas/internal/console"
 	"whohas/internal/pace"
 	"whohas/source/kubeconfig"
@@ -51,7 +51,11 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 }
 
 func (e *env) run(ctx context.Context, args []string) int {
-	root := e.root(filepath.Base(args[0]))
+	e.Name = called(args[0])
+	root := e.root()
+	if len(args) > 1 && strings.HasPrefix(args[1], cobra.ShellCompRequestCmd) { // cobra keeps what is registered for ever
+		complete(root)
+	}
 	root.SetArgs(args[1:])
 	root.SetIn(e.Stdin)
 	root.SetOut(e.Stdout)
@@ -106,19 +110,20 @@ func color(w io.Writer) bool {
 	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
-func (e *env) root(name string) *cobra.Command {
+func (e *env) root() *cobra.Command {
 	who := &whoFlags{}
 	root := &cobra.Command{
-		Use:   "whohas ADDR|CIDR...",
+		Use:   "whohas ADDR|CIDR|OBJECT...",
 		Short: "Who has this IP address in a Kubernetes cluster, and who else thinks so",
 		Long: `whohas tells who has an IP address in a Kubernetes cluster, who else thinks
 they have it, what that breaks and why, and how to repair it.
 
-With an address or CIDR it lists everyone who claims it. "whohas check" looks
+With an address, a CIDR or an object it lists everyone who claims it. "whohas check" looks
 for conflicts in everything that was read: manifests, dumps, a live cluster.`,
 		Example: `  whohas check -f manifests/ -R            # a repository of manifests
   whohas check                             # the cluster of the current kubectl context
   whohas 192.168.10.114 --bundle cluster.snapshot
+  whohas demo/tomcat                       # or svc/tomcat -n demo, node/cdev01
   whohas snapshot -o cluster.snapshot
   whohas check --base cluster.snapshot -f change.yaml`,
 		Args:          cobra.ArbitraryArgs,
@@ -131,23 +136,35 @@ for conflicts in everything that was read: manifests, dumps, a live cluster.`,
 			if len(args) == 0 {
 				return cmd.Help()
 			}
-			if !looksLikeAddress(args[0]) {
-				return console.WithHint(fmt.Errorf("unknown command %q", args[0]), "an address, a CIDR, or one of the commands of whohas --help")
+			if !looksLikeAddress(args[0]) && !strings.Contains(args[0], "/") {
+				return unknownCommand(cmd, args[0])
 			}
 			return e.who(cmd, who, args)
 		},
 	}
-	if strings.HasPrefix(name, "kubectl-") {
-		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl whohas"}
+	if e.Name != "" && e.Name != command.Program {
+		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: e.Name}
+		root.Use = strings.Replace(root.Use, command.Program, strings.ReplaceAll(e.Name, " ", "-"), 1) // what completion completes
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return console.WithHint(err, "see %s --help", cmd.CommandPath())
 	})
 	who.register(root)
 	root.AddCommand(e.whoCommand(), e.checkCommand(), e.rulesCommand(), e.snapshotCommand(), e.diagnoseCommand(), e.repairCommand(), e.shieldCommand(), e.guardCommand(), e.versionCommand())
+	root.SuggestionsMinimumDistance = 2 // cobra's own sets it only where it looks for commands itself
 	root.CompletionOptions.HiddenDefaultCmd = false
 	console.Strict(root)
+	rename(root, e.Name)
 	return root
+}
+
+// unknownCommand names what was perhaps meant.
+func unknownCommand(root *cobra.Command, word string) error {
+	hint := "an address, a CIDR, an object (demo/tomcat), or one of the commands of " + root.CommandPath() + " --help"
+	if near := root.SuggestionsFor(word); len(near) > 0 {
+		hint = "did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return console.WithHint(fmt.Errorf("unknown command %q", word), "%s", hint)
 }
 
 func looksLikeAddress(s string) bool {

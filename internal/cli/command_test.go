@@ -31,7 +31,7 @@ func TestEveryCommand(t *testing.T) {
 			each(sub, append(slices.Clone(path), sub.Name()))
 		}
 	}
-	each(e.root("whohas"), []string{"whohas"})
+	each(e.root(), []string{"whohas"})
 	if seen < 6 {
 		t.Errorf("%d commands seen", seen)
 	}
@@ -75,7 +75,7 @@ func testExamples(t *testing.T, c *cobra.Command) {
 		command, _, _ := strings.Cut(line, "#")
 		_, args, _ := strings.Cut(command, "whohas ")
 		words := strings.Fields(args)
-		target, rest, err := (&env{}).root("whohas").Find(words) // which has not been told anything yet
+		target, rest, err := (&env{}).root().Find(words) // which has not been told anything yet
 		if err != nil {
 			t.Errorf("%q: %v", line, err)
 			continue
@@ -89,7 +89,7 @@ func testExamples(t *testing.T, c *cobra.Command) {
 // TestOwnFlagsAreSeen: kubectl's many connection flags work, and do not bury ours.
 func TestOwnFlagsAreSeen(t *testing.T) {
 	e := &env{Console: console.Console{Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard}}
-	check, _, err := e.root("whohas").Find([]string{"check"})
+	check, _, err := e.root().Find([]string{"check"})
 	if err != nil {
 		t.Fatal(err)
 	}

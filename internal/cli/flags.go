@@ -59,6 +59,8 @@ func (in *inputs) named() bool { return in.live || anyOf(in.flags, connection...
 func (in *inputs) effective(live bool) error {
 	files := len(in.files)+len(in.kustomize)+len(in.bundles) > 0
 	switch c := anyOf(in.flags, connection...); {
+	case in.all && in.flags.Changed("namespace"):
+		return console.WithHint(errors.New("--all-namespaces and --namespace: one of them"), "without either every namespace is read")
 	case in.recursive && len(in.files) == 0:
 		return console.WithHint(errors.New("--recursive without -f"), "it says how the folders of -f are read")
 	case in.complete && !files:

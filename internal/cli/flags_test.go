@@ -32,18 +32,19 @@ type flagCase struct{ without, with string }
 // inputCases are those of every command that reads a cluster's state. CMD stands for
 // the command and what it needs beside.
 var inputCases = map[string]flagCase{
-	"filename":   {"CMD -f node.yaml", "-f svc.yaml"},
-	"recursive":  {"CMD -f folder", "-R"},
-	"kustomize":  {"CMD -f node.yaml", "-k kustomization"},
-	"bundle":     {"CMD -f node.yaml", "--bundle svc.yaml"},
-	"live":       {"CMD -f node.yaml", "--live"},
-	"complete":   {"CMD -f svc.yaml", "--complete"},
-	"proxy-mode": {"CMD -f svc.yaml", "--proxy-mode ipvs"},
-	"timeout":    {"CMD -f node.yaml", "--timeout 0s"},
-	"require":    {"CMD -f svc.yaml", "--require nodes"},
-	"config":     {"CMD -f svc.yaml", "--config nothing.yaml"},
-	"namespace":  {"CMD -f svc.yaml", "-n elsewhere"},
-	"memory":     {"CMD -f many.yaml", "--memory 1Mi"},
+	"filename":       {"CMD -f node.yaml", "-f svc.yaml"},
+	"recursive":      {"CMD -f folder", "-R"},
+	"kustomize":      {"CMD -f node.yaml", "-k kustomization"},
+	"bundle":         {"CMD -f node.yaml", "--bundle svc.yaml"},
+	"live":           {"CMD -f node.yaml", "--live"},
+	"complete":       {"CMD -f svc.yaml", "--complete"},
+	"proxy-mode":     {"CMD -f svc.yaml", "--proxy-mode ipvs"},
+	"timeout":        {"CMD -f node.yaml", "--timeout 0s"},
+	"require":        {"CMD -f svc.yaml", "--require nodes"},
+	"config":         {"CMD -f svc.yaml", "--config nothing.yaml"},
+	"namespace":      {"CMD -f svc.yaml", "-n elsewhere"},
+	"all-namespaces": {"CMD -f svc.yaml -n elsewhere", "-A"},
+	"memory":         {"CMD -f many.yaml", "--memory 1Mi"},
 
 	"kubeconfig":               {"CMD --live", "--kubeconfig two.conf"},
 	"context":                  {"CMD --live", "--context other"},
@@ -165,7 +166,7 @@ func shieldCases() map[string]flagCase {
 func TestFlags(t *testing.T) {
 	asked := flagFixtures(t)
 	e := &env{}
-	eachCommand(e.root("whohas"), func(cmd *cobra.Command) {
+	eachCommand(e.root(), func(cmd *cobra.Command) {
 		path := cmd.CommandPath()
 		own := ownCases[path]
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {
@@ -200,7 +201,7 @@ func eachCommand(cmd *cobra.Command, do func(*cobra.Command)) {
 // TestFlagValues: an empty value and a second one of a single flag are errors.
 func TestFlagValues(t *testing.T) {
 	flagFixtures(t)
-	eachCommand((&env{}).root("whohas"), func(cmd *cobra.Command) {
+	eachCommand((&env{}).root(), func(cmd *cobra.Command) {
 		path := strings.Fields(cmd.CommandPath())[1:]
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {
 			if !strings.HasPrefix(f.Value.Type(), "string") || strings.Contains(f.Usage, "empty: ") {

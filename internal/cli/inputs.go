@@ -25,6 +25,8 @@ import (
 type inputs struct {
 	files, kustomize, bundles, base []string
 	recursive, live, complete       bool
+	all                             bool // -A
+	everywhere                      bool // every namespace is read; -n, where it is given, is that of the object that is asked about
 	proxyMode                       string
 	timeout                         time.Duration
 	require                         []string
@@ -45,6 +47,7 @@ func (in *inputs) register(flags *pflag.FlagSet) {
 	flags.StringVar(&in.memory, "memory", defaultMemory, "bounds what is kept of everything that is read, like 1Gi")
 	flags.StringSliceVar(&in.require, "require", nil, "exit 2 unless these were read: nodes, services, hosts, proxy-mode")
 	in.kube.Add(flags)
+	flags.BoolVarP(&in.all, "all-namespaces", "A", false, "read every namespace, as is done without -n")
 	for _, name := range hiddenFlags { // they work, but would bury our own
 		flags.Lookup(name).Hidden = true
 	}

@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 
 	"whohas/check"
+	"whohas/claim"
 	"whohas/internal/console"
 	"whohas/snapshot"
 	"whohas/source/bundle"
@@ -33,8 +34,38 @@ type sources struct {
 	live                      bool
 }
 
+// paths takes arguments for files, as kubectl diff and others do that know -f.
+func (in *inputs) paths(args []string) error {
+	for _, a := range args {
+		if a == "" {
+			return errors.New("an empty path")
+		}
+		if _, err := os.Stat(a); err != nil && looksLikeAddress(a) && !strings.Contains(a, "://") {
+			if _, wrong := claim.ParseRange(a); wrong == nil {
+				return console.WithHint(fmt.Errorf("%s is an address, and no file", a), "whohas %s tells who has it", a)
+			}
+		}
+	}
+	in.files = append(in.files, args...)
+	return nil
+}
+
+// split takes what kubectl takes: several files in one -f, with commas between them. A
+// file whose own name has a comma is read by its name.
+func split(files []string) []string {
+	var out []string
+	for _, f := range files {
+		if _, err := os.Lstat(f); err == nil || !strings.Contains(f, ",") || strings.Contains(f, "://") {
+			out = append(out, f)
+			continue
+		}
+		out = append(out, strings.FieldsFunc(f, func(r rune) bool { return r == ',' })...)
+	}
+	return out
+}
+
 func (in *inputs) sources() sources {
-	s := sources{in.files, in.kustomize, in.bundles, in.live}
+	s := sources{split(in.files), in.kustomize, in.bundles, in.live}
 	if len(s.files)+len(s.kustomize)+len(s.bundles) == 0 {
 		s.live = true
 	}
@@ -250,7 +281,7 @@ func (e *env) readLive(ctx context.Context, in *inputs, s sources, keep snapshot
 		return console.WithHint(fmt.Errorf("read kubeconfig: %w", err), hintSources)
 	}
 	o := live.Options{Config: cfg, Reads: keep, Progress: p.kind}
-	if ns := in.kube.Overrides.Context.Namespace; ns != "" {
+	if ns := in.kube.Overrides.Context.Namespace; ns != "" && !in.everywhere {
 		o.Namespaces = []string{ns}
 	}
 	return live.Read(ctx, o, into)

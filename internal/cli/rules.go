@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"whohas/command"
 	"whohas/internal/console"
 	"whohas/rule"
 	"whohas/rules"
@@ -22,6 +23,9 @@ func (e *env) rulesCommand() *cobra.Command {
 		Example: `  whohas rules
   whohas rules WH101`,
 		Args: cobra.MaximumNArgs(1),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			return ruleNames(), cobra.ShellCompDirectiveNoFileComp
+		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return listRules(e.Stdout)
@@ -30,7 +34,7 @@ func (e *env) rulesCommand() *cobra.Command {
 			if r == nil {
 				return console.WithHint(fmt.Errorf("no rule %q", args[0]), "whohas rules lists them")
 			}
-			return describeRule(e.Stdout, r)
+			return describeRule(e.Stdout, e.Name, r)
 		},
 	}
 }
@@ -52,8 +56,9 @@ func firstSentence(s string) string {
 	return s
 }
 
-func describeRule(w io.Writer, r *rule.Rule) error {
-	_, err := fmt.Fprintf(w, "%s %s (up to %s)\n\nproblem\n  %s\n\neffect\n  %s\n\nwhy\n  %s\n\nfix\n  %s\n\nsince\n  %s\n\nsee\n  %s\n",
+func describeRule(w io.Writer, program string, r *rule.Rule) error {
+	text := fmt.Sprintf("%s %s (up to %s)\n\nproblem\n  %s\n\neffect\n  %s\n\nwhy\n  %s\n\nfix\n  %s\n\nsince\n  %s\n\nsee\n  %s\n",
 		r.ID, r.Name, r.Severity, r.Doc.Problem, r.Doc.Effect, r.Doc.Why, r.Doc.Fix, r.Doc.Since, strings.Join(r.Doc.Refs, "\n  "))
+	_, err := io.WriteString(w, command.As(program, text))
 	return err
 }

@@ -16,6 +16,7 @@ import (
 
 	"whohas/claimants"
 	"whohas/cluster"
+	"whohas/report"
 	"whohas/snapshot"
 )
 
@@ -51,11 +52,14 @@ func TestSecrets(t *testing.T) {
 			`"clusters":[{"name":"a","cluster":{"server":"`+url+`"}}],"users":[{"name":"a","user":{"token":"`+planted+`"}}]}`)
 	}
 	snap := filepath.Join(dir, "o.snapshot")
-	for _, args := range [][]string{
+	var formats [][]string
+	for _, f := range report.Formats() {
+		formats = append(formats, []string{"check", "-f", objects, "-o", f.Name})
+	}
+	for _, args := range append(formats, [][]string{
 		{"snapshot", "-f", objects, "-o", snap},
 		{"snapshot", "-f", at("/a"), "-o", snap},
 		{"check", "--bundle", snap, "-o", "json"},
-		{"check", "-f", objects, "-o", "json"}, {"check", "-f", objects}, {"check", "-f", objects, "-o", "sarif"}, {"check", "-f", objects, "-o", "github"},
 		{"check", "-f", at("/a"), "-o", "json"}, {"check", "-f", at("/none")}, {"check", "-f", at("/none"), "-o", "json"},
 		{"check", "-f", "https://user:" + planted + "/x@127.0.0.1:1/"}, {"check", "-f", "https://user:" + planted + "%zz@127.0.0.1:1/"},
 		{"who", "192.0.2.9", "-f", objects}, {"who", "192.0.2.9", "-f", objects, "-o", "json"},
@@ -64,7 +68,7 @@ func TestSecrets(t *testing.T) {
 		{"check", "--kubeconfig", kubeconfig + "0", "--proxy-url", "http://user:" + planted + "@127.0.0.1:1/?x=" + planted},
 		{"check", "--kubeconfig", kubeconfig + "0", "--proxy-url", "http://user:" + planted + "/x@127.0.0.1:1"},
 		{"check", "--kubeconfig", kubeconfig + "0", "--server", "https://user:" + planted + "/x@127.0.0.1:1"},
-	} {
+	}...) {
 		_, stdout, stderr := run(t, append(args, "--timeout", "10s")...)
 		if all := stdout + stderr; strings.Contains(all, planted) {
 			i := strings.Index(all, planted)

@@ -16,6 +16,7 @@ import (
 	"whohas/bypass"
 	"whohas/bypass/rtnetlink"
 	"whohas/check"
+	"whohas/command"
 	"whohas/internal/console"
 	"whohas/report"
 	"whohas/shield"
@@ -181,7 +182,7 @@ func (e *env) watchShield(ctx context.Context, r *report.Shield) error {
 		fmt.Fprintf(e.Stdout, "%s  %s\n", ev.At.Format(time.TimeOnly), report.Shown(text))
 	}})
 	if errors.Is(err, context.Canceled) {
-		fmt.Fprintln(e.Stdout, "ended; the rules stand (whohas shield --remove takes them)")
+		fmt.Fprintln(e.Stdout, command.As(e.Name, "ended; the rules stand (whohas shield --remove takes them)"))
 		return nil
 	}
 	return err

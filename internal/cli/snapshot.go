@@ -74,6 +74,9 @@ func (e *env) takeSnapshot(ctx context.Context, f *snapshotFlags) error {
 	if f.file == "" {
 		return console.WithHint(errors.New("no file to write"), "whohas snapshot -o FILE")
 	}
+	if _, screen := terminal(e.Stdout); screen && f.file == "-" {
+		return console.WithHint(errors.New("a snapshot is compressed, and stdout is a terminal"), "-o FILE, or a pipe")
+	}
 	if err := f.validate(); err != nil {
 		return err
 	}

@@ -7,6 +7,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -38,11 +41,14 @@ func (f *whoFlags) register(cmd *cobra.Command) {
 func (e *env) whoCommand() *cobra.Command {
 	f := &whoFlags{}
 	cmd := &cobra.Command{
-		Use:   "who ADDR|CIDR|FROM-TO...",
+		Use:   "who ADDR|CIDR|FROM-TO|OBJECT...",
 		Short: "Everyone who claims an address or range",
 		Long: `Who lists every claim that touches an address or range: whose it is, where it
 stands, on which nodes it is effective, and the verdict: unclaimed in what was
 read, owned, shared by agreement, or contested.
+
+Of an object, as demo/tomcat, svc/tomcat or node/cdev01, it answers for each
+address that the object claims.
 
 With --free it proposes addresses of the range that nobody claims, for a new
 external address or pool, with what was taken into account and what no object
@@ -52,6 +58,7 @@ Exit status: 1 if an address is contested, else 2 if something could not be
 read, else 0.`,
 		Example: `  whohas who 192.168.10.114
   whohas 192.168.10.0/24 --bundle cluster.snapshot
+  whohas svc/tomcat -n demo                       # or demo/tomcat
   whohas who --free 192.168.10.0/24 -f manifests/ -R`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return e.who(cmd, f, args) },
@@ -61,7 +68,7 @@ read, else 0.`,
 }
 
 func (e *env) who(cmd *cobra.Command, f *whoFlags, args []string) error {
-	asked, err := parseAsked(args)
+	asked, err := f.parseAsked(args)
 	if err != nil {
 		return err
 	}
@@ -91,7 +98,12 @@ func (e *env) who(cmd *cobra.Command, f *whoFlags, args []string) error {
 	if err := cmp.Or(e.end.ended(ctx), err); err != nil {
 		return err
 	}
-	r := e.answers(ctx, w, cfg, f, asked)
+	r := &report.Who{Tool: console.Version(), Facts: w.facts}
+	if r.Objects, err = asked.find(w); err != nil {
+		e.settle(&f.inputs, w)
+		return err
+	}
+	e.answer(ctx, r, w, cfg, f, asked)
 	if err := e.end.ended(ctx); err != nil {
 		return err
 	}
@@ -106,30 +118,81 @@ func (e *env) who(cmd *cobra.Command, f *whoFlags, args []string) error {
 	return unwritten
 }
 
-func parseAsked(args []string) ([]claim.Range, error) {
-	var asked []claim.Range
-	for _, a := range args {
-		r, err := claim.ParseRange(a)
-		if err != nil {
-			return nil, console.WithHint(err, "an address, a CIDR, or FROM-TO")
-		}
-		asked = append(asked, r)
-	}
-	return asked, nil
+// asked is what a question is about.
+type asked struct {
+	ranges []claim.Range
+	names  []who.Name
+	texts  []string // of the names, as they were given
 }
 
-func (e *env) answers(ctx context.Context, w *world, cfg *config.Config, f *whoFlags, asked []claim.Range) *report.Who {
-	coverage := check.Coverage(w.snapshot, w.register, w.facts)
-	r := &report.Who{Tool: console.Version(), Coverage: coverage, Facts: w.facts, Complete: (&report.Report{Coverage: coverage}).Complete()}
-	if f.free {
-		for _, a := range asked {
-			r.Free = append(r.Free, who.FreeIn(a, f.most, w.register, w.facts))
+func (f *whoFlags) parseAsked(args []string) (asked, error) {
+	var a asked
+	keep, err := check.Reads()
+	if err != nil {
+		return a, err
+	}
+	for _, text := range args {
+		r, err := claim.ParseRange(text)
+		if err == nil {
+			a.ranges = append(a.ranges, r)
+			continue
 		}
-		return r
+		if !strings.Contains(text, "/") || isAddress(text) {
+			return a, console.WithHint(err, "an address, a CIDR, FROM-TO, or an object: demo/tomcat, svc/tomcat, node/cdev01")
+		}
+		name, err := who.ParseName(text, f.kube.Overrides.Context.Namespace, keep.Kinds())
+		if err != nil {
+			return a, console.WithHint(err, "NAMESPACE/NAME, KIND/NAME or KIND/NAMESPACE/NAME: demo/tomcat, svc/tomcat, node/cdev01")
+		}
+		a.names, a.texts = append(a.names, name), append(a.texts, text)
+	}
+	if len(a.names) > 0 && f.free {
+		return a, console.WithHint(fmt.Errorf("--free %s", a.texts[0]), "it proposes addresses of a range: give that")
+	}
+	f.everywhere = f.everywhere || len(a.names) > 0
+	return a, nil
+}
+
+// isAddress reports whether what stands before the first slash is an address.
+func isAddress(text string) bool {
+	before, _, _ := strings.Cut(text, "/")
+	_, err := netip.ParseAddr(before)
+	return err == nil
+}
+
+// find finds the objects that are asked about. One that is nowhere is an error: a
+// question about nothing has no answer.
+func (a *asked) find(w *world) ([]who.Object, error) {
+	var found []who.Object
+	for i, n := range a.names {
+		objects := who.Named(n, w.register, w.snapshot)
+		if len(objects) == 0 {
+			return nil, console.WithHint(fmt.Errorf("%s: no such object was read", a.texts[i]), "NAMESPACE/NAME, KIND/NAME or KIND/NAMESPACE/NAME, of what the inputs hold")
+		}
+		found = append(found, objects...)
+	}
+	for _, o := range found {
+		for _, r := range o.Asked() {
+			if !slices.Contains(a.ranges, r) {
+				a.ranges = append(a.ranges, r)
+			}
+		}
+	}
+	return found, nil
+}
+
+// answer fills in the answers.
+func (e *env) answer(ctx context.Context, r *report.Who, w *world, cfg *config.Config, f *whoFlags, a asked) {
+	r.Coverage = check.Coverage(w.snapshot, w.register, w.facts)
+	r.Complete = (&report.Report{Coverage: r.Coverage}).Complete()
+	if f.free {
+		for _, one := range a.ranges {
+			r.Free = append(r.Free, who.FreeIn(one, f.most, w.register, w.facts))
+		}
+		return
 	}
 	findings := check.Run(e.checkInput(ctx, w, cfg, rules.All())).Findings
-	for _, a := range asked {
-		r.Answers = append(r.Answers, who.Of(a, w.register, w.facts, findings)...)
+	for _, one := range a.ranges {
+		r.Answers = append(r.Answers, who.Of(one, w.register, w.facts, findings)...)
 	}
-	return r
 }

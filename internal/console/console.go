@@ -10,6 +10,7 @@ import (
 	"io"
 	"runtime/debug"
 
+	"whohas/command"
 	"whohas/report"
 	"whohas/snapshot"
 )
@@ -18,6 +19,7 @@ import (
 // goroutines as far as its streams may.
 type Console struct {
 	Program        string // begins each line on stderr
+	Name           string // how it was called: "kubectl whohas"; empty: as Program
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 }
@@ -25,7 +27,7 @@ type Console struct {
 // Note writes one line about the run. Names of files and a parser's words come
 // from others: they are shown and not obeyed, and what is secret of a URL is left out.
 func (c *Console) Note(format string, args ...any) {
-	fmt.Fprintf(c.Stderr, "%s: %s\n", c.Program, report.Shown(snapshot.WithoutSecrets(fmt.Sprintf(format, args...))))
+	fmt.Fprintf(c.Stderr, "%s: %s\n", c.Program, report.Shown(snapshot.WithoutSecrets(command.As(c.Name, fmt.Sprintf(format, args...)))))
 }
 
 // Hint writes what could be done about an error.

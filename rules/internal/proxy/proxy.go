@@ -5,7 +5,6 @@
 package proxy
 
 import (
-
 	"whohas/claim"
 	"whohas/claimants"
 	"whohas/rule"
