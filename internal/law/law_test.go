@@ -77,7 +77,7 @@ var may = map[string][]string{
 	"cmd/whohas-guard":    {"internal/guardcli"},
 	"internal/guardcli":   {"internal/config", "internal/console", "internal/pace", "guard/server", "guard/watch", "guard/policy", "guard/certificate", "check", "rules", "dataplane", "source/kubeconfig"},
 	"internal/config":     {"internal/console", "rules", "rule", "claim", "snapshot", "dataplane", "source/file"},
-	"internal/console":    {"report", "snapshot"},
+	"internal/console":    {"command", "report", "snapshot"},
 	"internal/pace":       {},
 	"testkit/scenario":    {"check", "rule", "claimants", "claim", "cluster", "snapshot", "dataplane", "source/document"},
 	"internal/ruledoc":    {"testkit/scenario", "rules", "rule", "dataplane"},
