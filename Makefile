@@ -22,7 +22,7 @@ check: tools lint test ## what CI runs: everything that must hold
 
 test: ## all tests, in real clusters too (installs what they need)
 	@tools/packages
-	@tools/build etcd kube-apiserver kubectl helm $(components) >/dev/null
+	@tools/build etcd kube-apiserver kubectl helm actionlint $(components) >/dev/null
 	go test -C tools/image .
 	@# -count=1: else go repeats what a test said before, as long as the files that it read
 	@# are the same. That the kernel is another, or a program that it starts, go does not see.
