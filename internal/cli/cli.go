@@ -150,7 +150,8 @@ for conflicts in everything that was read: manifests, dumps, a live cluster.`,
 		return console.WithHint(err, "see %s --help", cmd.CommandPath())
 	})
 	who.register(root)
-	root.AddCommand(e.whoCommand(), e.checkCommand(), e.rulesCommand(), e.snapshotCommand(), e.diagnoseCommand(), e.repairCommand(), e.shieldCommand(), e.guardCommand(), e.versionCommand())
+	root.AddCommand(e.whoCommand(), e.checkCommand(), e.rulesCommand(), e.snapshotCommand(), e.diagnoseCommand(), e.repairCommand(), e.shieldCommand(), e.guardCommand())
+	console.WithVersion(root, command.Program, &e.Console)
 	root.SuggestionsMinimumDistance = 2 // cobra's own sets it only where it looks for commands itself
 	root.CompletionOptions.HiddenDefaultCmd = false
 	console.Strict(root)
@@ -167,21 +168,13 @@ func unknownCommand(root *cobra.Command, word string) error {
 	return console.WithHint(fmt.Errorf("unknown command %q", word), "%s", hint)
 }
 
-func looksLikeAddress(s string) bool {
-	return strings.ContainsAny(s, ".:") && strings.ContainsAny(s[:1], "0123456789abcdefABCDEF:")
+// Commands are those of kubectl-whohas, for who writes pages of them; none is run.
+func Commands() *cobra.Command {
+	return (&env{Console: console.Console{Program: command.Program, Name: "kubectl whohas"}}).root()
 }
 
-func (e *env) versionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:     "version",
-		Short:   "Print the version",
-		Example: "  whohas version",
-		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(e.Stdout, "whohas %s\n", console.Version())
-			return err
-		},
-	}
+func looksLikeAddress(s string) bool {
+	return strings.ContainsAny(s, ".:") && strings.ContainsAny(s[:1], "0123456789abcdefABCDEF:")
 }
 
 // agent is what an apiserver's log calls us.

@@ -68,7 +68,7 @@ var inputCases = map[string]flagCase{
 
 // ownCases are the flags of one command only, or those that are seen otherwise there.
 var ownCases = map[string]map[string]flagCase{
-	"whohas":     whoCases("whohas 192.0.2.12"),
+	"whohas":     rootCases(),
 	"whohas who": whoCases("whohas who 192.0.2.12"),
 	"whohas check": {
 		"CMD":             {"whohas check", ""},
@@ -106,6 +106,12 @@ var ownCases = map[string]map[string]flagCase{
 		"fail-closed":     {"whohas guard policy -f node.yaml --proxy-mode ipvs --form literal", "--fail-closed"},
 		"static":          {"whohas guard policy -f node.yaml --proxy-mode ipvs --form literal", "--static"},
 	},
+}
+
+func rootCases() map[string]flagCase {
+	cases := whoCases("whohas 192.0.2.12")
+	cases["version"] = flagCase{"whohas 192.0.2.12 -f svc.yaml", "--version"}
+	return cases
 }
 
 func whoCases(cmd string) map[string]flagCase {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime/debug"
 
 	"whohas/command"
 	"whohas/report"
@@ -53,18 +52,4 @@ func (h hinted) Unwrap() error { return h.error }
 // WithHint gives an error advice, which Fail writes below it.
 func WithHint(err error, format string, args ...any) error {
 	return hinted{err, fmt.Sprintf(format, args...)}
-}
-
-// version is set by the release build; a plain build takes the module's.
-var version = ""
-
-// Version is what the programs say of themselves.
-func Version() string {
-	if version != "" {
-		return version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		return info.Main.Version
-	}
-	return "devel"
 }

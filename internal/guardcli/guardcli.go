@@ -6,7 +6,6 @@ package guardcli
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -68,22 +67,15 @@ The guard as a policy, inside the apiserver without a program to run, is written
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return console.WithHint(err, "see %s --help", cmd.CommandPath())
 	})
-	root.AddCommand(e.serveCommand(), e.certifyCommand(), e.versionCommand())
+	root.AddCommand(e.serveCommand(), e.certifyCommand())
+	console.WithVersion(root, "whohas-guard", &e.Console)
 	console.Strict(root)
 	return root
 }
 
-func (e *env) versionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:     "version",
-		Short:   "Print the version",
-		Example: "  whohas-guard version",
-		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(e.Stdout, "whohas-guard %s\n", console.Version())
-			return err
-		},
-	}
+// Commands are those of whohas-guard, for who writes pages of them; none is run.
+func Commands() *cobra.Command {
+	return (&env{}).root()
 }
 
 // agent is what an apiserver's log calls us.

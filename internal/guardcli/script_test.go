@@ -37,7 +37,7 @@ func TestStatus(t *testing.T) {
 // TestHelp: each command says what it is for, with examples whose flags are there, and
 // what each flag does.
 func TestHelp(t *testing.T) {
-	root := (&env{}).root()
+	root := Commands()
 	for _, c := range append(root.Commands(), root) {
 		if c.Short == "" || c != root && c.Example == "" {
 			t.Errorf("%s: no purpose, or no example", c.CommandPath())
@@ -50,7 +50,7 @@ func TestHelp(t *testing.T) {
 		for line := range strings.Lines(c.Example) {
 			line, _, _ = strings.Cut(line, "#")
 			words := strings.Fields(line)
-			target, rest, err := (&env{}).root().Find(words[1:]) // which has not been told anything yet
+			target, rest, err := Commands().Find(words[1:]) // which has not been told anything yet
 			if err != nil || words[0] != root.Name() || target.ParseFlags(rest) != nil {
 				t.Errorf("%q: %v", line, err)
 			}
