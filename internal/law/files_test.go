@@ -86,7 +86,7 @@ func opening(n ast.Node) (string, bool) {
 
 // product reports whether a package is part of what users run.
 func product(dir string) bool {
-	for _, tests := range []string{"lab", "tools", "deploy", "contrib", "testkit", "bench", "internal/ruledoc", "internal/newrule", "internal/law"} {
+	for _, tests := range []string{"lab", "tools", "deploy", "contrib", "testkit", "bench", "internal/ruledoc", "internal/newrule", "internal/manual", "internal/law"} {
 		if dir == tests || strings.HasPrefix(dir, tests+"/") {
 			return false
 		}

@@ -82,6 +82,7 @@ var may = map[string][]string{
 	"testkit/scenario":    {"check", "rule", "claimants", "claim", "cluster", "snapshot", "dataplane", "source/document"},
 	"internal/ruledoc":    {"testkit/scenario", "rules", "rule", "dataplane"},
 	"internal/newrule":    {"rules", "rule"},
+	"internal/manual":     {"internal/cli", "internal/guardcli"},
 	"testkit/randcluster": {"testkit/scenario", "check", "rules", "claimants", "cluster", "snapshot", "kubeproxy", "dataplane"},
 	"testkit/clustergen":  {},
 	"testkit/apiserver":   {"testkit/port"},
@@ -116,9 +117,10 @@ var edges = []string{"source/", "bypass/rtnetlink", "shield/watch", "repair/with
 var except = map[string][]string{
 	"testkit/apiserver": {"net/http"},
 	"internal/console":  {"github.com/spf13/"},
-	"bench":             {"net/http"},         // it fills an apiserver, and asks the guard as one
-	"testkit/netns":     {"golang.org/x/sys"}, // the kernel that tests run on
-	"testkit/port":      {"golang.org/x/sys"}, // a socket that is bound and does not listen
+	"internal/manual":   {"github.com/spf13/"}, // it writes about commands
+	"bench":             {"net/http"},          // it fills an apiserver, and asks the guard as one
+	"testkit/netns":     {"golang.org/x/sys"},  // the kernel that tests run on
+	"testkit/port":      {"golang.org/x/sys"},  // a socket that is bound and does not listen
 	"testkit/scenario":  {"github.com/rogpeppe/go-internal"},
 	"lab":               {"github.com/rogpeppe/go-internal"},
 	"probe":             {"github.com/vishvananda/netlink", "golang.org/x/sys"}, // the neighbour table, put back
