@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 
 .DEFAULT_GOAL := help
-.PHONY: help build image check test busy nightly lab lint bench bench-guard docs fuzz diff-policy tools
+.PHONY: help build image dist check test busy nightly lab lint bench bench-guard docs fuzz diff-policy tools
+# What the programs of an image say of themselves; tools/dist asks git itself.
+release = -version $$(git describe --tags --always --dirty --abbrev=12 2>/dev/null || echo devel) $$(TZ=UTC0 git log -1 --format='-commit %H -date %cd' --date=format-local:%Y-%m-%dT%H:%M:%SZ 2>/dev/null)
 lint := $(shell tools/build --path golangci-lint)
 # What the lab runs beside etcd and kube-apiserver.
 components := kube-controller-manager kube-proxy kube-proxy-1.25 kubemark kubectl
@@ -15,15 +17,19 @@ build: ## the programs, as bin/kubectl-whohas and bin/whohas-guard
 
 image: ## the container images, as dist/PROGRAM.oci.tar: no registry, no daemon
 	@for p in whohas-guard whohas; do \
-	  go run -C tools/image . -root $(CURDIR) -program $$p -o $(CURDIR)/dist/$$p.oci.tar -version $$(git describe --tags --always --dirty 2>/dev/null || echo devel) || exit 1; \
+	  go run -C tools/image . -root $(CURDIR) -program $$p -o $(CURDIR)/dist/$$p.oci.tar $(release) || exit 1; \
 	done
+
+dist: ## what users install, in dist/: archives, packages, chart, and where they come from
+	go run -C tools/dist . -root $(CURDIR) -o $(CURDIR)/dist $(DIST)
 
 check: tools lint test ## what CI runs: everything that must hold
 
 test: ## all tests, in real clusters too (installs what they need)
 	@tools/packages
-	@tools/build etcd kube-apiserver kubectl helm actionlint $(components) >/dev/null
+	@tools/build etcd kube-apiserver kubectl helm krew cyclonedx-gomod actionlint $(components) >/dev/null
 	go test -C tools/image .
+	go test -C tools/dist -count=1 .
 	@# -count=1: else go repeats what a test said before, as long as the files that it read
 	@# are the same. That the kernel is another, or a program that it starts, go does not see.
 	go test -count=1 -timeout 60m ./...
@@ -42,6 +48,7 @@ lint: ## formatting, vet, linters, and that modules and rule pages are fresh
 	go mod verify >/dev/null
 	go vet ./...
 	go vet -C tools/image .
+	go vet -C tools/dist .
 	@for os in darwin windows; do GOOS=$$os CGO_ENABLED=0 go build -o /dev/null ./cmd/whohas || exit 1; done
 	$(lint) run --allow-parallel-runners ./...
 

@@ -36,6 +36,9 @@ const user = "65532:65532"
 // epoch stands for every time in the image.
 var epoch = time.Unix(0, 0).UTC()
 
+// imageName is what deploy/ runs, where nobody says otherwise.
+func imageName(program string) string { return "ghcr.io/whohas/" + program + ":dev" }
+
 func main() {
 	if err := run(os.Args[1:], os.Stdout); err != nil {
 		fmt.Fprintf(os.Stderr, "image: %v\n", err)
@@ -48,15 +51,17 @@ func run(args []string, stdout io.Writer) error {
 	root := flags.String("root", ".", "the repository")
 	program := flags.String("program", "whohas-guard", "which of cmd/ is in it")
 	out := flags.String("o", "", "the file to write (default: PROGRAM.oci.tar)")
-	name := flags.String("name", "", "the image's name, for those who load it (default: ghcr.io/whohas/PROGRAM:dev)")
-	version := flags.String("version", "devel", "what the program says of itself")
+	name := flags.String("name", "", "the image's name, for those who load it (default: "+imageName("PROGRAM")+")")
+	version := flags.String("version", "devel", "the release that the program says it is")
+	commit := flags.String("commit", "", "the commit that the program says it is from")
+	date := flags.String("date", "", "the commit's date, as 2026-12-31T12:00:00Z")
 	platforms := flags.String("platforms", "linux/amd64,linux/arm64", "what to build for")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	*out = cmp.Or(*out, *program+".oci.tar")
-	*name = cmp.Or(*name, "ghcr.io/whohas/"+*program+":dev")
-	made, err := source{*root, *program, *version}.index(strings.Split(*platforms, ","))
+	*name = cmp.Or(*name, imageName(*program))
+	made, err := source{*root, *program, *version, *commit, *date}.index(strings.Split(*platforms, ","))
 	if err != nil {
 		return err
 	}
@@ -73,7 +78,7 @@ func run(args []string, stdout io.Writer) error {
 
 // source is what an image is made of: a program of the repository at root, and what it says
 // of itself.
-type source struct{ root, program, version string }
+type source struct{ root, program, version, commit, date string }
 
 // index is one image for each platform.
 func (s source) index(platforms []string) (v1.ImageIndex, error) {
@@ -104,8 +109,9 @@ func (s source) compile(p v1.Platform) ([]byte, error) {
 	}
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, s.program)
+	const in = " -X whohas/internal/console."
 	cmd := exec.Command("go", "build", "-C", s.root, "-mod=readonly", "-trimpath", "-buildvcs=false",
-		"-ldflags", "-s -w -buildid= -X whohas/internal/console.version="+s.version, "-o", path, "./cmd/"+s.program)
+		"-ldflags", "-s -w -buildid="+in+"version="+s.version+in+"commit="+s.commit+in+"date="+s.date, "-o", path, "./cmd/"+s.program)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=", "GOOS="+p.OS, "GOARCH="+p.Architecture, "GOAMD64=v1", "GOARM64=v8.0")
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err != nil {

@@ -26,7 +26,7 @@ func repository(t *testing.T) string {
 	for path, text := range map[string]string{
 		"go.mod":                      "module whohas\n\ngo 1.26.0\n",
 		"cmd/whohas-guard/main.go":    "package main\n\nimport \"whohas/internal/console\"\n\nfunc main() { console.Main() }\n",
-		"internal/console/console.go": "package console\n\nvar version string\n\nfunc Main() { println(version) }\n",
+		"internal/console/console.go": "package console\n\nvar version, commit, date string\n\nfunc Main() { println(version, commit, date) }\n",
 	} {
 		path = filepath.Join(dir, path)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -63,7 +63,7 @@ func TestSameBytes(t *testing.T) {
 // TestImage: what a runtime finds in it.
 func TestImage(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "image.tar")
-	if err := run([]string{"-root", repository(t), "-o", out, "-version", "v9", "-name", "a/b:c"}, io.Discard); err != nil {
+	if err := run([]string{"-root", repository(t), "-o", out, "-version", "v9", "-commit", "0123abc", "-date", "2026-12-01T07:37:48Z", "-name", "a/b:c"}, io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	dir := unpack(t, out)
@@ -138,6 +138,11 @@ func look(t *testing.T, img v1.Image, p v1.Platform) {
 	// A static program names no interpreter.
 	if !bytes.HasPrefix(program, []byte("\x7fELF")) || bytes.Contains(program, []byte("/lib64/ld-linux")) || bytes.Contains(program, []byte("/lib/ld-linux")) {
 		t.Errorf("%s: no static program", p)
+	}
+	for _, word := range []string{"v9", "0123abc", "2026-12-01T07:37:48Z"} {
+		if !bytes.Contains(program, []byte(word)) {
+			t.Errorf("%s: the program does not know %s of itself", p, word)
+		}
 	}
 	if h, err := files.Next(); err != io.EOF {
 		t.Errorf("%s: there is more: %v %v", p, h, err)
