@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 
@@ -33,7 +34,7 @@ const (
 // Main runs the command line and gives the exit status. A run that does not end when
 // it is told to is left behind.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	e := &env{Console: console.Console{Program: "whohas", Stdin: stdin, Stdout: stdout, Stderr: stderr}, now: time.Now, status: exitOK, end: newEnding()}
+	e := &env{Console: console.Console{Program: "whohas", Stdin: stdin, Stdout: stdout, Stderr: stderr}, now: time.Now, status: exitOK, end: newEnding(), os: runtime.GOOS}
 	ctx, stop := e.end.obey(context.Background())
 	defer stop()
 	collector := pace.Pacer{Alive: e.end.alive}
@@ -86,6 +87,7 @@ type env struct {
 	now    func() time.Time
 	status int
 	end    *ending
+	os     string // where it runs, as Go names it; empty: Linux
 }
 
 // terminal reports whether a stream is one, and how wide.

@@ -206,6 +206,11 @@ func (e *env) look(ctx context.Context, f *hostFlags, until time.Time) (looked, 
 			return looked{given, owners, cfg, f.node, true}, err
 		}
 	}
+	if !in.hasFiles() && !in.named() { // else the cluster may have something to say
+		if err := e.onLinux(); err != nil {
+			return looked{}, err
+		}
+	}
 	longest := later(until, time.Now().Add(node.Longest)).Add(f.grace())
 	ctx, release := e.end.begin(ctx, in, longest)
 	defer release()

@@ -102,6 +102,9 @@ func (e *env) shield(ctx context.Context, f *shieldFlags) error {
 	if err != nil {
 		return err
 	}
+	if err := e.onLinux(); err != nil && !x.captured {
+		return err
+	}
 	if does := anyOf(f.flags, "apply", "remove", "watch"); does != "" && x.captured {
 		return console.WithHint(fmt.Errorf("--%s with a captured host", does), "run it on the host itself")
 	}

@@ -148,6 +148,9 @@ func (e *env) seen(ctx context.Context, f *snapshotFlags) (*snapshot.Snapshot, e
 // readHost reads this host before everything else: it takes a moment only, and
 // what it shows is sooner old than a cluster's objects are.
 func (e *env) readHost(ctx context.Context, f *snapshotFlags, into *snapshot.Builder) error {
+	if err := e.onLinux(); err != nil {
+		return err
+	}
 	p := e.progress()
 	e.end.during("reading this host")
 	coverage := host.Add(ctx, host.Options{Name: f.node, Userspace: true, Progress: func(section string) { p.show("reading host: " + section) }}, into)
