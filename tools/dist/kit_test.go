@@ -27,6 +27,7 @@ func platforms() string {
 
 var (
 	once     sync.Once
+	at       *release
 	first    []file
 	firstErr error
 )
@@ -34,32 +35,31 @@ var (
 // made is what one build of this folder gives.
 func made(t *testing.T) []file {
 	t.Helper()
-	once.Do(func() { first, firstErr = build(root) })
+	once.Do(func() { at, first, firstErr = build(root) })
 	if firstErr != nil {
 		t.Fatal(firstErr)
 	}
 	return first
 }
 
-func build(root string) ([]file, error) {
+func build(root string) (*release, []file, error) {
 	r, err := releaseAt(root, nowhere)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	targets, err := targetsOf(platforms())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return r.make(targets)
+	files, err := r.make(targets)
+	return r, files, err
 }
 
+// current is what the build was of, also when somebody has changed a file since.
 func current(t *testing.T) *release {
 	t.Helper()
-	r, err := releaseAt(root, nowhere)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
+	made(t)
+	return at
 }
 
 // one is the file whose name ends so.
