@@ -206,7 +206,7 @@ func (e *env) look(ctx context.Context, f *hostFlags, until time.Time) (looked, 
 			return looked{given, owners, cfg, f.node, true}, err
 		}
 	}
-	if !in.hasFiles() && !in.named() { // else the cluster may have something to say
+	if !in.named() { // else whoever repairs a cluster from his own desk
 		if err := e.onLinux(); err != nil {
 			return looked{}, err
 		}

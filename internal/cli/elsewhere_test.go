@@ -20,7 +20,7 @@ func TestElsewhere(t *testing.T) {
 		status := e.run(t.Context(), append([]string{"whohas"}, args...))
 		return status, stdout.String(), stderr.String()
 	}
-	for _, line := range []string{"diagnose", "repair", "repair --apply", "repair --print-script --owner 192.0.2.1", "shield", "shield --status", "shield --apply", "shield --watch", "shield --remove", "snapshot --host -o -"} {
+	for _, line := range []string{"diagnose", "repair", "repair --apply", "repair -f ../../examples/incident", "repair --print-script --owner 192.0.2.1", "shield", "shield --status", "shield --apply", "shield --watch", "shield --remove", "snapshot --host -o -"} {
 		status, stdout, stderr := run(strings.Fields(line)...)
 		if status != exitFailed || stdout != "" || !strings.HasPrefix(stderr, "whohas: error: this host runs windows, and only a Linux host can be looked at\nwhohas: hint: ") {
 			t.Errorf("%s: status %d, %q, %q", line, status, stdout, stderr)
