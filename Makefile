@@ -65,7 +65,7 @@ docs: ## the rule pages, from the rules
 fuzz: ## each fuzz target for a while (FUZZTIME=20s)
 	FUZZTIME=$${FUZZTIME:-20s} tools/nightly fuzz
 
-nightly: tools ## what is too long for check: every fuzz target, the whole lab, the differential
+nightly: tools ## what is too long for check: every fuzz target, the whole lab, the differential, dist for all platforms
 	tools/nightly
 
 diff-policy: ## 100,000 random writes: the policy's verdict against the engine's

@@ -30,14 +30,14 @@ var (
 
 // packages are those for Debian's and Red Hat's families.
 func (r *release) packages(p parts, t target) ([]file, error) {
-	installed, err := installed(p)
+	both, err := installed(p)
 	if err != nil {
 		return nil, err
 	}
 	zsh := below(p.manual, "completions/zsh")[0]
 	documents := "usr/share/doc/" + whohas
-	forDeb := append(slices.Clone(installed), zsh.under("usr/share/zsh/vendor-completions"), file{documents + "/copyright", 0o644, copyright})
-	forRPM := append(slices.Clone(installed), zsh.under("usr/share/zsh/site-functions"), p.documents[0].under("usr/share/licenses/"+whohas))
+	forDeb := append(slices.Clone(both), zsh.under("usr/share/zsh/vendor-completions"), file{documents + "/copyright", 0o644, copyright})
+	forRPM := append(slices.Clone(both), zsh.under("usr/share/zsh/site-functions"), p.documents[0].under("usr/share/licenses/"+whohas))
 	d, err := r.pack("deb", deb.Default, forDeb, t)
 	if err != nil {
 		return nil, err
