@@ -7,13 +7,12 @@ import (
 	"testing"
 
 	"whohas/testkit/apiserver"
-	realserver "whohas/testkit/apiserver"
 )
 
 // TestGuardPolicyInACluster applies what the command prints to a real kube-apiserver:
 // each form refuses the incident, by whatever way it comes, and lets the fix pass.
 func TestGuardPolicyInACluster(t *testing.T) {
-	s := realserver.Start(t)
+	s := apiserver.Start(t)
 	for _, ns := range []string{"demo", "whohas-system"} {
 		s.Kubectl("create", "namespace", ns)
 	}
@@ -21,7 +20,7 @@ func TestGuardPolicyInACluster(t *testing.T) {
 	for _, form := range []string{"node-params", "literal", "map-param"} {
 		t.Run(form, func(t *testing.T) {
 			s := s.With(t)
-			status, text, stderr := run(t, "guard", "policy", "--kubeconfig", s.Kubeconfig(realserver.Admin), "--proxy-mode", "ipvs", "--form", form)
+			status, text, stderr := run(t, "guard", "policy", "--kubeconfig", s.Kubeconfig(apiserver.Admin), "--proxy-mode", "ipvs", "--form", form)
 			if status != exitOK {
 				t.Fatalf("exit status %d\n%s", status, stderr)
 			}
@@ -36,7 +35,7 @@ func TestGuardPolicyInACluster(t *testing.T) {
 			// An old conflict: made while the guard was off.
 			s.Kubectl("delete", "validatingadmissionpolicybinding", "whohas-guard")
 			apiserver.Eventually(t, func() error {
-				_, err := s.KubectlAs(realserver.Admin, "", "-n", "demo", "patch", "service", "web", "--type=merge", "-p", `{"spec":{"externalIPs":["192.168.10.114"]}}`)
+				_, err := s.KubectlAs(apiserver.Admin, "", "-n", "demo", "patch", "service", "web", "--type=merge", "-p", `{"spec":{"externalIPs":["192.168.10.114"]}}`)
 				return err
 			})
 			s.KubectlInput(text, "apply", "-f", "-")
@@ -61,11 +60,11 @@ spec:
 
 // refuses waits until the apiserver has learned of the policy: it reads policies again
 // every second.
-func refuses(t *testing.T, s *realserver.Server, args ...string) {
+func refuses(t *testing.T, s *apiserver.Server, args ...string) {
 	t.Helper()
 	var heard string
 	apiserver.Eventually(t, func() error {
-		out, err := s.KubectlAs(realserver.Admin, "", args...)
+		out, err := s.KubectlAs(apiserver.Admin, "", args...)
 		if err == nil {
 			return errPassed(out)
 		}

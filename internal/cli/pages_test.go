@@ -16,7 +16,7 @@ import (
 // pages are those whose commands TestPages runs. The guard's are run in a real cluster
 // (deploy TestPages), those of docs/ci.md in a real tree (TestCI), the rules' pages are
 // what scenarios print.
-var pages = []string{"README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/configuration.md", "docs/lab.md", "docs/outage.md", "docs/shield.md", "docs/snapshot-format.md"}
+var pages = []string{"README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/configuration.md", "docs/install.md", "docs/lab.md", "docs/outage.md", "docs/shield.md", "docs/snapshot-format.md", "docs/support.md"}
 
 // notHere are beginnings of commands that are not run here, and who runs them or why nobody
 // does.
