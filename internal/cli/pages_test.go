@@ -33,6 +33,17 @@ var notHere = map[string]string{
 	"go run ./cmd/whohas check -f ex": "TestReadme",
 	"go run ./lab/":                   "make nightly runs the lab",
 	"cosign ":                         "needs a public home, and a service that knows who signs: SECURITY.md says that nobody has run it",
+	"make build && sudo install":      "writes to the system as root; tools/dist TestProgram runs the same one",
+	"sudo tar -xzf":                   "tools/dist TestProgram runs what is in it",
+	"Expand-Archive":                  "needs Windows",
+	"sudo apt install":                "tools/dist TestDebUpgrade installs it with dpkg, into a folder",
+	"sudo rpm -i":                     "tools/dist TestRPM reads it with rpm; TestScriptsByRPM runs its scripts",
+	"kubectl krew install --manifest": "tools/dist TestKrew",
+	"kubectl krew install whohas":     "needs an entry in krew-index",
+	"apt install kubectl-whohas":      "needs a package repository",
+	"helm install whohas-guard dist/": "tools/dist TestChart lints and renders it; deploy TestManifestsInACluster applies what is rendered",
+	"scp bin/":                        "needs a node",
+	"make image, then":                "tools/image makes them; to load them needs a container runtime",
 	"make ":                           "CI runs make check; tools/nightly the rest",
 }
 
@@ -84,6 +95,11 @@ func pageCommands(text string) []string {
 	var out []string
 	comment := regexp.MustCompile(`\s+#.*$`)
 	is := regexp.MustCompile(`^(sudo |)(whohas|kubectl|kubectl-whohas|go|make|helm|sh|ip|tools/\w+|dpkg|rpm|apt|curl|tar|git|cosign)\s`)
+	for _, cell := range regexp.MustCompile("(?m)^\\|[^|`]+\\| `([^`]+)`([^|]*)\\|").FindAllStringSubmatch(text, -1) { // of a table of commands
+		if line := strings.TrimSpace(cell[1] + cell[2]); strings.Contains(line, " ") && !strings.HasPrefix(line, "-") {
+			out = append(out, line)
+		}
+	}
 	for _, block := range regexp.MustCompile("(?ms)^```(?:sh)?\n(.*?)^```").FindAllStringSubmatch(text, -1) {
 		for line := range strings.SplitSeq(strings.ReplaceAll(block[1], "\\\n", " "), "\n") {
 			line = strings.TrimSpace(comment.ReplaceAllString(line, ""))

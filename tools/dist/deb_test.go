@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -163,7 +164,7 @@ func TestDebBesideTheirs(t *testing.T) {
 // places are where both packages have things, and of one of them.
 var (
 	places = []string{
-		"/usr/bin/kubectl-whohas", "/usr/bin/kubectl_complete-whohas",
+		"/usr/bin/kubectl-whohas", "/usr/bin/kubectl_complete-whohas", "/usr/lib/systemd/system/whohas-shield.service",
 		"/usr/share/man/man1/kubectl-whohas.1.gz", "/usr/share/man/man1/kubectl-whohas-diagnose.1.gz", "/usr/share/man/man1/whohas-guard-serve.1.gz",
 		"/usr/share/bash-completion/completions/kubectl-whohas", "/usr/share/fish/vendor_completions.d/kubectl-whohas.fish",
 		"/usr/share/doc/kubectl-whohas/README.md", "/usr/share/doc/kubectl-whohas/CHANGELOG.md", "/usr/share/doc/kubectl-whohas/examples/incident/tomcat.yaml",
@@ -263,5 +264,30 @@ func TestScriptsByRPM(t *testing.T) {
 	} {
 		run(step.script, step.arg)
 		d.short(step.want)
+	}
+}
+
+// TestUnit: systemd takes the unit, and the program the words that it is started with.
+func TestUnit(t *testing.T) {
+	needHost(t)
+	var path string
+	for _, f := range unpack(t, one(t, made(t), "_"+runtime.GOOS+"_"+runtime.GOARCH+".tar.gz").data) {
+		if f.path == whohas {
+			path = saved(t, f)
+		}
+	}
+	if err := os.Chmod(path, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	text := strings.ReplaceAll(string(shieldUnit), "/usr/bin/"+whohas, path)
+	_, start, _ := strings.Cut(text, "ExecStart="+path+" ")
+	start, _, _ = strings.Cut(start, "\n")
+	words := strings.Fields(strings.Replace(start, "$SHIELD", "--owner 192.0.2.1 --help", 1))
+	if out := say(t, nil, path, words...); len(words) < 4 || !strings.Contains(out, "whohas shield") {
+		t.Errorf("%q prints:\n%s", words, out)
+	}
+	unit := saved(t, file{"whohas-shield.service", 0o644, []byte(text)})
+	if out := say(t, nil, program(t, "systemd-analyze"), "verify", "--man=no", unit); strings.Contains(out, "whohas-shield.service") {
+		t.Error(out)
 	}
 }

@@ -26,6 +26,8 @@ var (
 	postinstall []byte
 	//go:embed package/preremove
 	preremove []byte
+	//go:embed package/whohas-shield.service
+	shieldUnit []byte
 )
 
 // packages are those for Debian's and Red Hat's families.
@@ -52,6 +54,7 @@ func installed(p parts) ([]file, error) {
 	out := []file{
 		{"usr/bin/" + whohas, 0o755, p.program},
 		{"usr/bin/kubectl_complete-whohas", 0o755, completeScript},
+		{"usr/lib/systemd/system/whohas-shield.service", 0o644, shieldUnit}, // nobody enables it but the administrator
 	}
 	for _, f := range below(p.manual, "man1") {
 		z, err := zippedAlone(f.data)
