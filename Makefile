@@ -12,8 +12,9 @@ help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## the programs, as bin/kubectl-whohas and bin/whohas-guard
-	CGO_ENABLED=0 go build -trimpath -o bin/kubectl-whohas ./cmd/whohas
-	CGO_ENABLED=0 go build -trimpath -o bin/whohas-guard ./cmd/whohas-guard
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/kubectl-whohas ./cmd/whohas
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/whohas-guard ./cmd/whohas-guard
+	@ln -sf kubectl-whohas bin/whohas
 
 image: ## the container images, as dist/PROGRAM.oci.tar: no registry, no daemon
 	@for p in whohas-guard whohas; do \

@@ -9,6 +9,7 @@ func TestAs(t *testing.T) {
 		"sudo whohas repair --apply":                "sudo kubectl whohas repair --apply",
 		"(whohas who --free CIDR)":                  "(kubectl whohas who --free CIDR)",
 		"see whohas --help":                         "see kubectl whohas --help",
+		"whohas demo/tomcat # or svc":               "kubectl whohas demo/tomcat # or svc",
 		"whohas 192.168.10.114":                     "kubectl whohas 192.168.10.114",
 		"the annotation whohas.io/allow":            "the annotation whohas.io/allow",
 		"see kubectl-whohas check --help":           "see kubectl-whohas check --help",

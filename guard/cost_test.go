@@ -105,11 +105,11 @@ func TestBeyond(t *testing.T) {
 	}{
 		{"a thousand, with its ClusterIP", "", externalIPs(999, `"2001:db8::%x"`), ""},
 		{"one more", "", externalIPs(1000, `"2001:db8::%x"`), "it newly claims 1001 addresses and ranges, and no more than 1000 at once are judged"},
-		{"no addresses at all", "", externalIPs(1000, `"x%d"`), "it claims 1001 addresses"},
+		{"no addresses at all", "", externalIPs(1000, `"x%d"`), "it newly claims 1001 addresses"},
 		{"two hundred addresses with a hundred and one ports", "", service("", `"type":"ClusterIP","externalIPs":[`+many(200, `"2001:db8::%x"`)+`],"ports":[`+many(101, `{"port":%d}`)+`]`, ""),
 			"it newly claims 20200 ports of addresses"},
 		{"a large one with one more", externalIPs(1500, `"2001:db8::%x"`), externalIPs(1501, `"2001:db8::%x"`), ""},
-		{"a large one, exchanged", externalIPs(1500, `"2001:db8::%x"`), externalIPs(1500, `"2001:db9::%x"`), "it claims 1500 addresses"},
+		{"a large one, exchanged", externalIPs(1500, `"2001:db8::%x"`), externalIPs(1500, `"2001:db9::%x"`), "it newly claims 1500 addresses"},
 		{"a large one made smaller", externalIPs(1500, `"x%d"`), externalIPs(1200, `"x%d"`), ""},
 	} {
 		r := guard.Request{Operation: guard.Create, After: object(t, test.after), Now: today}

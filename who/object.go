@@ -35,7 +35,10 @@ func ParseName(text, namespace string, kinds []snapshot.Kind) (Name, error) {
 	}
 	n := Name{Namespace: namespace, Name: parts[len(parts)-1]}
 	known := n.ofKind(parts[0], kinds)
+	long, abbreviated := short[strings.ToLower(parts[0])]
 	switch {
+	case !known && abbreviated:
+		return Name{}, fmt.Errorf("%q: nothing of kind %s claims an address", text, long)
 	case len(parts) == 3 && !known:
 		return Name{}, fmt.Errorf("%q: %w: no such kind is read: %q", text, errNoName, parts[0])
 	case len(parts) == 2 && known:

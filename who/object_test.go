@@ -34,6 +34,7 @@ func TestParseName(t *testing.T) {
 		{"gateway.networking.istio.io/web", "", who.Name{Kind: "gateway", Group: "networking.istio.io", Name: "web"}},
 		{"gateway.example.org/web", "", who.Name{Namespace: "gateway.example.org", Name: "web"}},
 		{"widget/demo/a", "", who.Name{}},
+		{"deploy/tomcat", "", who.Name{}},
 		{"tomcat", "", who.Name{}},
 		{"/tomcat", "", who.Name{}},
 		{"demo/", "", who.Name{}},

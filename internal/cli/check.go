@@ -228,7 +228,7 @@ func parseFailOn(text string) (rule.Severity, error) {
 	}
 	s, err := rule.ParseSeverity(text)
 	if err != nil {
-		return s, fmt.Errorf("--fail-on: %w", err)
+		return s, console.WithHint(fmt.Errorf("--fail-on: %w", err), "info, warning, error, critical, or never")
 	}
 	return s, nil
 }

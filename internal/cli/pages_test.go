@@ -37,7 +37,7 @@ var notHere = map[string]string{
 	"sudo tar -xzf":                   "tools/dist TestProgram runs what is in it",
 	"Expand-Archive":                  "needs Windows",
 	"sudo apt install":                "tools/dist TestDebUpgrade installs it with dpkg, into a folder",
-	"sudo rpm -i":                     "tools/dist TestRPM reads it with rpm; TestScriptsByRPM runs its scripts",
+	"sudo rpm -U":                     "tools/dist TestRPM reads it with rpm; TestScriptsByRPM runs its scripts",
 	"kubectl krew install --manifest": "tools/dist TestKrew",
 	"kubectl krew install whohas":     "needs an entry in krew-index",
 	"apt install kubectl-whohas":      "needs a package repository",

@@ -165,7 +165,7 @@ func TestDebBesideTheirs(t *testing.T) {
 var (
 	places = []string{
 		"/usr/bin/kubectl-whohas", "/usr/bin/kubectl_complete-whohas", "/usr/lib/systemd/system/whohas-shield.service",
-		"/usr/share/man/man1/kubectl-whohas.1.gz", "/usr/share/man/man1/kubectl-whohas-diagnose.1.gz", "/usr/share/man/man1/whohas-guard-serve.1.gz",
+		"/usr/share/man/man1/kubectl-whohas.1.gz", "/usr/share/man/man1/kubectl-whohas-diagnose.1.gz", "/usr/share/man/man1/kubectl-whohas-shield.1.gz",
 		"/usr/share/bash-completion/completions/kubectl-whohas", "/usr/share/fish/vendor_completions.d/kubectl-whohas.fish",
 		"/usr/share/doc/kubectl-whohas/README.md", "/usr/share/doc/kubectl-whohas/CHANGELOG.md", "/usr/share/doc/kubectl-whohas/examples/incident/tomcat.yaml",
 	}
