@@ -369,3 +369,47 @@ func TestPreCommitFile(t *testing.T) {
 		}
 	}
 }
+
+// TestPreCommit: the real pre-commit installs the hook from this repository's last commit,
+// and a commit with the incident in it fails. It compiles the whole program in a place of
+// pre-commit's own: tools/nightly doors.
+func TestPreCommit(t *testing.T) {
+	if os.Getenv("WHOHAS_DOORS") == "" {
+		t.Skip("SKIPPED: takes minutes: tools/nightly doors")
+	}
+	path, err := exec.LookPath("pre-commit")
+	if err != nil {
+		t.Skip("SKIPPED: pre-commit is not there (Debian has it in a package of that name)")
+	}
+	top, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	say := func(name string, args ...string) (string, error) {
+		cmd := exec.CommandContext(t.Context(), name, args...)
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), "PRE_COMMIT_HOME="+filepath.Join(t.TempDir(), "home"))
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	rev, err := say("git", "-C", top, "rev-parse", "HEAD")
+	if err != nil {
+		t.Fatal(rev, err)
+	}
+	if err := os.CopyFS(filepath.Join(dir, "manifests"), os.DirFS(incident)); err != nil {
+		t.Fatal(err)
+	}
+	config := fmt.Sprintf("repos:\n- repo: %q\n  rev: %s\n  hooks: [{id: whohas}]\n", top, strings.TrimSpace(rev))
+	if err := os.WriteFile(filepath.Join(dir, ".pre-commit-config.yaml"), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"init", "-q"}, {"add", "-A"}} {
+		if out, err := say("git", args...); err != nil {
+			t.Fatal(out, err)
+		}
+	}
+	out, err := say(path, "run", "--all-files")
+	if err == nil || !strings.Contains(out, "- exit code: 1") || !strings.Contains(out, "CRITICAL  192.168.10.114 belongs to node cdev01") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
