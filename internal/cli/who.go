@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -171,9 +170,14 @@ func (a *asked) find(w *world) ([]who.Object, error) {
 		}
 		found = append(found, objects...)
 	}
+	seen := map[claim.Range]bool{}
+	for _, r := range a.ranges {
+		seen[r] = true
+	}
 	for _, o := range found {
 		for _, r := range o.Asked() {
-			if !slices.Contains(a.ranges, r) {
+			if !seen[r] {
+				seen[r] = true
 				a.ranges = append(a.ranges, r)
 			}
 		}
