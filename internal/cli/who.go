@@ -17,6 +17,7 @@ import (
 	"whohas/internal/config"
 	"whohas/internal/console"
 	"whohas/report"
+	"whohas/rule"
 	"whohas/rules"
 	"whohas/who"
 )
@@ -196,7 +197,17 @@ func (e *env) answer(ctx context.Context, r *report.Who, w *world, cfg *config.C
 		return
 	}
 	findings := check.Run(e.checkInput(ctx, w, cfg, rules.All())).Findings
+	at := map[netip.Addr][]rule.Finding{} // an object may have thousands of addresses: each is told of its own findings
+	for _, f := range findings {
+		if ip := f.Address(); ip.IsValid() {
+			at[ip] = append(at[ip], f)
+		}
+	}
 	for _, one := range a.ranges {
-		r.Answers = append(r.Answers, who.Of(one, w.register, w.facts, findings)...)
+		of := findings
+		if one.IsSingle() {
+			of = at[one.From]
+		}
+		r.Answers = append(r.Answers, who.Of(one, w.register, w.facts, of)...)
 	}
 }
