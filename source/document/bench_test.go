@@ -139,17 +139,17 @@ func BenchmarkSplit(b *testing.B) {
 	text := pretty(b, podList(2000, false))
 	b.SetBytes(int64(len(text)))
 	for b.Loop() {
-		s := splitter{window: windowOn(text, 1), crew: newCrew(b.Context(), &Reading{Into: new(snapshot.Builder)})}
-		s.crew.work, s.crew.free = make(chan *batch, 1), make(chan *batch, 1)
+		s := splitter{window: windowOn(text, 1), pool: newPool(b.Context(), &Reading{Into: new(snapshot.Builder)})}
+		s.pool.work, s.pool.free = make(chan *batch, 1), make(chan *batch, 1)
 		go func() {
-			for w := range s.crew.work {
+			for w := range s.pool.work {
 				w.text, w.items = w.text[:0], w.items[:0]
-				s.crew.under.Done()
-				s.crew.free <- w
+				s.pool.under.Done()
+				s.pool.free <- w
 			}
 		}()
-		s.crew.free <- &batch{}
+		s.pool.free <- &batch{}
 		s.stream()
-		close(s.crew.work)
+		close(s.pool.work)
 	}
 }

@@ -72,10 +72,10 @@ type Result struct {
 func (r Reading) Decode(ctx context.Context, in io.Reader) (Result, error) {
 	feed := newFeed(ctx, in)
 	defer feed.close()
-	crew := newCrew(ctx, &r)
-	split := splitter{window: newWindow(feed), crew: crew}
+	pool := newPool(ctx, &r)
+	split := splitter{window: newWindow(feed), pool: pool}
 	split.stream()
-	result := crew.finish()
+	result := pool.finish()
 	if err := ctx.Err(); err != nil {
 		return result, err
 	}

@@ -60,10 +60,10 @@ func (s *splitter) jsonObject(in *list, nesting int) bool {
 			if own.known {
 				in.name()
 			}
-			s.crew.endList(own)
+			s.pool.endList(own)
 			return true
 		default:
-			s.crew.own.partial(s.lineNumber(), `key "items" twice in a list`)
+			s.pool.own.partial(s.lineNumber(), `key "items" twice in a list`)
 		}
 		if !s.jsonElements(own, nesting+1) {
 			return false
@@ -75,13 +75,13 @@ func (s *splitter) jsonObject(in *list, nesting int) bool {
 func (s *splitter) listHead(l *list, text []byte, whole bool, line int) {
 	h, err := head{}, errTooLarge
 	if whole {
-		h, err = s.crew.own.bracketHead(text)
+		h, err = s.pool.own.bracketHead(text)
 	}
 	if err != nil {
-		s.crew.own.bad(line, "json: head of a list: "+err.Error())
+		s.pool.own.bad(line, "json: head of a list: "+err.Error())
 		return
 	}
-	s.crew.learn(l, h)
+	s.pool.learn(l, h)
 }
 
 // closed makes an object of what stands before a list's items.
@@ -231,18 +231,18 @@ func (s *splitter) jsonElements(l *list, nesting int) bool {
 		case c == ']':
 			s.at++
 			if want {
-				s.crew.own.bad(s.lineNumber(), "json: comma before ]")
+				s.pool.own.bad(s.lineNumber(), "json: comma before ]")
 			}
 			return true
 		case c == ',' && !want && !first:
 			s.at++
 			want = true
 		case c == ',' || c == '}' || c == ':':
-			s.crew.own.bad(s.lineNumber(), "json: unexpected "+string(rune(c)))
+			s.pool.own.bad(s.lineNumber(), "json: unexpected "+string(rune(c)))
 			s.at++
 		default:
 			if !want && !first {
-				s.crew.own.bad(s.lineNumber(), "json: missing comma")
+				s.pool.own.bad(s.lineNumber(), "json: missing comma")
 			}
 			if c != '{' && c != '[' && c != 'n' && l.odd == 0 {
 				l.odd = s.lineNumber()
@@ -276,7 +276,7 @@ func (s *splitter) jsonScalar() bool {
 		s.at++
 		return s.passQuoted() || s.truncated(line, "json: unexpected end of text")
 	case '[':
-		s.crew.own.bad(line, tooNested)
+		s.pool.own.bad(line, tooNested)
 		return s.passBody(0, false) == stopEnd || s.truncated(line, "json: unexpected end of text")
 	}
 	for {

@@ -44,13 +44,13 @@ type batch struct {
 	items []item
 }
 
-func newCrew(ctx context.Context, r *Reading) *pool {
+func newPool(ctx context.Context, r *Reading) *pool {
 	return &pool{ctx: ctx, own: newDecoder(ctx, r), batch: &batch{}}
 }
 
 // emit hands an item over. Its text may change afterwards.
 func (s *splitter) emit(i item) {
-	c := s.crew
+	c := s.pool
 	switch {
 	case !i.whole:
 		c.own.bad(i.line, "object is "+errTooLarge.Error())

@@ -12,7 +12,7 @@ import (
 // may follow each other.
 type splitter struct {
 	*window
-	crew *pool
+	pool *pool
 	cut  bool // the stream ended in the middle of something; told already
 }
 
@@ -24,7 +24,7 @@ const (
 
 func (s *splitter) stream() {
 	if why := unreadable(s.need(chunkSize)); why != "" {
-		s.crew.own.bad(0, why)
+		s.pool.own.bad(0, why)
 		return
 	}
 	for s.document() {
@@ -62,7 +62,7 @@ func (s *splitter) document() bool {
 		s.at += len(text) - len(shown)
 		s.jsonDocument()
 	case strings.IndexByte("}],", shown[0]) >= 0:
-		s.crew.own.bad(s.lineNumber(), "json: unexpected "+string(shown[:1]))
+		s.pool.own.bad(s.lineNumber(), "json: unexpected "+string(shown[:1]))
 		s.passLine()
 	default:
 		s.yamlDocument()
@@ -143,6 +143,6 @@ func (s *splitter) truncated(line int, what string) bool {
 		return false // the caller is told of these
 	}
 	s.cut = true
-	s.crew.own.bad(line, what)
+	s.pool.own.bad(line, what)
 	return false
 }

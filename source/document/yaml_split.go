@@ -89,9 +89,9 @@ func (s *splitter) yamlList(line, itemsAt int) bool {
 	if text, whole := s.release(); whole {
 		s.yamlListHead(l, text, line)
 	} else {
-		s.crew.own.bad(line, "end of a list is "+errTooLarge.Error())
+		s.pool.own.bad(line, "end of a list is "+errTooLarge.Error())
 	}
-	s.crew.endList(l)
+	s.pool.endList(l)
 	return true
 }
 
@@ -162,14 +162,14 @@ func (s *splitter) place(indent int) linePlace {
 
 // yamlListHead reads what a list says of itself.
 func (s *splitter) yamlListHead(l *list, text []byte, line int) {
-	roots, err := s.crew.own.parseYAML(text)
+	roots, err := s.pool.own.parseYAML(text)
 	if err != nil {
 		i := item{text: text, line: line}
-		s.crew.own.broken(i, line+yamlFault(text, err), "yaml: head of a list: "+yamlMessage(err))
+		s.pool.own.broken(i, line+yamlFault(text, err), "yaml: head of a list: "+yamlMessage(err))
 		return
 	}
 	for _, r := range roots {
-		s.crew.learn(l, headOf(r))
+		s.pool.learn(l, headOf(r))
 	}
 }
 
@@ -182,7 +182,7 @@ func (d *decoder) yamlParts(i item) bool {
 		return false
 	}
 	c := &pool{ctx: d.ctx, own: d, batch: &batch{}}
-	s := splitter{window: windowOn(i.text, i.line), crew: c}
+	s := splitter{window: windowOn(i.text, i.line), pool: c}
 	s.hold()
 	s.at = len(i.text)
 	if !s.yamlList(i.line, at) {
